@@ -1,0 +1,41 @@
+# Every target is a command you could type yourself. `make demo` and `make test` need only python3 (3.11+) with venv.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: setup demo test check bench golden rules conform clean
+
+setup: $(VENV)/.ready
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: setup     ## the main job: a signed chain, crash, replay, verification
+	$(BIN)/chainperp demo
+
+test: setup     ## the whole test suite; .ci/run calls exactly this
+	$(MAKE) check
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: setup    ## format, lint, types, floors
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+bench: setup    ## budgets of docs/performance.md, as ratios in one run
+	$(BIN)/chainperp bench
+
+golden: setup   ## regenerate the golden vectors and show what changed
+	$(BIN)/python -m tests.golden.regenerate
+	git diff --stat fixtures/golden
+
+rules: setup    ## regenerate docs/rules.md
+	$(BIN)/chainperp rules --markdown > docs/rules.md
+
+conform: setup  ## independent implementations against our bytes
+	$(BIN)/python -m pytest tests/conformance
+
+clean:
+	rm -rf $(VENV) build *.egg-info
