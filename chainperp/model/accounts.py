@@ -1,0 +1,120 @@
+"""Accounts and what they have at risk. Hot nouns: plain slotted classes, changed in place.
+
+`Exposure` is all that one account has in one market: the position, the leverage setting and what
+its resting orders reserve. It holds two cached numbers, `value` (position at mark) and `margin`
+(requirement held from cross), and the account holds their sums. The caches belong to one
+`mark_epoch`; a later epoch recomputes them lazily (`transition/valuation.py`).
+"""
+
+from typing import TYPE_CHECKING
+
+from chainperp.base.units import Address
+
+if TYPE_CHECKING:
+    from chainperp.model.orders import Order
+
+
+class Exposure:
+    """One account in one market. Lots are signed; `raw_isolated` is 0 for cross positions."""
+
+    __slots__ = (
+        "asks_lots", "asks_notional", "asset", "bids_lots", "bids_notional", "entry_notional",
+        "is_cross", "is_dirty", "leverage", "lots", "margin", "raw_isolated",
+        "reduce_only_orders", "value",
+    )  # fmt: skip
+
+    def __init__(self, asset: int, is_cross: bool, leverage: int) -> None:
+        self.asset = asset
+        self.is_cross = is_cross
+        self.leverage = leverage
+        self.lots = 0
+        self.entry_notional = 0
+        self.raw_isolated = 0
+        self.bids_lots = 0
+        self.bids_notional = 0
+        self.asks_lots = 0
+        self.asks_notional = 0
+        self.reduce_only_orders = 0
+        self.value = 0
+        self.margin = 0
+        self.is_dirty = False
+
+
+class NonceSet:
+    """The nonces a key has used: at most the configured number, ascending, no duplicates."""
+
+    __slots__ = ("kept",)
+
+    def __init__(self, kept: list[int] | None = None) -> None:
+        self.kept: list[int] = [] if kept is None else kept
+
+
+class Account:
+    """A 20-byte address with cash, positions and orders.
+
+    Invariant: `raw` + `raw_isolated_total` is this account's part of the custody sum;
+    `position_value` and `margin_total` are the sums of the exposures' caches at `epoch`.
+    """
+
+    __slots__ = (
+        "address", "agents", "cloids", "day", "days", "epoch", "exposures", "fee_maker",
+        "fee_taker", "is_dirty", "margin_total", "nonces", "orders", "position_value", "raw",
+        "raw_isolated_total", "volume_day", "volume_total",
+    )  # fmt: skip
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.raw = 0
+        self.raw_isolated_total = 0
+        self.exposures: dict[int, Exposure] = {}
+        self.orders: dict[int, Order] = {}
+        self.cloids: dict[bytes, Order] = {}
+        self.nonces = NonceSet()
+        self.agents: dict[str, Address] = {}
+        self.epoch = -1
+        self.position_value = 0
+        self.margin_total = 0
+        # Fees: the day for which the rates hold, and the closed days' volumes (day, micro-USDC).
+        self.day = -1
+        self.fee_maker = 0
+        self.fee_taker = 0
+        self.volume_day = 0
+        self.volume_total = 0
+        self.days: list[tuple[int, int]] = []
+        self.is_dirty = False
+
+
+class Agent:
+    """A key that trades for an account (API wallet). A revoked one stays until its nonces expire."""
+
+    __slots__ = ("address", "master", "name", "nonces", "valid_until")
+
+    def __init__(self, address: Address, master: Address | None, name: str) -> None:
+        self.address = address
+        self.master = master
+        self.name = name
+        self.valid_until = 0
+        self.nonces = NonceSet()
+
+
+class Validator:
+    """A key named in genesis whose oracle votes count with `power`."""
+
+    __slots__ = ("address", "nonces", "power")
+
+    def __init__(self, address: Address, power: int) -> None:
+        self.address = address
+        self.power = power
+        self.nonces = NonceSet()
+
+
+class Withdrawal:
+    """Money debited from an account and not yet paid out. A cell of the custody sum."""
+
+    __slots__ = ("amount", "destination", "user", "wid")
+
+    def __init__(self, wid: int, user: Address, destination: Address, amount: int) -> None:
+        self.wid = wid
+        self.user = user
+        self.destination = destination
+        self.amount = amount

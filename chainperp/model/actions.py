@@ -1,0 +1,168 @@
+"""The closed union of what a transaction may ask.
+
+Prices and sizes are decimals times 10^8 (`E8`), as signed; the market's grid is applied when the
+order is checked, so that a refusal can name the rule. Plain slotted classes: one is made for
+every transaction.
+Source: hyperliquid-api 4.3 to 4.5.
+"""
+
+from enum import IntEnum
+
+from chainperp.base.units import E8, Address
+
+
+class TimeInForce(IntEnum):
+    """What happens to the part of an order that does not match at once."""
+
+    GTC = 1  # rests
+    IOC = 2  # is cancelled
+    ALO = 3  # the whole order is refused if any part would match
+
+
+class OrderRequest:
+    """One order as its owner signed it."""
+
+    __slots__ = (
+        "asset", "cloid", "is_buy", "is_trigger", "price", "reduce_only", "size", "tif",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        asset: int,
+        is_buy: bool,
+        price: E8,
+        size: E8,
+        reduce_only: bool,
+        tif: TimeInForce,
+        *,
+        cloid: bytes | None = None,
+        is_trigger: bool = False,
+    ) -> None:
+        self.asset = asset
+        self.is_buy = is_buy
+        self.price = price
+        self.size = size
+        self.reduce_only = reduce_only
+        self.tif = tif
+        self.cloid = cloid
+        self.is_trigger = is_trigger
+
+
+class PlaceOrders:
+    """`order`: orders of one action, judged one after another."""
+
+    __slots__ = ("orders",)
+
+    def __init__(self, orders: list[OrderRequest]) -> None:
+        self.orders = orders
+
+
+class CancelOrders:
+    """`cancel` and `cancelByCloid`: pairs of asset and order id (int) or client id (bytes)."""
+
+    __slots__ = ("targets",)
+
+    def __init__(self, targets: list[tuple[int, int | bytes]]) -> None:
+        self.targets = targets
+
+
+class ModifyOrders:
+    """`modify` and `batchModify`: replace an order, found by id or client id, by a new one."""
+
+    __slots__ = ("always_place", "modifies")
+
+    def __init__(
+        self, modifies: list[tuple[int | bytes, OrderRequest]], always_place: bool
+    ) -> None:
+        self.modifies = modifies
+        self.always_place = always_place
+
+
+class UpdateLeverage:
+    """`updateLeverage`: leverage and margin mode of the account in one market."""
+
+    __slots__ = ("asset", "is_cross", "leverage")
+
+    def __init__(self, asset: int, is_cross: bool, leverage: int) -> None:
+        self.asset = asset
+        self.is_cross = is_cross
+        self.leverage = leverage
+
+
+class UpdateIsolatedMargin:
+    """`updateIsolatedMargin`: signed micro-USDC added to an isolated position."""
+
+    __slots__ = ("amount", "asset")
+
+    def __init__(self, asset: int, amount: int) -> None:
+        self.asset = asset
+        self.amount = amount
+
+
+class UsdSend:
+    """`usdSend`: USDC to another account. `amount` is micro-USDC, None if not a valid amount."""
+
+    __slots__ = ("amount", "destination")
+
+    def __init__(self, destination: Address, amount: int | None) -> None:
+        self.destination = destination
+        self.amount = amount
+
+
+class Withdraw:
+    """`withdraw3`: USDC to an address outside."""
+
+    __slots__ = ("amount", "destination")
+
+    def __init__(self, destination: Address, amount: int | None) -> None:
+        self.destination = destination
+        self.amount = amount
+
+
+class ApproveAgent:
+    """`approveAgent`: a key that may trade for the account; empty name for the unnamed one."""
+
+    __slots__ = ("agent", "name")
+
+    def __init__(self, agent: Address, name: str) -> None:
+        self.agent = agent
+        self.name = name
+
+
+class Noop:
+    """`noop`: uses up the nonce."""
+
+    __slots__ = ()
+
+
+class OracleVote:
+    """`setGlobal`: a validator's prices, as (asset, oracle price, external perp price or None)."""
+
+    __slots__ = ("prices",)
+
+    def __init__(self, prices: list[tuple[int, E8, E8 | None]]) -> None:
+        self.prices = prices
+
+
+class NotOffered:
+    """A well-formed action that this version of the exchange refuses."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+Action = (
+    PlaceOrders
+    | CancelOrders
+    | ModifyOrders
+    | UpdateLeverage
+    | UpdateIsolatedMargin
+    | UsdSend
+    | Withdraw
+    | ApproveAgent
+    | Noop
+    | OracleVote
+    | NotOffered
+)

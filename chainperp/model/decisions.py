@@ -1,0 +1,391 @@
+"""What the log contains: kinds of entries, their fields, and every reason for a refusal.
+
+A rejection is a value, part of the deterministic result: `Rejection` is the closed list, with the
+exchange's published status name and text. An order's decision carries the deciding rule and the
+two numbers that the rule compared, so it can be re-evaluated alone.
+Source: audit-log-and-consensus section 4; hyperliquid-api section 4.2.
+"""
+
+from enum import IntEnum
+from typing import Final, NamedTuple
+
+from chainperp.base.canonical import Schema
+
+
+class Kind(IntEnum):
+    """Kind of a log entry (u16 in the entry header)."""
+
+    GENESIS = 0x0001
+    SEAL = 0x0002
+    TX_USER = 0x0010
+    TX_SYSTEM = 0x0011
+    ORACLE = 0x0020
+    MARK = 0x0021
+    MARK_INPUTS = 0x0022
+    ORDER = 0x0030
+    FILL = 0x0032
+    LEVERAGE = 0x0034
+    FUNDING = 0x0040
+    PREMIUM = 0x0041
+    DEPOSIT = 0x0070
+    WITHDRAW_REQ = 0x0071
+    WITHDRAW_DONE = 0x0072
+    AGENT = 0x0073
+    LEDGER = 0x0080
+
+
+class SystemType(IntEnum):
+    """Kind of a system transaction."""
+
+    ORACLE_VOTE = 1
+    DEPOSIT = 2
+    WITHDRAWAL_DONE = 3
+
+
+class OrderStatus(IntEnum):
+    """State of an order after a decision about it."""
+
+    OPEN = 1
+    FILLED = 2
+    CANCELED = 3
+    REJECTED = 4
+    PARTIALLY_FILLED = 5
+
+
+class LedgerType(IntEnum):
+    """Why money moved between two cells outside of fills."""
+
+    USD_SEND = 1
+    ACTIVATION_FEE = 2
+    WITHDRAWAL_FEE = 3
+    FEE_SHARE = 4
+    FUNDING_ROUNDING = 5
+    ISOLATED_MARGIN_ADDED = 6
+    ISOLATED_MARGIN_REMOVED = 7
+
+
+class Rejection(IntEnum):
+    """Every reason why an action or an order is refused, or an order ends unfilled."""
+
+    ACCEPTED = 0
+    # The whole action.
+    NONCE_DUPLICATE = 1
+    NONCE_TOO_LOW = 2
+    NONCE_TOO_HIGH = 3
+    SIGNER_UNKNOWN = 4
+    MUST_DEPOSIT = 5
+    VAULT_NOT_REGISTERED = 6
+    EXPIRED = 7
+    ACTION_NOT_OFFERED = 8
+    ORDERS_EMPTY = 9
+    # One order.
+    MARKET_UNKNOWN = 20
+    SIZE_ZERO = 21
+    SIZE_INVALID = 22
+    TICK = 23
+    ORACLE_BAND = 24
+    MIN_TRADE_NOTIONAL = 25
+    MAX_ORDER_VALUE = 26
+    TOO_MANY_OPEN_ORDERS = 27
+    REDUCE_ONLY = 28
+    BAD_ALO_PRICE = 29
+    PERP_MAX_POSITION = 30
+    PERP_MARGIN = 31
+    IOC_CANCEL = 32
+    CLOID_IN_USE = 33
+    TRIGGER_NOT_OFFERED = 34
+    NO_PRICE = 35
+    MODIFY_MISSING = 36
+    MODIFY_INVALID = 37
+    MISSING_ORDER = 38
+    # An order that rested ends.
+    CANCELED_BY_USER = 50
+    SELF_TRADE = 51
+    MARGIN_CANCELED = 52
+    REDUCE_ONLY_CANCELED = 53
+    IOC_REMAINDER = 54
+    MODIFIED = 55
+    # Accounts and money.
+    LEVERAGE_INVALID = 70
+    LEVERAGE_SWITCH_WITH_POSITION = 71
+    CROSS_NOT_ALLOWED = 72
+    CROSS_MARGIN_FOR_LEVERAGE = 73
+    ISOLATED_MARGIN_FOR_LEVERAGE = 74
+    ISOLATED_UPDATE_ZERO = 75
+    ISOLATED_NO_POSITION = 76
+    ISOLATED_NOT_USED = 77
+    ISOLATED_ADD_TOO_MUCH = 78
+    ISOLATED_REMOVE_TOO_MUCH = 79
+    ISOLATED_REMOVE_FORBIDDEN = 80
+    AMOUNT_INVALID = 81
+    BALANCE_TRANSFER = 82
+    BALANCE_TRANSFER_GAS = 83
+    BALANCE_WITHDRAWAL = 84
+    DESTINATION_INVALID = 85
+    AGENT_IN_USE = 86
+    AGENT_TOO_MANY = 87
+    AGENT_EXPIRED = 88
+    AGENT_NAME_INVALID = 89
+    # System transactions.
+    NOT_A_VALIDATOR = 100
+    DEPOSIT_NONCE = 101
+    WITHDRAWAL_UNKNOWN = 102
+
+
+class Reason(NamedTuple):
+    """The rule that decides, the published status name, and the text that clients know."""
+
+    rule: str
+    status: str
+    text: str
+
+
+REASONS: Final[dict[Rejection, Reason]] = {
+    Rejection.ACCEPTED: Reason("ORD-11", "open", ""),
+    Rejection.NONCE_DUPLICATE: Reason("ADM-1", "rejected", "Invalid nonce: duplicate nonce"),
+    Rejection.NONCE_TOO_LOW: Reason("ADM-1", "rejected", "Invalid nonce: nonce too low"),
+    Rejection.NONCE_TOO_HIGH: Reason("ADM-1", "rejected", "Invalid nonce: nonce too high"),
+    Rejection.SIGNER_UNKNOWN: Reason(
+        "ADM-2", "rejected", "User or API Wallet {signer} does not exist."
+    ),
+    Rejection.MUST_DEPOSIT: Reason(
+        "ADM-2", "rejected", "Must deposit before performing actions. User: {signer}"
+    ),
+    Rejection.VAULT_NOT_REGISTERED: Reason("ADM-2", "rejected", "Vault not registered: {vault}"),
+    Rejection.EXPIRED: Reason("ADM-3", "rejected", "Action already expired"),
+    Rejection.ACTION_NOT_OFFERED: Reason(
+        "ADM-2", "rejected", "Action is not offered by this exchange"
+    ),
+    Rejection.ORDERS_EMPTY: Reason("ORD-1", "rejected", "Orders are empty"),
+    Rejection.MARKET_UNKNOWN: Reason("ORD-1", "rejected", "Asset does not exist."),
+    Rejection.SIZE_ZERO: Reason("ORD-2", "rejected", "Order has zero size."),
+    Rejection.SIZE_INVALID: Reason("ORD-2", "rejected", "Order has invalid size."),
+    Rejection.TICK: Reason("ORD-3", "tickRejected", "Price must be divisible by tick size."),
+    Rejection.ORACLE_BAND: Reason(
+        "ORD-4", "oracleRejected", "Order price too far from oracle"
+    ),
+    Rejection.MIN_TRADE_NOTIONAL: Reason(
+        "ORD-5", "minTradeNtlRejected", "Order must have minimum value of $10."
+    ),
+    Rejection.MAX_ORDER_VALUE: Reason(
+        "ORD-6", "rejected", "Order value is above the maximum of this asset."
+    ),
+    Rejection.TOO_MANY_OPEN_ORDERS: Reason(
+        "ORD-7", "tooManyOpenOrdersRejected", "Too many open orders."
+    ),
+    Rejection.REDUCE_ONLY: Reason(
+        "ORD-8", "reduceOnlyRejected", "Reduce only order would increase position."
+    ),
+    Rejection.BAD_ALO_PRICE: Reason(
+        "ORD-9",
+        "badAloPxRejected",
+        "Post only order would have immediately matched, bbo was {bid}@{ask}.",
+    ),
+    Rejection.PERP_MAX_POSITION: Reason(
+        "ORD-10",
+        "perpMaxPositionRejected",
+        "Order would cause position to exceed margin tier limit at current leverage",
+    ),
+    Rejection.PERP_MARGIN: Reason(
+        "ORD-11", "perpMarginRejected", "Insufficient margin to place order."
+    ),
+    Rejection.IOC_CANCEL: Reason(
+        "MAT-4",
+        "iocCancelRejected",
+        "Order could not immediately match against any resting orders.",
+    ),
+    Rejection.CLOID_IN_USE: Reason(
+        "ORD-12", "rejected", "Client order id is already in use by an open order."
+    ),
+    Rejection.TRIGGER_NOT_OFFERED: Reason(
+        "ORD-1", "rejected", "Trigger orders are not offered by this version."
+    ),
+    Rejection.NO_PRICE: Reason("ORD-4", "rejected", "Asset has no oracle price yet."),
+    Rejection.MODIFY_MISSING: Reason(
+        "ORD-13", "rejected", "Cannot modify canceled or filled order"
+    ),
+    Rejection.MODIFY_INVALID: Reason(
+        "ORD-13", "rejected", "Attempted to modify to invalid new order"
+    ),
+    Rejection.MISSING_ORDER: Reason(
+        "ORD-14", "rejected", "Order was never placed, already canceled, or filled."
+    ),
+    Rejection.CANCELED_BY_USER: Reason("ORD-14", "canceled", ""),
+    Rejection.SELF_TRADE: Reason("MAT-2", "selfTradeCanceled", ""),
+    Rejection.MARGIN_CANCELED: Reason("MAT-3", "marginCanceled", ""),
+    Rejection.REDUCE_ONLY_CANCELED: Reason("ORD-8", "reduceOnlyCanceled", ""),
+    Rejection.IOC_REMAINDER: Reason("MAT-4", "canceled", ""),
+    Rejection.MODIFIED: Reason("ORD-13", "canceled", ""),
+    Rejection.LEVERAGE_INVALID: Reason("MRG-6", "rejected", "Invalid leverage value"),
+    Rejection.LEVERAGE_SWITCH_WITH_POSITION: Reason(
+        "MRG-6", "rejected", "Cannot switch leverage type with open position."
+    ),
+    Rejection.CROSS_NOT_ALLOWED: Reason(
+        "MRG-6", "rejected", "Cross margin is not allowed for this asset."
+    ),
+    Rejection.CROSS_MARGIN_FOR_LEVERAGE: Reason(
+        "MRG-6",
+        "rejected",
+        "Cross position does not have sufficient margin available to decrease leverage.",
+    ),
+    Rejection.ISOLATED_MARGIN_FOR_LEVERAGE: Reason(
+        "MRG-6",
+        "rejected",
+        "Isolated position does not have sufficient margin available to decrease leverage.",
+    ),
+    Rejection.ISOLATED_UPDATE_ZERO: Reason(
+        "MRG-7", "rejected", "Update to isolated margin cannot be zero."
+    ),
+    Rejection.ISOLATED_NO_POSITION: Reason(
+        "MRG-7", "rejected", "Cannot update margin for empty position."
+    ),
+    Rejection.ISOLATED_NOT_USED: Reason(
+        "MRG-7", "rejected", "Position does not use isolated margin."
+    ),
+    Rejection.ISOLATED_ADD_TOO_MUCH: Reason(
+        "MRG-7", "rejected", "Account does not have sufficient margin available for increase."
+    ),
+    Rejection.ISOLATED_REMOVE_TOO_MUCH: Reason(
+        "MRG-7", "rejected", "Position does not have sufficient margin for reduction."
+    ),
+    Rejection.ISOLATED_REMOVE_FORBIDDEN: Reason(
+        "MRG-7", "rejected", "Cannot remove isolated margin for this asset"
+    ),
+    Rejection.AMOUNT_INVALID: Reason("TRF-1", "rejected", "Amount is invalid."),
+    Rejection.BALANCE_TRANSFER: Reason(
+        "TRF-1", "rejected", "Insufficient balance for token transfer"
+    ),
+    Rejection.BALANCE_TRANSFER_GAS: Reason(
+        "TRF-2", "rejected", "Insufficient USDC balance for token transfer gas"
+    ),
+    Rejection.BALANCE_WITHDRAWAL: Reason(
+        "TRF-3", "rejected", "Insufficient balance for withdrawal"
+    ),
+    Rejection.DESTINATION_INVALID: Reason("TRF-1", "rejected", "Destination is invalid."),
+    Rejection.AGENT_IN_USE: Reason("ADM-4", "rejected", "Extra agent already used."),
+    Rejection.AGENT_TOO_MANY: Reason(
+        "ADM-4",
+        "rejected",
+        "Too many extra agents for cumulative volume traded. Current limit is 3",
+    ),
+    Rejection.AGENT_EXPIRED: Reason("ADM-4", "rejected", "Agent valid_until already expired."),
+    Rejection.AGENT_NAME_INVALID: Reason("ADM-4", "rejected", "Agent name is invalid."),
+    Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
+    Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
+    Rejection.WITHDRAWAL_UNKNOWN: Reason("TRF-3", "rejected", "Withdrawal does not exist."),
+}
+
+RULE_FAMILIES: Final = (
+    "ADM", "BLK", "PRC", "ORD", "MAT", "MRG", "PNL", "FEE", "FND", "TRF", "INV",
+    "TRG", "LIQ", "BKS", "ADL", "VLT", "BUY",
+)  # fmt: skip
+
+
+def rule_number(code: str) -> int:
+    """A rule code as the u16 that decisions carry: family in the high byte.
+
+    >>> hex(rule_number("ORD-11"))
+    '0x40b'
+    """
+    family, _, number = code.partition("-")
+    return (RULE_FAMILIES.index(family) + 1) << 8 | int(number)
+
+
+def rule_code(number: int) -> str:
+    """The rule code of a decision's u16.
+
+    >>> rule_code(0x40b)
+    'ORD-11'
+    """
+    return f"{RULE_FAMILIES[(number >> 8) - 1]}-{number & 0xFF}"
+
+
+RULE_OF: Final[dict[int, int]] = {
+    int(rejection): rule_number(reason.rule) for rejection, reason in REASONS.items()
+}
+
+SEAL_SIZE: Final = 392
+FUNDING_ROWS_PER_ENTRY: Final = 1000
+
+# Source: audit-log-and-consensus 4.1. `signer` follows the envelope so that a chain can be
+# replayed where no signature check is installed (ADR 0003); start position and realised profit
+# in FILL, rule and the two compared numbers in ORDER make each decision explain itself.
+SCHEMAS: Final[dict[Kind, Schema]] = {
+    Kind.SEAL: (
+        ("chain_id", "b32"), ("time_ms", "u64"), ("prev_seal", "b32"), ("first_index", "u64"),
+        ("n_entries", "u32"), ("log_root", "b32"), ("state_root", "b32"),
+        ("n_collections", "u32"), ("rules_hash", "b32"), ("marks_root", "b32"),
+        ("n_marks", "u32"), ("liq_root", "b32"), ("n_liq", "u32"), ("adl_root", "b32"),
+        ("n_adl", "u32"), ("valset_hash", "b32"), ("proposer", "b20"), ("cash_sum", "i128"),
+        ("entry_sum", "i128"), ("custody", "u128"),
+    ),
+    Kind.TX_USER: (("code", "u16"), ("envelope", "bytes"), ("signer", "b20")),
+    Kind.TX_SYSTEM: (("code", "u16"), ("type", "u16"), ("body", "bytes")),
+    Kind.ORACLE: (
+        ("asset", "u32"), ("price", "u64"),
+        ("votes", [(("validator", "b20"), ("power", "u64"), ("price", "u64"),
+                    ("external", "u64"), ("vote_hash", "b32"))]),
+    ),
+    Kind.MARK: (("asset", "u32"), ("mark", "u64"), ("previous_mark", "u64"), ("oracle", "u64")),
+    Kind.MARK_INPUTS: (
+        ("asset", "u32"), ("rule", "u16"), ("oracle", "u64"), ("bid", "opt:u64"),
+        ("ask", "opt:u64"), ("last", "opt:u64"), ("external", "opt:u64"),
+        ("ema_basis", "i64"), ("ema_book", "opt:u64"), ("elapsed_ms", "u64"),
+    ),
+    Kind.ORDER: (
+        ("oid", "u64"), ("status", "u8"), ("reason", "u16"), ("rule", "u16"),
+        ("account", "b20"), ("asset", "u32"), ("is_buy", "bool"), ("price", "u64"),
+        ("lots", "u64"), ("remaining", "u64"), ("tif", "u8"), ("reduce_only", "bool"),
+        ("found", "i128"), ("needed", "i128"), ("cloid", "opt:b16"),
+    ),
+    Kind.FILL: (
+        ("tid", "u64"), ("asset", "u32"), ("price", "u64"), ("lots", "u64"),
+        ("maker", "b20"), ("maker_oid", "u64"), ("maker_fee", "i64"), ("maker_start", "i64"),
+        ("maker_pnl", "i64"), ("taker", "b20"), ("taker_oid", "u64"), ("taker_fee", "i64"),
+        ("taker_start", "i64"), ("taker_pnl", "i64"), ("flags", "u16"), ("cause_index", "u64"),
+    ),
+    Kind.LEVERAGE: (
+        ("account", "b20"), ("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"),
+        ("rule", "u16"),
+    ),
+    Kind.FUNDING: (
+        ("asset", "u32"), ("rate_ppb", "i64"), ("oracle", "u64"), ("rule", "u16"),
+        ("hour", "u64"), ("hours", "u32"), ("premium_sum", "i128"), ("n_samples", "u32"),
+        ("rows", [(("account", "b20"), ("lots", "i64"), ("payment", "i128"))]),
+    ),
+    Kind.PREMIUM: (
+        ("asset", "u32"), ("rule", "u16"), ("oracle", "u64"), ("premium", "i64"),
+        ("n_samples", "u32"),
+    ),
+    Kind.DEPOSIT: (("user", "b20"), ("amount", "u128"), ("l1_nonce", "u64"), ("l1_ref", "b32")),
+    Kind.WITHDRAW_REQ: (
+        ("wid", "u64"), ("user", "b20"), ("destination", "b20"), ("amount", "u128"),
+        ("fee", "u128"),
+    ),
+    Kind.WITHDRAW_DONE: (("wid", "u64"), ("l1_ref", "b32"), ("outcome", "u8")),
+    Kind.AGENT: (
+        ("account", "b20"), ("agent", "b20"), ("name", "bytes"), ("valid_until", "u64"),
+        ("rule", "u16"),
+    ),
+    Kind.LEDGER: (("source", "b20"), ("destination", "b20"), ("amount", "i128"),
+                  ("type", "u16")),
+}  # fmt: skip
+
+# Which rules an entry kind records by itself, where its payload carries no rule field.
+KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
+    Kind.TX_USER: ("ADM-1", "ADM-2", "ADM-3", "BLK-1"),
+    Kind.TX_SYSTEM: ("TRF-4", "PRC-3"),
+    Kind.ORACLE: ("PRC-3",),
+    Kind.MARK: ("PRC-4",),
+    Kind.MARK_INPUTS: ("PRC-4", "PRC-5", "PRC-6"),
+    Kind.ORDER: (),
+    Kind.FILL: ("MAT-1", "FEE-1", "FEE-2", "PNL-1", "PNL-2", "MRG-3"),
+    Kind.LEVERAGE: ("MRG-6",),
+    Kind.FUNDING: ("FND-2", "FND-3"),
+    Kind.PREMIUM: ("FND-1",),
+    Kind.DEPOSIT: ("TRF-4",),
+    Kind.WITHDRAW_REQ: ("TRF-3", "MRG-5"),
+    Kind.WITHDRAW_DONE: ("TRF-3",),
+    Kind.AGENT: ("ADM-4",),
+    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3"),
+}

@@ -1,0 +1,102 @@
+"""The constants of the exchange as one frozen record. All integers; the unit is in the name
+or in the TOML file, where each value also has its source and its rule.
+
+A chain's genesis holds the full set, and `rules_hash` covers it, so that an auditor can tell
+which choice was made at every point that public sources leave open (`U-…`).
+"""
+
+from dataclasses import dataclass, fields
+
+from chainperp.base.errors import InvalidGenesis
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Every constant that a rule reads. Field order is the order of the TOML file."""
+
+    nonces_kept: int
+    nonce_window_past_ms: int
+    nonce_window_future_ms: int
+    agent_validity_max_ms: int
+    agent_validity_default_ms: int
+    named_agents_max: int
+    orders_per_action_max: int
+    order_value_min: int
+    order_band_numerator: int
+    order_band_denominator: int
+    order_value_classes: tuple[tuple[int, int], ...]
+    limit_order_value_factor: int
+    open_orders_base: int
+    open_orders_volume_step: int
+    open_orders_max: int
+    user_fill_limit: int
+    transfer_margin_divisor: int
+    leverage_default: int
+    fee_tiers: tuple[tuple[int, int, int], ...]
+    volume_window_days: int
+    hlp_fee_share_bps: int
+    withdrawal_fee: int
+    activation_fee: int
+    oracle_stale_ms: int
+    ema_basis_tau_ms: int
+    ema_book_tau_ms: int
+    premium_sample_ms: int
+    funding_interest: int
+    funding_clamp: int
+    funding_cap: int
+    funding_hours_per_rate: int
+    state_commit_every: int
+    snapshot_interval: int
+    recount_interval: int
+
+
+TABLES = ("order_value_classes", "fee_tiers")
+
+
+def parameters_from(values: dict[str, object]) -> Parameters:
+    """Parameters from a complete table of values.
+
+    Rejects: a missing or unknown name, anything but non-negative integers (or rows of them
+    for the two tables), naming the parameter and the value.
+    """
+    names = [field.name for field in fields(Parameters)]
+    for name in sorted(values):
+        if name not in names:
+            raise InvalidGenesis(f"parameters.{name} does not exist: was {values[name]!r}")
+    checked: dict[str, object] = {}
+    for name in names:
+        if name not in values:
+            raise InvalidGenesis(f"parameters.{name} is missing")
+        value = values[name]
+        if name in TABLES:
+            checked[name] = _rows(name, value)
+        else:
+            checked[name] = _number(name, value)
+    return Parameters(**checked)  # type: ignore[arg-type]
+
+
+def _number(name: str, value: object) -> int:
+    if type(value) is not int or value < 0:
+        raise InvalidGenesis(f"parameters.{name} is not a non-negative integer: was {value!r}")
+    return value
+
+
+def _rows(name: str, value: object) -> tuple[tuple[int, ...], ...]:
+    if not isinstance(value, list) or not value:
+        raise InvalidGenesis(f"parameters.{name} is not a list of rows: was {value!r}")
+    width = 3 if name == "fee_tiers" else 2
+    rows: list[tuple[int, ...]] = []
+    for row in value:
+        if not isinstance(row, list) or len(row) != width:
+            raise InvalidGenesis(f"parameters.{name} needs rows of {width}: was {row!r}")
+        rows.append(tuple(_number(name, cell) for cell in row))
+    return tuple(rows)
+
+
+def parameter_values(parameters: Parameters) -> dict[str, object]:
+    """The table of values, as genesis writes it."""
+    values: dict[str, object] = {}
+    for field in fields(Parameters):
+        value = getattr(parameters, field.name)
+        values[field.name] = [list(row) for row in value] if field.name in TABLES else value
+    return values
