@@ -73,8 +73,8 @@ def test_every_proof_equals_the_definition_and_no_flipped_bit_passes(
         bytes([at]): (bytes([at, at]), amounts(columns, -at)) for at in sorted(chosen)
     }
     tree = Tree("acct", columns)
-    for key, (value, sums) in pairs.items():
-        tree.set(key, value, sums)
+    for key, pair in pairs.items():
+        tree.set(key, pair[0], pair[1])
     root = tree.commit()
     for at in range(0, 256, 5):
         key = bytes([at])
