@@ -77,14 +77,14 @@ class InvalidBlock(Invalid):
 class InvariantBroken(ChainperpError):
     """The state contradicts itself. Never caught below the process's last line."""
 
-    def __init__(self, code: str, sentence: str, **numbers: object) -> None:
+    def __init__(self, code: str, sentence: str, /, **numbers: object) -> None:
         detail = ", ".join(f"{name}={value}" for name, value in numbers.items())
         super().__init__(f"{code}: {sentence}" + (f" ({detail})" if detail else ""))
         self.code = code
         self.numbers = numbers
 
 
-def ensure(condition: bool, code: str, sentence: str, **numbers: object) -> None:
+def ensure(condition: bool, code: str, sentence: str, /, **numbers: object) -> None:
     """Stop the process when an invariant does not hold (asserts vanish under `-O`)."""
     if not condition:
         raise InvariantBroken(code, sentence, **numbers)

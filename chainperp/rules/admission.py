@@ -1,0 +1,79 @@
+"""ADM: which signed transactions are executed at all. Signatures are checked before (`wire`)."""
+
+from bisect import bisect_left
+
+from chainperp.model.decisions import Rejection
+from chainperp.parameters.schema import Parameters
+from chainperp.rules.catalogue import rule
+
+
+@rule("ADM-1")
+def check_nonce(kept: list[int], nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
+    """A nonce is used once per key, lies within two days before and one day after block time, and
+    is above the smallest of the 100 highest nonces that the key has used.
+
+    `kept` is ascending. The nonce is used up by inclusion, whatever the action's result (U-ACC-3).
+    Rejects: too low, too high, duplicate, too low for a full set.
+    Source: DOC[Nonces and API wallets], U-ACC-2.
+
+    Example: at 1,700,000,000,000 the range is (1,699,827,200,000 ; 1,700,086,400,000), open.
+    """
+    if nonce <= time_ms - parameters.nonce_window_past_ms:
+        return Rejection.NONCE_TOO_LOW
+    if nonce >= time_ms + parameters.nonce_window_future_ms:
+        return Rejection.NONCE_TOO_HIGH
+    if not kept or nonce > kept[-1]:
+        return Rejection.ACCEPTED
+    place = bisect_left(kept, nonce)
+    if kept[place] == nonce:
+        return Rejection.NONCE_DUPLICATE
+    if place == 0 and len(kept) >= parameters.nonces_kept:
+        return Rejection.NONCE_TOO_LOW
+    return Rejection.ACCEPTED
+
+
+@rule("ADM-2")
+def check_authority(
+    is_account: bool, is_agent_in_force: bool, is_user_signed: bool
+) -> Rejection:
+    """An account acts for itself; an agent in force acts for its master, with signed actions of
+    the trading kind only. Everybody else is a stranger.
+
+    Source: DOC[Nonces and API wallets], hyperliquid-api 3.6.
+
+    >>> check_authority(False, True, False).name, check_authority(False, True, True).name
+    ('ACCEPTED', 'MUST_DEPOSIT')
+    """
+    if is_account or (is_agent_in_force and not is_user_signed):
+        return Rejection.ACCEPTED
+    return Rejection.MUST_DEPOSIT if is_user_signed else Rejection.SIGNER_UNKNOWN
+
+
+@rule("ADM-3")
+def is_expired(expires_after: int | None, time_ms: int) -> bool:
+    """An action with `expiresAfter` is refused once block time has passed it.
+
+    Source: DOC[Exchange endpoint].
+
+    >>> is_expired(100, 100), is_expired(100, 101), is_expired(None, 101)
+    (False, True, False)
+    """
+    return expires_after is not None and time_ms > expires_after
+
+
+@rule("ADM-4")
+def check_agent(name: str, named: int, valid_until: int, time_ms: int,
+                parameters: Parameters) -> Rejection:  # fmt: skip
+    """An account has one unnamed agent and three named ones, each for at most 180 days; a new
+    approval under a name replaces the old. `named` counts the other names in use.
+
+    Rejects: too many, already expired, too far ahead.
+    Source: DOC[Nonces and API wallets], hyperliquid-api 3.7.
+    """
+    if valid_until <= time_ms:
+        return Rejection.AGENT_EXPIRED
+    if valid_until > time_ms + parameters.agent_validity_max_ms:
+        return Rejection.AGENT_NAME_INVALID
+    if name and named >= parameters.named_agents_max:
+        return Rejection.AGENT_TOO_MANY
+    return Rejection.ACCEPTED

@@ -1,0 +1,58 @@
+"""INV: what must hold after every block, whatever happened in it.
+
+A failing check stops the process before anything of the block is published.
+"""
+
+from chainperp.base.errors import ensure
+from chainperp.rules.catalogue import rule
+
+
+@rule("INV-1")
+def check_cash(cash_sum: int, custody: int) -> None:
+    """Every micro-dollar in custody is in exactly one cell: accounts, isolated positions, system
+    accounts, pending withdrawals.
+
+    Source: reliability E1, INV-M1.
+    """
+    ensure(
+        cash_sum == custody,
+        "INV-1",
+        "money was made or lost",
+        cash_sum=cash_sum,
+        custody=custody,
+    )
+
+
+@rule("INV-2")
+def check_lots(asset: int, longs: int, shorts: int) -> None:
+    """In each market the lots of all longs equal the lots of all shorts.
+
+    Source: reliability E2, INV-P1.
+    """
+    ensure(longs == shorts, "INV-2", "lots do not sum to zero", asset=asset, longs=longs,
+           shorts=shorts)  # fmt: skip
+
+
+@rule("INV-3")
+def check_book(asset: int, bid: int | None, ask: int | None) -> None:
+    """A book at rest is neither crossed nor locked.
+
+    Source: reliability INV-B2.
+    """
+    ensure(
+        bid is None or ask is None or bid < ask,
+        "INV-3",
+        "book is crossed",
+        asset=asset,
+        bid=bid,
+        ask=ask,
+    )
+
+
+@rule("INV-4")
+def check_time(before_ms: int, now_ms: int) -> None:
+    """Block time strictly rises.
+
+    Source: reliability INV-C1.
+    """
+    ensure(now_ms > before_ms, "INV-4", "block time did not rise", before=before_ms, now=now_ms)

@@ -1,0 +1,61 @@
+"""TRF: money between accounts and across the border of the exchange."""
+
+from chainperp.model.decisions import Rejection
+from chainperp.rules.catalogue import rule
+
+
+@rule("TRF-1")
+def check_send(amount: int | None, available: int, is_same_account: bool) -> Rejection:
+    """A send moves a positive amount that is withdrawable, to another account.
+
+    Rejects: not an amount, destination equals source, too little withdrawable.
+    Source: DOC[Exchange endpoint], MRG-5.
+
+    >>> check_send(5, 5, False).name, check_send(6, 5, False).name, check_send(0, 5, False).name
+    ('ACCEPTED', 'BALANCE_TRANSFER', 'AMOUNT_INVALID')
+    """
+    if amount is None or amount <= 0:
+        return Rejection.AMOUNT_INVALID
+    if is_same_account:
+        return Rejection.DESTINATION_INVALID
+    return Rejection.ACCEPTED if amount <= available else Rejection.BALANCE_TRANSFER
+
+
+@rule("TRF-2")
+def activation_fee(is_new: bool, fee: int) -> int:
+    """The first send to an address that never existed costs the sender 1 USDC besides the amount.
+
+    Source: DOC[Activation gas fee], U-ACC-4 (the sender pays).
+
+    >>> activation_fee(True, 1_000_000), activation_fee(False, 1_000_000)
+    (1000000, 0)
+    """
+    return fee if is_new else 0
+
+
+@rule("TRF-3")
+def check_withdrawal(amount: int | None, available: int, fee: int) -> Rejection:
+    """A withdrawal is debited at once; the fee of 1 USDC is taken from it, so it must exceed it.
+
+    Until it is paid out it is a cell of the custody sum. Source: DOC[USDC], CODE[Bridge2].
+
+    >>> check_withdrawal(2_000_000, 2_000_000, 1_000_000).name
+    'ACCEPTED'
+    >>> check_withdrawal(1_000_000, 2_000_000, 1_000_000).name
+    'AMOUNT_INVALID'
+    """
+    if amount is None or amount <= fee:
+        return Rejection.AMOUNT_INVALID
+    return Rejection.ACCEPTED if amount <= available else Rejection.BALANCE_WITHDRAWAL
+
+
+@rule("TRF-4")
+def is_next_deposit(nonce: int, deposits: int) -> bool:
+    """Deposits are credited once each, in the order of their sequence number outside.
+
+    Source: audit-log-and-consensus T13.
+
+    >>> is_next_deposit(1, 0), is_next_deposit(3, 1)
+    (True, False)
+    """
+    return nonce == deposits + 1

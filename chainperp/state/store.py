@@ -1,0 +1,128 @@
+"""State: the memory of the exchange. Typed collections and the list of what changed.
+
+Nothing here decides. Walks over accounts and holders are in address order; walks over orders in
+queue order; no result depends on how a dictionary grew. `touch` and `touch_exposure` note a changed
+leaf once per commit; whatever changes a committed value calls them.
+"""
+
+from typing import Final
+
+from chainperp.base.units import Address
+from chainperp.model.accounts import Account, Agent, Exposure, Validator, Withdrawal
+from chainperp.model.markets import MarketTerms
+from chainperp.parameters.schema import Parameters
+from chainperp.state.book import Book
+
+ASSISTANCE_FUND: Final = Address(b"\xfe" * 20)
+LIQUIDITY_VAULT: Final = Address(bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158e10df303"))
+ROUNDING: Final = Address(b"\x00" * 18 + b"\xff\x01")
+SYSTEM_ACCOUNTS: Final = (ASSISTANCE_FUND, LIQUIDITY_VAULT, ROUNDING)
+
+
+class Market:
+    """One perpetual: its terms, book, prices, averages and premium samples.
+
+    `holders` are the accounts with a position. Prices are 0 until the first oracle round.
+    """
+
+    __slots__ = (
+        "asset", "basis_denominator", "basis_numerator", "book", "book_denominator",
+        "book_numerator", "external", "holders", "is_dirty", "lots_long", "lots_short", "mark",
+        "mark_previous", "oracle", "oracle_time", "premium_samples", "premium_sum", "terms",
+        "tick_e8", "lot_e8", "votes",
+    )  # fmt: skip
+
+    def __init__(self, terms: MarketTerms) -> None:
+        self.asset = terms.asset
+        self.terms = terms
+        self.tick_e8 = 10 ** (2 + terms.size_decimals)
+        self.lot_e8 = 10 ** (8 - terms.size_decimals)
+        self.book = Book()
+        self.mark = 0
+        self.mark_previous = 0
+        self.oracle = 0
+        self.oracle_time = 0
+        self.external: int | None = None
+        # Latest vote per validator: (oracle price, external price or 0, time, hash of the vote).
+        self.votes: dict[Address, tuple[int, int, int, bytes]] = {}
+        self.basis_numerator = 0
+        self.basis_denominator = 0
+        self.book_numerator = 0
+        self.book_denominator = 0
+        self.premium_sum = 0
+        self.premium_samples = 0
+        self.lots_long = 0
+        self.lots_short = 0
+        self.holders: dict[Address, Exposure] = {}
+        self.is_dirty = True
+
+
+class State:
+    """Everything that the rules may read. One per chain; changed only by `transition/`."""
+
+    __slots__ = (
+        "accounts", "agents", "changed_accounts", "changed_agents", "changed_exposures",
+        "changed_validators", "changed_withdrawals", "custody", "day", "deposits", "fees_in_block",
+        "height", "mark_epoch", "markets", "network", "next_oid", "next_tid", "next_wid",
+        "parameters", "time_ms", "validators", "withdrawals",
+    )  # fmt: skip
+
+    def __init__(self, parameters: Parameters, terms: list[MarketTerms], network: str) -> None:
+        self.parameters = parameters
+        self.network = network
+        self.height = 0
+        self.time_ms = 0
+        self.day = 0
+        self.markets = [Market(one) for one in terms]
+        self.accounts: dict[Address, Account] = {}
+        self.agents: dict[Address, Agent] = {}
+        self.validators: dict[Address, Validator] = {}
+        self.withdrawals: dict[int, Withdrawal] = {}
+        self.custody = 0
+        self.deposits = 0
+        self.next_oid = 1
+        self.next_tid = 1
+        self.next_wid = 1
+        self.mark_epoch = 0
+        self.fees_in_block = 0
+        self.changed_accounts: list[Account] = []
+        self.changed_exposures: list[tuple[Account, Exposure]] = []
+        self.changed_agents: dict[Address, None] = {}
+        self.changed_validators: dict[Address, None] = {}
+        self.changed_withdrawals: dict[int, None] = {}
+        for address in SYSTEM_ACCOUNTS:
+            self.touch(self.open_account(address))
+
+    def open_account(self, address: Address) -> Account:
+        """The account at an address, made when it does not exist yet."""
+        account = self.accounts.get(address)
+        if account is None:
+            account = Account(address)
+            self.accounts[address] = account
+        return account
+
+    def open_exposure(self, account: Account, asset: int) -> Exposure:
+        """The account's exposure in a market; a new one has the default mode and leverage."""
+        exposure = account.exposures.get(asset)
+        if exposure is None:
+            terms = self.markets[asset].terms
+            leverage = min(self.parameters.leverage_default, terms.leverage_max)
+            exposure = Exposure(asset, not terms.is_isolated_only, leverage)
+            account.exposures[asset] = exposure
+        return exposure
+
+    def touch(self, account: Account) -> None:
+        """Note that an account's leaf changed."""
+        if not account.is_dirty:
+            account.is_dirty = True
+            self.changed_accounts.append(account)
+
+    def touch_exposure(self, account: Account, exposure: Exposure) -> None:
+        """Note that a position's leaf changed."""
+        if not exposure.is_dirty:
+            exposure.is_dirty = True
+            self.changed_exposures.append((account, exposure))
+
+    def accounts_in_order(self) -> list[Account]:
+        """All accounts by address."""
+        return [self.accounts[address] for address in sorted(self.accounts)]

@@ -1,0 +1,64 @@
+"""Whether a signed transaction is executed, for which account, and its nonce being used up.
+
+Order of the questions: who (ADM-2), vault (ADM-2), expiry (ADM-3), nonce (ADM-1). A stranger has no
+nonce set, so nothing of his is stored; a known signer's nonce is used up by inclusion.
+"""
+
+from bisect import insort
+
+from chainperp.base.units import Address
+from chainperp.model.accounts import Account, Agent, NonceSet
+from chainperp.model.blocks import Transaction
+from chainperp.model.decisions import Rejection
+from chainperp.parameters.schema import Parameters
+from chainperp.rules.admission import check_authority, check_nonce, is_expired
+from chainperp.state.store import State
+
+
+def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | None]:
+    """The account that the transaction moves, or why it is refused."""
+    signer = transaction.signer
+    account = state.accounts.get(signer)
+    agent: Agent | None = None
+    if account is None:
+        agent = agent_in_force(state, signer)
+        verdict = check_authority(False, agent is not None, transaction.is_user_signed)
+        if verdict is not Rejection.ACCEPTED or agent is None:
+            return verdict, None
+        account = state.accounts[agent.master] if agent.master is not None else None
+    nonces = agent.nonces if agent is not None else (account.nonces if account else NonceSet())
+    verdict = use_nonce(nonces, transaction.nonce, state.time_ms, state.parameters)
+    if agent is not None:
+        state.changed_agents[agent.address] = None
+    elif account is not None:
+        state.touch(account)
+    if verdict is not Rejection.ACCEPTED:
+        return verdict, None
+    if transaction.vault is not None and not transaction.is_user_signed:
+        return Rejection.VAULT_NOT_REGISTERED, None
+    if is_expired(transaction.expires_after, state.time_ms):
+        return Rejection.EXPIRED, None
+    return Rejection.ACCEPTED, account
+
+
+def agent_in_force(state: State, address: Address) -> Agent | None:
+    """The agent with this key, if it may act at block time."""
+    agent = state.agents.get(address)
+    if agent is None or agent.master is None or agent.valid_until <= state.time_ms:
+        return None
+    return agent
+
+
+def use_nonce(nonces: NonceSet, nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
+    """Check a nonce and, if it is good, keep it among the highest ones used."""
+    kept = nonces.kept
+    verdict = check_nonce(kept, nonce, time_ms, parameters)
+    if verdict is not Rejection.ACCEPTED:
+        return verdict
+    if not kept or nonce > kept[-1]:
+        kept.append(nonce)
+    else:
+        insort(kept, nonce)
+    if len(kept) > parameters.nonces_kept:
+        del kept[0]
+    return Rejection.ACCEPTED

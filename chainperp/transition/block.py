@@ -1,0 +1,162 @@
+"""apply_block: the phases of a block, in order, on one screen.
+
+    1 time and validity   2 system inputs: oracle votes, deposits, payouts
+    3 oracle and marks    4 funding: settlement due, then premium samples
+    5 user actions in class order   6 housekeeping   7 invariants
+
+Nothing here decides: every phase calls the rules. The caller commits the state and seals the block.
+Source: U-BLK-2 (liquidation, ADL, triggers and the buyback take their places with their rules).
+"""
+
+from chainperp.base import canonical
+from chainperp.base.canonical import Schema
+from chainperp.base.units import HOUR_MS, Address, day_of
+from chainperp.model.accounts import Account
+from chainperp.model.actions import (
+    ApproveAgent,
+    CancelOrders,
+    ModifyOrders,
+    NotOffered,
+    OracleVote,
+    PlaceOrders,
+    UpdateIsolatedMargin,
+    UpdateLeverage,
+    UsdSend,
+    Withdraw,
+)
+from chainperp.model.blocks import BlockInput, SystemInput, Transaction
+from chainperp.model.decisions import LedgerType, Rejection, SystemType
+from chainperp.rules.conservation import check_book, check_lots, check_time
+from chainperp.rules.fees import hlp_share
+from chainperp.rules.ordering import action_class, periods_due
+from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
+from chainperp.transition.accounts import process_agent, process_leverage, prune_agents
+from chainperp.transition.admission import admit
+from chainperp.transition.funding import process_funding
+from chainperp.transition.oracle import accept_vote, process_prices
+from chainperp.transition.orders import process_cancel, process_modify, process_place
+from chainperp.transition.recorder import Recorder
+from chainperp.transition.transfers import (
+    process_deposit,
+    process_isolated_margin,
+    process_send,
+    process_withdraw,
+    process_withdrawal_done,
+)
+
+DEPOSIT_BODY: Schema = (
+    ("user", "b20"), ("amount", "u128"), ("l1_nonce", "u64"), ("l1_ref", "b32"),
+)  # fmt: skip
+WITHDRAWAL_DONE_BODY: Schema = (("wid", "u64"), ("l1_ref", "b32"))
+VOTE_BODY: Schema = (("envelope", "bytes"), ("signer", "b20"))
+
+
+def apply_block(state: State, block: BlockInput, recorder: Recorder) -> list[int]:
+    """Execute one block on the state and record every decision.
+
+    Returns the markets whose mark moved. Raises InvariantBroken when the state contradicts
+    itself; the caller then drops the block whole.
+    """
+    time_before = state.time_ms
+    check_time(time_before, block.time_ms)
+    state.time_ms = block.time_ms
+    state.day = day_of(block.time_ms)
+    state.height = recorder.height
+    changed: dict[int, None] = {}
+    for item in block.system:
+        process_system(state, recorder, item, changed)
+    moved = process_prices(state, recorder, changed)
+    process_funding(state, recorder, time_before)
+    for transaction in sorted(block.transactions, key=_class_of):
+        process_transaction(state, recorder, transaction)
+    process_housekeeping(state, recorder, time_before)
+    for market in state.markets:
+        check_lots(market.asset, market.lots_long, market.lots_short)
+        check_book(market.asset, market.book.bids.best_price(), market.book.asks.best_price())
+    return moved
+
+
+def _class_of(transaction: Transaction) -> int:
+    return action_class(transaction.action)
+
+
+def process_system(
+    state: State, recorder: Recorder, item: SystemInput, changed: dict[int, None]
+) -> None:
+    """Carry out a recorded input, and log it with its result before its effects."""
+    place = recorder.reserve()
+    body = item.body
+    if item.type is SystemType.ORACLE_VOTE:
+        vote = item.vote
+        code = Rejection.NOT_A_VALIDATOR if vote is None else accept_vote(state, vote, changed)
+    elif item.type is SystemType.DEPOSIT:
+        fields = canonical.decode(DEPOSIT_BODY, body)
+        code = process_deposit(
+            state, recorder, Address(fields["user"]), fields["amount"], fields["l1_nonce"],
+            fields["l1_ref"],
+        )  # fmt: skip
+    else:
+        fields = canonical.decode(WITHDRAWAL_DONE_BODY, body)
+        code = process_withdrawal_done(state, recorder, fields["wid"], fields["l1_ref"])
+    recorder.fill_system(place, code, item.type, body)
+
+
+def process_transaction(state: State, recorder: Recorder, transaction: Transaction) -> None:
+    """Admit one transaction, carry out its action, and log it with its result."""
+    place = recorder.reserve()
+    code, account = admit(state, transaction)
+    if code is Rejection.ACCEPTED and account is not None:
+        cause = recorder.first_index + place
+        code = _execute(state, recorder, account, transaction, cause)
+    recorder.fill_transaction(place, code, transaction.envelope, transaction.signer)
+
+
+def _execute(
+    state: State, recorder: Recorder, account: Account, transaction: Transaction, cause: int
+) -> Rejection:
+    """Hand the action to the one function that carries it out."""
+    action = transaction.action
+    if isinstance(action, PlaceOrders):
+        return process_place(state, recorder, account, action, cause)
+    if isinstance(action, CancelOrders):
+        return process_cancel(state, recorder, account, action)
+    if isinstance(action, ModifyOrders):
+        return process_modify(state, recorder, account, action, cause)
+    return _execute_account_action(state, recorder, account, transaction)
+
+
+def _execute_account_action(
+    state: State, recorder: Recorder, account: Account, transaction: Transaction
+) -> Rejection:
+    action = transaction.action
+    if isinstance(action, UpdateLeverage):
+        return process_leverage(state, recorder, account, action)
+    if isinstance(action, UpdateIsolatedMargin):
+        return process_isolated_margin(state, recorder, account, action)
+    if isinstance(action, UsdSend):
+        return process_send(state, recorder, account, action)
+    if isinstance(action, Withdraw):
+        return process_withdraw(state, recorder, account, action)
+    if isinstance(action, ApproveAgent):
+        return process_agent(state, recorder, account, action)
+    if isinstance(action, NotOffered | OracleVote):
+        return Rejection.ACTION_NOT_OFFERED
+    return Rejection.ACCEPTED
+
+
+def process_housekeeping(state: State, recorder: Recorder, time_before: int) -> None:
+    """Share the block's fees (FEE-3) and, once an hour, drop keys that nothing needs."""
+    fees = state.fees_in_block
+    if fees:
+        state.fees_in_block = 0
+        share = hlp_share(fees, state.parameters.hlp_fee_share_bps)
+        if share:
+            fund = state.accounts[ASSISTANCE_FUND]
+            vault = state.accounts[LIQUIDITY_VAULT]
+            fund.raw -= share
+            vault.raw += share
+            state.touch(fund)
+            state.touch(vault)
+            recorder.ledger(ASSISTANCE_FUND, LIQUIDITY_VAULT, share, LedgerType.FEE_SHARE)
+    if periods_due(time_before, state.time_ms, HOUR_MS)[1]:
+        prune_agents(state)

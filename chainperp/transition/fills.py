@@ -1,0 +1,178 @@
+"""One side of one fill: what it would leave (plan), and the change itself (apply).
+
+Raw USD moves by minus price times signed size, so the two sides cancel exactly; fees go to the
+assistance fund in the same step. An isolated position has its own raw USD: opening moves margin
+in from cross, closing gives a share back, a flip is a full close and then an open.
+Source: hyperliquid-protocol 2.3, U-MAR-2..4, U-REL-1, U-FEE-4.
+"""
+
+from chainperp.model.accounts import Account, Exposure
+from chainperp.rules.fees import fee_rates, volume_of_window
+from chainperp.rules.margin import (
+    initial_margin,
+    maintenance_margin,
+    opening_margin,
+    released_margin,
+)
+from chainperp.rules.matching import is_fill_affordable
+from chainperp.rules.pnl import entry_after_close, realised_pnl
+from chainperp.state.store import Market, State
+from chainperp.transition.valuation import revalue
+
+
+class FillPlan:
+    """The money of one side after a fill: cross raw, isolated raw, and whether the rules allow it,
+    with the two numbers that MAT-3 compared."""
+
+    __slots__ = ("allowed", "found", "needed", "raw", "raw_isolated")
+
+    def __init__(
+        self, allowed: bool, raw: int, raw_isolated: int, found: int, needed: int
+    ) -> None:
+        self.allowed = allowed
+        self.raw = raw
+        self.raw_isolated = raw_isolated
+        self.found = found
+        self.needed = needed
+
+
+def plan_fill(
+    market: Market,
+    account: Account,
+    exposure: Exposure,
+    delta: int,
+    price: int,
+    fee: int,
+    *,
+    bids: int,
+    asks: int,
+    limit: int,
+) -> FillPlan:
+    """What a fill of `delta` signed lots at `price` leaves. `bids` and `asks` are the resting
+    notionals after the fill; `limit` is the parameter `user_fill_limit`."""
+    if not exposure.is_cross:
+        return _plan_isolated(market, account, exposure, delta, price, fee, limit)
+    lots = exposure.lots
+    after = lots + delta
+    raw = account.raw - delta * price - fee
+    before = account.raw + account.position_value
+    value = after * market.mark
+    found = raw + account.position_value - exposure.value + value
+    reduces = abs(after) < abs(lots)
+    if reduces:
+        needed = 0
+    else:
+        margin = initial_margin(value, bids, asks, exposure.leverage, True)
+        needed = account.margin_total - exposure.margin + margin
+    allowed = is_fill_affordable(before, found, needed, reduces, limit)
+    return FillPlan(allowed, raw, 0, found, needed)
+
+
+def _plan_isolated(
+    market: Market,
+    account: Account,
+    exposure: Exposure,
+    delta: int,
+    price: int,
+    fee: int,
+    limit: int,
+) -> FillPlan:
+    """The isolated twin: close what the fill closes, then open what is left of it."""
+    lots = exposure.lots
+    closed = min(abs(lots), abs(delta)) if lots * delta < 0 else 0
+    opened = abs(delta) - closed
+    raw = account.raw - fee
+    isolated = exposure.raw_isolated
+    if closed:
+        released = released_margin(isolated, lots * price, closed, abs(lots))
+        if released < 0 and limit:
+            return FillPlan(False, account.raw, isolated, released, 0)
+        raw += released
+        isolated += (closed * price if lots > 0 else -closed * price) - released
+    if opened:
+        margin = opening_margin(opened * price, exposure.leverage)
+        raw -= margin
+        isolated += margin - (opened * price if delta > 0 else -opened * price)
+    found = raw + account.position_value
+    after = lots + delta
+    if opened:
+        held = account.margin_total - exposure.margin
+        floor = maintenance_margin(abs(after) * market.mark, market.terms)
+        value = isolated + after * market.mark
+        if value < floor:
+            return FillPlan(False, account.raw, exposure.raw_isolated, value, floor)
+        allowed = is_fill_affordable(found, found, held, False, limit)
+        return FillPlan(allowed, raw, isolated, found, held)
+    before = account.raw + account.position_value
+    allowed = is_fill_affordable(before, found, 0, True, limit)
+    return FillPlan(allowed, raw, isolated, found, 0)
+
+
+def apply_fill(
+    state: State,
+    market: Market,
+    account: Account,
+    exposure: Exposure,
+    delta: int,
+    price: int,
+    plan: FillPlan,
+) -> int:
+    """Carry out a planned fill and return the profit it realised (fees apart)."""
+    account.raw = plan.raw
+    if not exposure.is_cross:
+        account.raw_isolated_total += plan.raw_isolated - exposure.raw_isolated
+        exposure.raw_isolated = plan.raw_isolated
+    lots = exposure.lots
+    after = lots + delta
+    pnl = 0
+    if lots * delta < 0:
+        closed = min(abs(lots), abs(delta))
+        left = abs(lots) - closed
+        entry = entry_after_close(exposure.entry_notional, abs(lots), left)
+        pnl = realised_pnl(exposure.entry_notional - entry, closed * price, lots > 0)
+        exposure.entry_notional = entry
+        if abs(delta) > closed:
+            exposure.entry_notional = abs(after) * price
+    else:
+        exposure.entry_notional += abs(delta) * price
+    exposure.lots = after
+    _count_open_interest(market, account, exposure, lots, after)
+    notional = abs(delta) * price
+    account.volume_day += notional
+    account.volume_total += notional
+    revalue(account, exposure, market.mark)
+    state.touch(account)
+    state.touch_exposure(account, exposure)
+    return pnl
+
+
+def _count_open_interest(
+    market: Market, account: Account, exposure: Exposure, before: int, after: int
+) -> None:
+    """Keep the market's totals and its list of holders."""
+    market.lots_long += (after if after > 0 else 0) - (before if before > 0 else 0)
+    market.lots_short += (-after if after < 0 else 0) - (-before if before < 0 else 0)
+    if before == 0:
+        market.holders[account.address] = exposure
+    elif after == 0:
+        del market.holders[account.address]
+
+
+def roll_fee_day(state: State, account: Account) -> None:
+    """Close the account's day of volume and set the fee rates of the day that begins.
+
+    Done when the account is first used in a day: the result depends on closed days only, so it is
+    the same as doing it for everybody at midnight (U-FEE-3).
+    """
+    today = state.day
+    if account.day == today:
+        return
+    window = state.parameters.volume_window_days
+    if account.volume_day:
+        account.days.append((account.day, account.volume_day))
+        account.volume_day = 0
+    account.days = [one for one in account.days if one[0] >= today - window]
+    volume = volume_of_window(account.days, today, window)
+    account.fee_taker, account.fee_maker = fee_rates(volume, state.parameters.fee_tiers)
+    account.day = today
+    state.touch(account)

@@ -1,0 +1,123 @@
+"""The only writer of a block's entries. Decisions are encoded when they are made.
+
+A transaction's entry comes before its effects but carries its result: its place is kept open and
+filled in at the end. Entries that a trading block is full of are packed by hand, header included;
+a test holds them to the schemas in `model/decisions.py`.
+"""
+
+import struct
+from typing import Final
+
+from chainperp.base import canonical
+from chainperp.base.canonical import Record
+from chainperp.model.decisions import RULE_OF, SCHEMAS, Kind, OrderStatus, Rejection
+from chainperp.model.entries import FORMAT, HEADER, HEADER_SIZE, encode_entry
+
+ORDER_HEAD: Final = struct.Struct(">BHQIIQBHH20sI?QQQB?16s16s?")
+ORDER_SIZE: Final = ORDER_HEAD.size - HEADER_SIZE
+FILL: Final = struct.Struct(">BHQIIQIQQ20sQqqq20sQqqqHQ")
+FILL_SIZE: Final = FILL.size - HEADER_SIZE
+LEDGER: Final = struct.Struct(">BHQII20s20s16sH")
+LEDGER_SIZE: Final = LEDGER.size - HEADER_SIZE
+
+FLAG_TAKER_BUYS: Final = 1
+FLAG_MAKER_DONE: Final = 2
+
+
+class OrderFacts:
+    """The fields of an order that its decision repeats."""
+
+    __slots__ = ("account", "asset", "cloid", "is_buy", "lots", "oid", "price", "reduce_only",
+                 "tif")  # fmt: skip
+
+    def __init__(
+        self, oid: int, account: bytes, asset: int, is_buy: bool, price: int, lots: int,
+        tif: int, reduce_only: bool, cloid: bytes | None,
+    ) -> None:  # fmt: skip
+        self.oid = oid
+        self.account = account
+        self.asset = asset
+        self.is_buy = is_buy
+        self.price = price
+        self.lots = lots
+        self.tif = tif
+        self.reduce_only = reduce_only
+        self.cloid = cloid
+
+
+class Recorder:
+    """Entries of one block, in order. `first_index` is the log index of the first one."""
+
+    __slots__ = ("entries", "first_index", "height")
+
+    def __init__(self, height: int, first_index: int) -> None:
+        self.height = height
+        self.first_index = first_index
+        self.entries: list[bytes] = []
+
+    def next_index(self) -> int:
+        """Log index that the next entry will have."""
+        return self.first_index + len(self.entries)
+
+    def add(self, kind: Kind, payload: bytes) -> None:
+        """Append an entry with a payload that is already encoded."""
+        self.entries.append(encode_entry(kind, self.height, len(self.entries), payload))
+
+    def record(self, kind: Kind, fields: Record) -> None:
+        """Append an entry, encoding its fields by the kind's schema."""
+        self.add(kind, canonical.encode(SCHEMAS[kind], fields))
+
+    def reserve(self) -> int:
+        """Keep the next place for an entry whose content is not known yet."""
+        self.entries.append(b"")
+        return len(self.entries) - 1
+
+    def fill_transaction(self, place: int, code: int, envelope: bytes, signer: bytes) -> None:
+        """Write the user transaction of a reserved place, with its result."""
+        size = len(envelope)
+        self.entries[place] = (
+            HEADER.pack(FORMAT, Kind.TX_USER, self.height, place, size + 26)
+            + code.to_bytes(2, "big")
+            + size.to_bytes(4, "big")
+            + envelope
+            + signer
+        )
+
+    def fill_system(self, place: int, code: int, system_type: int, body: bytes) -> None:
+        """Write the system transaction of a reserved place, with its result."""
+        payload = canonical.encode(
+            SCHEMAS[Kind.TX_SYSTEM], {"code": code, "type": system_type, "body": body}
+        )
+        self.entries[place] = encode_entry(Kind.TX_SYSTEM, self.height, place, payload)
+
+    def order(
+        self,
+        facts: OrderFacts,
+        status: OrderStatus,
+        reason: Rejection,
+        remaining: int,
+        found: int,
+        needed: int,
+    ) -> None:
+        """Append a decision about an order, with the two numbers that the rule compared."""
+        cloid = facts.cloid
+        entries = self.entries
+        has_cloid = cloid is not None
+        head = ORDER_HEAD.pack(
+            FORMAT, Kind.ORDER, self.height, len(entries),
+            ORDER_SIZE + 16 if has_cloid else ORDER_SIZE,
+            facts.oid, status, reason, RULE_OF[reason], facts.account, facts.asset,
+            facts.is_buy, facts.price, facts.lots, remaining, facts.tif, facts.reduce_only,
+            found.to_bytes(16, "big", signed=True), needed.to_bytes(16, "big", signed=True),
+            has_cloid,
+        )  # fmt: skip
+        entries.append(head if cloid is None else head + cloid)
+
+    def ledger(self, source: bytes, destination: bytes, amount: int, kind: int) -> None:
+        """Append a transfer between two cells."""
+        self.entries.append(
+            LEDGER.pack(
+                FORMAT, Kind.LEDGER, self.height, len(self.entries), LEDGER_SIZE,
+                source, destination, amount.to_bytes(16, "big", signed=True), kind,
+            )  # fmt: skip
+        )

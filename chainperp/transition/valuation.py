@@ -1,0 +1,66 @@
+"""Keeps an account's cached value and margin right. No decision is made here.
+
+Marks move for everybody at once (`mark_epoch`); an account's caches are recomputed when the account
+is next looked at, and adjusted in place when one of its exposures changes.
+"""
+
+from chainperp.model.accounts import Account, Exposure
+from chainperp.rules.margin import initial_margin
+from chainperp.state.store import State
+
+
+def refresh(state: State, account: Account) -> None:
+    """Bring the account's caches to the current marks."""
+    if account.epoch == state.mark_epoch:
+        return
+    markets = state.markets
+    position_value = 0
+    margin_total = 0
+    for exposure in account.exposures.values():
+        value = exposure.lots * markets[exposure.asset].mark
+        margin = initial_margin(
+            value,
+            exposure.bids_notional,
+            exposure.asks_notional,
+            exposure.leverage,
+            exposure.is_cross,
+        )
+        exposure.value = value
+        exposure.margin = margin
+        margin_total += margin
+        if exposure.is_cross:
+            position_value += value
+    account.position_value = position_value
+    account.margin_total = margin_total
+    account.epoch = state.mark_epoch
+
+
+def revalue(account: Account, exposure: Exposure, mark: int) -> None:
+    """Recompute one exposure of a refreshed account after its position or orders changed."""
+    value = exposure.lots * mark
+    margin = initial_margin(
+        value,
+        exposure.bids_notional,
+        exposure.asks_notional,
+        exposure.leverage,
+        exposure.is_cross,
+    )
+    if exposure.is_cross:
+        account.position_value += value - exposure.value
+    account.margin_total += margin - exposure.margin
+    exposure.value = value
+    exposure.margin = margin
+
+
+def account_value(account: Account) -> int:
+    """Value of the cross scope of a refreshed account, in micro-USDC."""
+    return account.raw + account.position_value
+
+
+def position_notional(state: State, account: Account) -> int:
+    """Value of all cross positions without sign, of a refreshed account."""
+    total = 0
+    for exposure in account.exposures.values():
+        if exposure.is_cross:
+            total += abs(exposure.value)
+    return total
