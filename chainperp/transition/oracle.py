@@ -6,7 +6,6 @@ gets an ORACLE entry with all votes in force, a MARK entry, and the inputs of th
 
 from chainperp.base.hashing import tagged_hash
 from chainperp.base.rounding import half_even
-from chainperp.base.units import E8
 from chainperp.model.actions import OracleVote
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Kind, Rejection, rule_number
@@ -45,11 +44,11 @@ def accept_vote(state: State, vote: Transaction, changed: dict[int, None]) -> Re
         if not 0 <= asset < len(state.markets):
             return Rejection.MARKET_UNKNOWN
         market = state.markets[asset]
-        price = order_price(price_e8, market.tick_e8)
-        external = order_price(external_e8 or E8(0), market.tick_e8)
-        if price is None or external is None or not 0 < price < PRICE_MAX > external:
+        oracle = order_price(price_e8, market.tick_e8)
+        outside = order_price(external_e8 or 0, market.tick_e8)
+        if oracle is None or outside is None or not 0 < oracle < PRICE_MAX > outside:
             return Rejection.TICK
-        priced.append((market, price, external))
+        priced.append((market, oracle, outside))
     proof = tagged_hash("tx", vote.envelope)
     for market, price, external in priced:
         market.votes[validator.address] = (price, external, state.time_ms, proof)

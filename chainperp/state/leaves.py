@@ -1,0 +1,275 @@
+"""What the state tree commits to: one canonical value for each account, position, market, key.
+
+Each value starts with its version. The same values are the body of a snapshot, and their schemas
+name the fields when two states differ. Collections (audit-log 5.1):
+
+| name | key | columns |
+|---|---|---|
+| acct | address | raw USD, isolated included |
+| pos/<asset>/L and /S | address | lots; entry notional, negative for shorts |
+| agent, val | address | – |
+| oracle | asset u32 | – |
+| wd | wid u64 | amount |
+| param | name | – |
+| meta | "counters" | – |
+| book | asset u32, at snapshot heights only | – |
+"""
+
+import struct
+from hashlib import sha256
+from typing import Final
+
+from chainperp.base import canonical
+from chainperp.base.canonical import Record, Schema
+from chainperp.base.hashing import ZERO32
+from chainperp.model.accounts import Account, Agent, Exposure, NonceSet, Validator, Withdrawal
+from chainperp.parameters.schema import parameter_values
+from chainperp.state.store import Market, State
+
+VERSION: Final = 1
+
+ACCOUNT: Final[Schema] = (
+    ("version", "u16"), ("raw", "i128"), ("raw_isolated", "i128"), ("nonces", "u8"),
+    ("nonces_digest", "b32"), ("volume_total", "u128"), ("day", "i64"), ("fee_taker", "u32"),
+    ("fee_maker", "u32"), ("volume_day", "u128"),
+    ("days", [(("day", "i64"), ("volume", "u128"))]),
+    ("settings", [(("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"))]),
+    ("agents", [(("name", "bytes"), ("agent", "b20"))]),
+    ("positions", [(("asset", "u32"),)]),
+)  # fmt: skip
+POSITION: Final[Schema] = (
+    ("version", "u16"), ("lots", "u64"), ("entry_notional", "u128"), ("is_cross", "bool"),
+    ("leverage", "u32"), ("raw_isolated", "i128"),
+)  # fmt: skip
+AGENT: Final[Schema] = (
+    ("version", "u16"), ("master", "opt:b20"), ("name", "bytes"), ("valid_until", "u64"),
+    ("nonces", "u8"), ("nonces_digest", "b32"),
+)  # fmt: skip
+VALIDATOR: Final[Schema] = (
+    ("version", "u16"), ("power", "u64"), ("nonces", "u8"), ("nonces_digest", "b32"),
+)  # fmt: skip
+MARKET: Final[Schema] = (
+    ("version", "u16"), ("oracle", "u64"), ("mark", "u64"), ("mark_previous", "u64"),
+    ("oracle_time", "u64"), ("external", "opt:u64"), ("price_last", "opt:u64"),
+    ("basis_numerator", "b32"), ("basis_denominator", "b32"), ("book_numerator", "b32"),
+    ("book_denominator", "b32"), ("premium_sum", "i128"), ("premium_samples", "u32"),
+    ("votes", [(("validator", "b20"), ("price", "u64"), ("external", "u64"), ("time", "u64"),
+                ("vote_hash", "b32"))]),
+)  # fmt: skip
+WITHDRAWAL: Final[Schema] = (
+    ("version", "u16"), ("user", "b20"), ("destination", "b20"), ("amount", "u128"),
+)  # fmt: skip
+COUNTERS: Final[Schema] = (
+    ("version", "u16"), ("next_oid", "u64"), ("next_tid", "u64"), ("next_wid", "u64"),
+    ("custody", "u128"), ("deposits", "u64"),
+)  # fmt: skip
+PARAMETER: Final[Schema] = (("version", "u16"), ("rows", [(("value", "u256"),)]))
+BOOK_DIGEST: Final[Schema] = (("version", "u16"), ("digest", "b32"))
+BOOK_ORDER: Final[Schema] = (
+    ("oid", "u64"), ("account", "b20"), ("is_buy", "bool"), ("price", "u64"), ("lots", "u64"),
+    ("remaining", "u64"), ("reduce_only", "bool"), ("tif", "u8"), ("cloid", "opt:b16"),
+)  # fmt: skip
+
+ACCOUNT_HEAD: Final = struct.Struct(">H16s16sB32s16sqII16sI")
+DAY_ROW: Final = struct.Struct(">q16s")
+SETTING_ROW: Final = struct.Struct(">I?I")
+POSITION_VALUE: Final = struct.Struct(">HQ16s?I16s")
+U32: Final = struct.Struct(">I")
+U64_LIST_MAX: Final = 255
+
+
+def nonces_digest(nonces: NonceSet) -> bytes:
+    """Hash of the nonces a key has used, ascending; zero when there are none."""
+    kept = nonces.kept
+    if not kept:
+        return ZERO32
+    return sha256(struct.pack(f">{len(kept)}Q", *kept)).digest()
+
+
+def encode_account(state: State, account: Account) -> bytes:
+    """An account's value. Settings are listed only where they differ from the default, so that a
+    look at a market leaves no trace. Packed by hand: every trade changes two of these."""
+    settings: list[bytes] = []
+    positions: list[bytes] = []
+    default = state.parameters.leverage_default
+    for asset in sorted(account.exposures):
+        exposure = account.exposures[asset]
+        terms = state.markets[asset].terms
+        if exposure.is_cross is terms.is_isolated_only or exposure.leverage != min(
+            default, terms.leverage_max
+        ):
+            settings.append(SETTING_ROW.pack(asset, exposure.is_cross, exposure.leverage))
+        if exposure.lots:
+            positions.append(U32.pack(asset))
+    days = account.days
+    parts = [
+        ACCOUNT_HEAD.pack(
+            VERSION,
+            account.raw.to_bytes(16, "big", signed=True),
+            account.raw_isolated_total.to_bytes(16, "big", signed=True),
+            len(account.nonces.kept),
+            nonces_digest(account.nonces),
+            account.volume_total.to_bytes(16, "big"),
+            account.day,
+            account.fee_taker,
+            account.fee_maker,
+            account.volume_day.to_bytes(16, "big"),
+            len(days),
+        )
+    ]
+    for day, volume in days:
+        parts.append(DAY_ROW.pack(day, volume.to_bytes(16, "big")))
+    parts.append(U32.pack(len(settings)))
+    parts.extend(settings)
+    parts.append(U32.pack(len(account.agents)))
+    for name in sorted(account.agents):
+        parts.append(U32.pack(len(name)) + name.encode("ascii") + account.agents[name])
+    parts.append(U32.pack(len(positions)))
+    parts.extend(positions)
+    return b"".join(parts)
+
+
+def encode_position(exposure: Exposure) -> bytes:
+    """A position's value; the side is in the collection's name."""
+    return POSITION_VALUE.pack(
+        VERSION,
+        abs(exposure.lots),
+        exposure.entry_notional.to_bytes(16, "big"),
+        exposure.is_cross,
+        exposure.leverage,
+        exposure.raw_isolated.to_bytes(16, "big", signed=True),
+    )
+
+
+def encode_agent(agent: Agent) -> bytes:
+    """An agent's value, revoked ones included."""
+    return canonical.encode(
+        AGENT,
+        {
+            "version": VERSION,
+            "master": agent.master,
+            "name": agent.name.encode("ascii"),
+            "valid_until": agent.valid_until,
+            "nonces": len(agent.nonces.kept),
+            "nonces_digest": nonces_digest(agent.nonces),
+        },
+    )
+
+
+def encode_validator(validator: Validator) -> bytes:
+    """A validator's value."""
+    return canonical.encode(
+        VALIDATOR,
+        {
+            "version": VERSION,
+            "power": validator.power,
+            "nonces": len(validator.nonces.kept),
+            "nonces_digest": nonces_digest(validator.nonces),
+        },
+    )
+
+
+def encode_market(market: Market) -> bytes:
+    """A market's prices, averages, samples and votes."""
+    votes: list[Record] = []
+    for address in sorted(market.votes):
+        price, external, time_ms, proof = market.votes[address]
+        votes.append(
+            {"validator": address, "price": price, "external": external, "time": time_ms,
+             "vote_hash": proof}
+        )  # fmt: skip
+    return canonical.encode(
+        MARKET,
+        {
+            "version": VERSION,
+            "oracle": market.oracle,
+            "mark": market.mark,
+            "mark_previous": market.mark_previous,
+            "oracle_time": market.oracle_time,
+            "external": market.external,
+            "price_last": market.book.price_last,
+            "basis_numerator": market.basis_numerator.to_bytes(32, "big", signed=True),
+            "basis_denominator": market.basis_denominator.to_bytes(32, "big"),
+            "book_numerator": market.book_numerator.to_bytes(32, "big"),
+            "book_denominator": market.book_denominator.to_bytes(32, "big"),
+            "premium_sum": market.premium_sum,
+            "premium_samples": market.premium_samples,
+            "votes": votes,
+        },
+    )
+
+
+def encode_withdrawal(withdrawal: Withdrawal) -> bytes:
+    """A pending withdrawal's value."""
+    return canonical.encode(
+        WITHDRAWAL,
+        {
+            "version": VERSION,
+            "user": withdrawal.user,
+            "destination": withdrawal.destination,
+            "amount": withdrawal.amount,
+        },
+    )
+
+
+def encode_counters(state: State) -> bytes:
+    """The series that never go down, and custody."""
+    return canonical.encode(
+        COUNTERS,
+        {
+            "version": VERSION,
+            "next_oid": state.next_oid,
+            "next_tid": state.next_tid,
+            "next_wid": state.next_wid,
+            "custody": state.custody,
+            "deposits": state.deposits,
+        },
+    )
+
+
+def encode_parameters(state: State) -> list[tuple[bytes, bytes]]:
+    """Key and value of every parameter; a table's rows are listed cell by cell."""
+    leaves: list[tuple[bytes, bytes]] = []
+    for name, value in sorted(parameter_values(state.parameters).items()):
+        cells = [cell for row in value for cell in row] if isinstance(value, list) else [value]
+        rows = [{"value": cell} for cell in cells]
+        encoded = canonical.encode(PARAMETER, {"version": VERSION, "rows": rows})
+        leaves.append((name.encode("ascii"), encoded))
+    return leaves
+
+
+def encode_book(market: Market) -> bytes:
+    """All resting orders of a market: bids then asks, best price first, then arrival."""
+    rows: list[Record] = []
+    for side in (market.book.bids, market.book.asks):
+        for order in side.walk():
+            rows.append(
+                {"oid": order.oid, "account": order.account.address, "is_buy": order.is_buy,
+                 "price": order.price, "lots": order.lots, "remaining": order.remaining,
+                 "reduce_only": order.reduce_only, "tif": int(order.tif), "cloid": order.cloid}
+            )  # fmt: skip
+    return canonical.encode_rows(BOOK_ORDER, rows)
+
+
+def encode_book_digest(market: Market) -> bytes:
+    """The one flat commitment to a market's resting orders."""
+    digest = sha256(encode_book(market)).digest()
+    return canonical.encode(BOOK_DIGEST, {"version": VERSION, "digest": digest})
+
+
+SCHEMAS: Final[dict[str, Schema]] = {
+    "acct": ACCOUNT,
+    "pos": POSITION,
+    "agent": AGENT,
+    "val": VALIDATOR,
+    "oracle": MARKET,
+    "wd": WITHDRAWAL,
+    "meta": COUNTERS,
+    "param": PARAMETER,
+    "book": BOOK_DIGEST,
+}
+
+
+def schema_of(collection: str) -> Schema:
+    """Schema of a collection's values."""
+    return SCHEMAS[collection.partition("/")[0]]

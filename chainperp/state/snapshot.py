@@ -1,0 +1,232 @@
+"""State to bytes and back. A snapshot is an accelerator: it is believed only if the state restored
+from it commits to the root in its block's seal.
+
+    "CPSNAP01" | height u64 | time u64 | first free log index | frontier | seal hash | sections
+
+Sections are the leaves of every collection, the nonce lists that the leaves only have digests of,
+and each market's resting orders in queue order.
+"""
+
+from typing import Final
+
+from chainperp.base import canonical
+from chainperp.base.canonical import Reader, Record, Schema
+from chainperp.base.errors import InvalidBytes, InvalidSnapshot
+from chainperp.base.units import Address, day_of
+from chainperp.model.accounts import Account, Agent, Exposure, NonceSet, Validator, Withdrawal
+from chainperp.model.actions import TimeInForce
+from chainperp.model.markets import MarketTerms
+from chainperp.model.orders import Order
+from chainperp.parameters.schema import Parameters
+from chainperp.state import leaves
+from chainperp.state.commitment import Commitment
+from chainperp.state.store import Market, State
+
+MAGIC: Final = b"CPSNAP01"
+HEAD: Final[Schema] = (
+    ("height", "u64"), ("time_ms", "u64"), ("mark_epoch", "u64"), ("frontier", "bytes"),
+    ("seal", "bytes"),
+)  # fmt: skip
+LEAF: Final[Schema] = (("key", "bytes"), ("value", "bytes"))
+NONCES: Final[Schema] = (("owner", "b20"), ("kept", [(("nonce", "u64"),)]))
+SECTIONS: Final = ("acct", "agent", "val", "oracle", "wd", "meta")
+
+
+class Snapshot:
+    """A restored state with its place in the log: the frontier's bytes and the last SEAL entry."""
+
+    __slots__ = ("frontier", "height", "seal", "state")
+
+    def __init__(self, state: State, frontier: bytes, seal: bytes) -> None:
+        self.state = state
+        self.height = state.height
+        self.frontier = frontier
+        self.seal = seal
+
+
+def encode_snapshot(
+    state: State, commitment: Commitment, frontier: bytes, seal: bytes
+) -> bytes:
+    """Bytes of a state that was just committed."""
+    parts = [
+        MAGIC,
+        canonical.encode(
+            HEAD,
+            {"height": state.height, "time_ms": state.time_ms, "mark_epoch": state.mark_epoch,
+             "frontier": frontier, "seal": seal},
+        ),
+    ]  # fmt: skip
+    for name in _section_names(state):
+        rows = [{"key": key, "value": value} for key, value, _ in commitment.trees[name].items()]
+        parts.append(canonical.encode_rows(LEAF, rows))
+    for owners in (state.accounts, state.agents, state.validators):
+        lists: list[Record] = []
+        for address in sorted(owners):
+            kept = owners[address].nonces.kept
+            if kept:
+                lists.append({"owner": address, "kept": [{"nonce": one} for one in kept]})
+        parts.append(canonical.encode_rows(NONCES, lists))
+    for market in state.markets:
+        parts.append(leaves.encode_book(market))
+    return b"".join(parts)
+
+
+def _section_names(state: State) -> list[str]:
+    names = list(SECTIONS)
+    for market in state.markets:
+        names.append(f"pos/{market.asset:08x}/L")
+        names.append(f"pos/{market.asset:08x}/S")
+    return names
+
+
+def decode_snapshot(
+    raw: bytes, parameters: Parameters, terms: list[MarketTerms], network: str
+) -> Snapshot:
+    """State of a snapshot's bytes. Raises InvalidSnapshot naming what is wrong.
+
+    The caller still has to compare the state's root with the seal.
+    """
+    if not raw.startswith(MAGIC):
+        raise InvalidSnapshot(f"not a snapshot: starts with {raw[:8]!r}, not {MAGIC!r}")
+    reader = Reader(raw)
+    reader.take(len(MAGIC))
+    try:
+        return _read(reader, State(parameters, terms, network))
+    except (InvalidBytes, KeyError, IndexError, ValueError) as error:
+        raise InvalidSnapshot(f"snapshot is damaged near byte {reader.at}: {error}") from error
+
+
+def _read(reader: Reader, state: State) -> Snapshot:
+    head = canonical.decode_from(HEAD, reader)
+    state.height = head["height"]
+    state.time_ms = head["time_ms"]
+    state.day = day_of(state.time_ms)
+    state.mark_epoch = head["mark_epoch"]
+    for name in _section_names(state):
+        for row in _rows(LEAF, reader):
+            value = canonical.decode(leaves.schema_of(name), row["value"])
+            _restore_leaf(state, name, row["key"], value)
+    owners: tuple[dict[Address, Account], dict[Address, Agent], dict[Address, Validator]] = (
+        state.accounts, state.agents, state.validators,
+    )  # fmt: skip
+    for collection in owners:
+        for row in _rows(NONCES, reader):
+            kept = [one["nonce"] for one in row["kept"]]
+            collection[Address(row["owner"])].nonces = NonceSet(kept)
+    for market in state.markets:
+        for row in _rows(leaves.BOOK_ORDER, reader):
+            _restore_order(state, market, row)
+    reader.finish()
+    _sort_orders(state)
+    return Snapshot(state, head["frontier"], head["seal"])
+
+
+def _rows(schema: Schema, reader: Reader) -> list[Record]:
+    return [canonical.decode_from(schema, reader) for _ in range(reader.unsigned(4))]
+
+
+def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
+    if name == "acct":
+        _restore_account(state, Address(key), value)
+    elif name.startswith("pos/"):
+        _restore_position(state, int(name[4:12], 16), name[13:], Address(key), value)
+    elif name == "agent":
+        agent = Agent(Address(key), value["master"], value["name"].decode("ascii"))
+        agent.valid_until = value["valid_until"]
+        state.agents[agent.address] = agent
+    elif name == "val":
+        state.validators[Address(key)] = Validator(Address(key), value["power"])
+    elif name == "oracle":
+        _restore_market(state.markets[int.from_bytes(key, "big")], value)
+    elif name == "wd":
+        wid = int.from_bytes(key, "big")
+        state.withdrawals[wid] = Withdrawal(
+            wid, value["user"], value["destination"], value["amount"]
+        )
+    else:
+        state.next_oid = value["next_oid"]
+        state.next_tid = value["next_tid"]
+        state.next_wid = value["next_wid"]
+        state.custody = value["custody"]
+        state.deposits = value["deposits"]
+
+
+def _restore_account(state: State, address: Address, value: Record) -> None:
+    account = state.open_account(address)
+    account.raw = value["raw"]
+    account.raw_isolated_total = value["raw_isolated"]
+    account.volume_total = value["volume_total"]
+    account.day = value["day"]
+    account.fee_taker = value["fee_taker"]
+    account.fee_maker = value["fee_maker"]
+    account.volume_day = value["volume_day"]
+    account.days = [(row["day"], row["volume"]) for row in value["days"]]
+    for row in value["settings"]:
+        account.exposures[row["asset"]] = Exposure(row["asset"], row["is_cross"], row["leverage"])
+    for row in value["agents"]:
+        account.agents[row["name"].decode("ascii")] = Address(row["agent"])
+
+
+def _restore_position(
+    state: State, asset: int, side: str, address: Address, value: Record
+) -> None:
+    account = state.accounts[address]
+    market = state.markets[asset]
+    exposure = state.open_exposure(account, asset)
+    exposure.lots = value["lots"] if side == "L" else -value["lots"]
+    exposure.entry_notional = value["entry_notional"]
+    exposure.is_cross = value["is_cross"]
+    exposure.leverage = value["leverage"]
+    exposure.raw_isolated = value["raw_isolated"]
+    market.holders[address] = exposure
+    if side == "L":
+        market.lots_long += value["lots"]
+    else:
+        market.lots_short += value["lots"]
+
+
+def _restore_market(market: Market, value: Record) -> None:
+    market.oracle = value["oracle"]
+    market.mark = value["mark"]
+    market.mark_previous = value["mark_previous"]
+    market.oracle_time = value["oracle_time"]
+    market.external = value["external"]
+    market.book.price_last = value["price_last"]
+    market.basis_numerator = int.from_bytes(value["basis_numerator"], "big", signed=True)
+    market.basis_denominator = int.from_bytes(value["basis_denominator"], "big")
+    market.book_numerator = int.from_bytes(value["book_numerator"], "big")
+    market.book_denominator = int.from_bytes(value["book_denominator"], "big")
+    market.premium_sum = value["premium_sum"]
+    market.premium_samples = value["premium_samples"]
+    for row in value["votes"]:
+        market.votes[Address(row["validator"])] = (
+            row["price"], row["external"], row["time"], row["vote_hash"],
+        )  # fmt: skip
+
+
+def _restore_order(state: State, market: Market, row: Record) -> None:
+    account = state.accounts[Address(row["account"])]
+    exposure = state.open_exposure(account, market.asset)
+    order = Order(
+        row["oid"], account, exposure, row["is_buy"], row["price"], row["lots"],
+        row["reduce_only"], TimeInForce(row["tif"]), row["cloid"],
+    )  # fmt: skip
+    order.remaining = row["remaining"]
+    market.book.side(order.is_buy).add(order)
+    account.orders[order.oid] = order
+    if order.cloid is not None:
+        account.cloids[order.cloid] = order
+    if order.reduce_only:
+        exposure.reduce_only_orders += 1
+    elif order.is_buy:
+        exposure.bids_lots += order.remaining
+        exposure.bids_notional += order.remaining * order.price
+    else:
+        exposure.asks_lots += order.remaining
+        exposure.asks_notional += order.remaining * order.price
+
+
+def _sort_orders(state: State) -> None:
+    """An account's orders are in order of their ids, as they were when it placed them."""
+    for account in state.accounts.values():
+        account.orders = {oid: account.orders[oid] for oid in sorted(account.orders)}
