@@ -52,6 +52,7 @@ _ZERO: Final = bytes(32)
 # The envelope is hashed without its type: one key less, and the bytes of `"type": "multiSig"` gone.
 _MULTI_SIG_HEAD: Final = bytes.fromhex("84") + pack("type") + pack("multiSig")
 _UNTYPED_HEAD: Final = bytes.fromhex("83")
+_TYPE_KEY: Final = pack("type")
 _LIST_OF_THREE: Final = bytes.fromhex("93")
 
 NETWORK_TEXT: Final = "Mainnet and testnet require different signature."
@@ -108,18 +109,17 @@ def action_hash(
 def digest_of(envelope: Envelope, network: Network) -> bytes:
     """What the signature of an envelope signs, from the stored bytes.
 
-    Raises: BadRequest when a user-signed action is for the other network, repeats another nonce,
-    or stands beside a vault or expiry that its signature does not cover.
+    Raises: BadRequest when the scheme is not that of the action's type (else an L1 signature, which
+    agents may give, could move money), and when a user-signed action is for the other network,
+    repeats another nonce, or stands beside a vault or expiry that its signature does not cover.
     """
+    _check_scheme(envelope)
     if envelope.scheme == L1:
         return agent_digest(_hash(envelope, envelope.action_bytes), network)
-    action = unpack(envelope.action_bytes)
+    action = canonical_action(_unpacked(envelope))
     if envelope.scheme == USER_SIGNED:
         check_user_signed(action, envelope.nonce, network)
-        if envelope.vault is not None or envelope.expires_after is not None:
-            raise BadRequest(
-                "not_signed", "a user-signed action covers neither vaultAddress nor expiresAfter"
-            )
+        _check_nothing_beside(envelope)
         return user_digest(action)
     return envelope_digest(
         action["signatureChainId"], multi_sig_hash(envelope), envelope.nonce, network
@@ -133,6 +133,34 @@ def recover_envelope(envelope: Envelope, network: Network) -> Address:
 
 def _hash(envelope: Envelope, hashed: bytes) -> bytes:
     return action_hash(hashed, envelope.nonce, envelope.vault, envelope.expires_after)
+
+
+def _unpacked(envelope: Envelope) -> Any:
+    try:
+        return unpack(envelope.action_bytes)
+    except InvalidBytes as error:
+        raise BadRequest("msgpack", str(error)) from error
+
+
+def _check_scheme(envelope: Envelope) -> None:
+    """The type stands first in every canonical action, so a look at a few bytes is enough."""
+    raw = envelope.action_bytes
+    if raw[1:6] != _TYPE_KEY:
+        raise BadRequest("key_order", f"an action starts with its type, was {raw[:16].hex()}")
+    name = raw[7 : 7 + (raw[6] & 0x1F)].decode("latin-1") if len(raw) > 6 else ""
+    scheme = scheme_of(name)
+    if envelope.scheme != scheme:
+        raise BadRequest(
+            "scheme",
+            f"{shown(name)} is a {SCHEMES[scheme]}, the envelope says scheme {envelope.scheme}",
+        )
+
+
+def _check_nothing_beside(envelope: Envelope) -> None:
+    if envelope.vault is not None or envelope.expires_after is not None:
+        raise BadRequest(
+            "not_signed", "a user-signed action covers neither vaultAddress nor expiresAfter"
+        )
 
 
 def check_user_signed(action: dict[str, Any], nonce: int, network: Network) -> None:
@@ -170,7 +198,8 @@ def multi_sig_hash(envelope: Envelope) -> bytes:
 
 def inner_digest(envelope: Envelope, network: Network) -> bytes:
     """What each authorised user of a multi-sig envelope signs."""
-    return _inner_digest(envelope, unpack(envelope.action_bytes)["payload"], network)
+    action = canonical_action(_unpacked(envelope))
+    return _inner_digest(envelope, action["payload"], network)
 
 
 def _inner_digest(envelope: Envelope, payload: dict[str, Any], network: Network) -> bytes:
@@ -188,7 +217,10 @@ def open_multi_sig(envelope: Envelope, network: Network) -> MultiSig:
 
     Raises: BadRequest naming the first signature that is not canonical.
     """
-    action = unpack(envelope.action_bytes)
+    _check_scheme(envelope)
+    action = canonical_action(_unpacked(envelope))
+    if envelope.scheme != MULTI_SIG:
+        raise BadRequest("scheme", f"{action['type']} is no multi-sig envelope")
     payload = action["payload"]
     digest = _inner_digest(envelope, payload, network)
     signers: list[Address] = []
@@ -286,22 +318,13 @@ def verify_envelope_form(envelope: Envelope) -> dict[str, Any]:
     (`not_normal`), a scheme that is not the type's (`scheme`), what no signature covers
     (`not_signed`, `nonce_mismatch`), and a signature that is not canonical (`signature_…`).
     """
-    try:
-        action = unpack(envelope.action_bytes)
-    except InvalidBytes as error:
-        raise BadRequest("msgpack", str(error)) from error
+    action = _unpacked(envelope)
     rebuilt = canonical_action(action)
     _compare(rebuilt, action)
-    scheme = scheme_of(action["type"])
-    if envelope.scheme != scheme:
-        raise BadRequest(
-            "scheme",
-            f"{action['type']} is a {SCHEMES[scheme]}, the envelope says scheme {envelope.scheme}",
-        )
-    if scheme == USER_SIGNED:
+    _check_scheme(envelope)
+    if envelope.scheme == USER_SIGNED:
         check_user_signed(action, envelope.nonce, action["hyperliquidChain"])
-        if envelope.vault is not None or envelope.expires_after is not None:
-            raise BadRequest("not_signed", "a user-signed action covers neither vault nor expiry")
+        _check_nothing_beside(envelope)
     if envelope.vault is not None and len(envelope.vault) != 20:
         raise BadRequest("address", "a vault has 20 bytes")
     check_signature(envelope.v, envelope.r, envelope.s)
