@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
-from chainperp.base.canonical import Schema, decode, encode
+from chainperp.base import canonical
 from chainperp.base.errors import InvalidBytes, InvalidProof, ensure
 from chainperp.base.hashing import EMPTY_LOG_ROOT, node_hash
 from chainperp.state.root import merkle_root
@@ -26,7 +26,7 @@ SIZE_MAX: Final = 2**63 - 1
 PROOF_MAX: Final = 64
 HASH_LENGTH: Final = 32
 
-FRONTIER_SCHEMA: Final[Schema] = (("size", "u64"), ("hashes", [(("hash", "b32"),)]))
+FRONTIER_SCHEMA: Final[canonical.Schema] = (("size", "u64"), ("hashes", [(("hash", "b32"),)]))
 
 
 class Frontier:
@@ -66,12 +66,12 @@ class Frontier:
     def encode(self) -> bytes:
         """Canonical bytes for snapshots: u64 size, then the hashes as a list."""
         rows = [{"hash": subtree} for subtree in self.stack]
-        return encode(FRONTIER_SCHEMA, {"size": self.size, "hashes": rows})
+        return canonical.encode(FRONTIER_SCHEMA, {"size": self.size, "hashes": rows})
 
     @staticmethod
     def decode(raw: bytes) -> "Frontier":
         """Frontier of canonical bytes. Raises InvalidBytes when hashes and size disagree."""
-        record = decode(FRONTIER_SCHEMA, raw)
+        record = canonical.decode(FRONTIER_SCHEMA, raw)
         frontier = Frontier()
         frontier.size = record["size"]
         frontier.stack = [row["hash"] for row in record["hashes"]]
