@@ -68,7 +68,7 @@ def _encode_one(kind: Any, value: Any) -> bytes:
 
 
 def _integer(value: Any) -> int:
-    if type(value) is not int:
+    if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError("not an int")
     return value
 

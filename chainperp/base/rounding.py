@@ -84,9 +84,7 @@ def largest_remainder(total: int, weights: Sequence[int], keys: Sequence[bytes])
     ensure(weight_sum > 0, "INV-M6", "a split needs a positive weight", weights=len(weights))
     shares = [total * weight // weight_sum for weight in weights]
     left = total - sum(shares)
-    order = sorted(
-        range(len(weights)), key=lambda i: (-(total * weights[i] % weight_sum), keys[i])
-    )
+    order = sorted(range(len(weights)), key=lambda i: (-(total * weights[i] % weight_sum), keys[i]))
     for index in order[:left]:
         shares[index] += 1
     return shares

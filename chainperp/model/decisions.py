@@ -161,9 +161,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.SIZE_ZERO: Reason("ORD-2", "rejected", "Order has zero size."),
     Rejection.SIZE_INVALID: Reason("ORD-2", "rejected", "Order has invalid size."),
     Rejection.TICK: Reason("ORD-3", "tickRejected", "Price must be divisible by tick size."),
-    Rejection.ORACLE_BAND: Reason(
-        "ORD-4", "oracleRejected", "Order price too far from oracle"
-    ),
+    Rejection.ORACLE_BAND: Reason("ORD-4", "oracleRejected", "Order price too far from oracle"),
     Rejection.MIN_TRADE_NOTIONAL: Reason(
         "ORD-5", "minTradeNtlRejected", "Order must have minimum value of $10."
     ),

@@ -33,9 +33,7 @@ def check_nonce(kept: list[int], nonce: int, time_ms: int, parameters: Parameter
 
 
 @rule("ADM-2")
-def check_authority(
-    is_account: bool, is_agent_in_force: bool, is_user_signed: bool
-) -> Rejection:
+def check_authority(is_account: bool, is_agent_in_force: bool, is_user_signed: bool) -> Rejection:
     """An account acts for itself; an agent in force acts for its master, with signed actions of
     the trading kind only. Everybody else is a stranger.
 

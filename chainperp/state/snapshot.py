@@ -44,9 +44,7 @@ class Snapshot:
         self.seal = seal
 
 
-def encode_snapshot(
-    state: State, commitment: Commitment, frontier: bytes, seal: bytes
-) -> bytes:
+def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal: bytes) -> bytes:
     """Bytes of a state that was just committed."""
     parts = [
         MAGIC,
@@ -167,9 +165,7 @@ def _restore_account(state: State, address: Address, value: Record) -> None:
         account.agents[row["name"].decode("ascii")] = Address(row["agent"])
 
 
-def _restore_position(
-    state: State, asset: int, side: str, address: Address, value: Record
-) -> None:
+def _restore_position(state: State, asset: int, side: str, address: Address, value: Record) -> None:
     account = state.accounts[address]
     market = state.markets[asset]
     exposure = state.open_exposure(account, asset)

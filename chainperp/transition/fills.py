@@ -26,9 +26,7 @@ class FillPlan:
 
     __slots__ = ("allowed", "found", "needed", "raw", "raw_isolated")
 
-    def __init__(
-        self, allowed: bool, raw: int, raw_isolated: int, found: int, needed: int
-    ) -> None:
+    def __init__(self, allowed: bool, raw: int, raw_isolated: int, found: int, needed: int) -> None:
         self.allowed = allowed
         self.raw = raw
         self.raw_isolated = raw_isolated

@@ -112,9 +112,7 @@ def _trade(
     maker_start = exposure.lots
     taker_start = taker.exposure.lots
     _shrink(market, maker, lots)
-    maker_pnl = apply_fill(
-        state, market, maker_account, exposure, -taker_delta, price, maker_plan
-    )
+    maker_pnl = apply_fill(state, market, maker_account, exposure, -taker_delta, price, maker_plan)
     taker_pnl = apply_fill(
         state, market, taker_account, taker.exposure, taker_delta, price, taker_plan
     )
@@ -129,10 +127,25 @@ def _trade(
     entries = recorder.entries
     entries.append(
         FILL.pack(
-            FORMAT, Kind.FILL, recorder.height, len(entries), FILL_SIZE,
-            state.next_tid, market.asset, price, lots,
-            maker_account.address, maker.oid, maker_fee, maker_start, maker_pnl,
-            taker_account.address, taker.oid, taker_fee, taker_start, taker_pnl,
+            FORMAT,
+            Kind.FILL,
+            recorder.height,
+            len(entries),
+            FILL_SIZE,
+            state.next_tid,
+            market.asset,
+            price,
+            lots,
+            maker_account.address,
+            maker.oid,
+            maker_fee,
+            maker_start,
+            maker_pnl,
+            taker_account.address,
+            taker.oid,
+            taker_fee,
+            taker_start,
+            taker_pnl,
             (FLAG_TAKER_BUYS if taker.is_buy else 0) | (FLAG_MAKER_DONE if done else 0),
             taker.cause,
         )  # fmt: skip

@@ -179,9 +179,7 @@ def _best_without(market: Market, intent: Intent, replaced: Order) -> int | None
     return opposite.sign * opposite.keys[-2] if len(opposite.keys) > 1 else None
 
 
-def _check_margin(
-    intent: Intent, replaced: Order | None, reducible: int, crosses: bool
-) -> Verdict:
+def _check_margin(intent: Intent, replaced: Order | None, reducible: int, crosses: bool) -> Verdict:
     """ORD-10 and ORD-11: the tier, and margin for everything open with this order in it."""
     market, exposure, account = intent.market, intent.exposure, intent.account
     price, lots, is_buy = intent.price, intent.lots, intent.is_buy
@@ -338,16 +336,12 @@ def process_modify(
         if order is not None and order.asset != request.asset:
             order = None
         if order is None and not action.always_place:
-            _refuse_missing(
-                recorder, account, request.asset, target, Rejection.MODIFY_MISSING
-            )
+            _refuse_missing(recorder, account, request.asset, target, Rejection.MODIFY_MISSING)
             continue
         is_gtc = request.tif is TimeInForce.GTC
         is_alo = request.tif is TimeInForce.ALO
         if not is_modify_offered(is_alo, is_gtc, action.always_place):
-            _refuse_missing(
-                recorder, account, request.asset, target, Rejection.MODIFY_INVALID
-            )
+            _refuse_missing(recorder, account, request.asset, target, Rejection.MODIFY_INVALID)
             continue
         if is_gtc and not action.always_place:
             request = _as_post_only(request)

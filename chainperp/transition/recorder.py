@@ -117,7 +117,14 @@ class Recorder:
         """Append a transfer between two cells."""
         self.entries.append(
             LEDGER.pack(
-                FORMAT, Kind.LEDGER, self.height, len(self.entries), LEDGER_SIZE,
-                source, destination, amount.to_bytes(16, "big", signed=True), kind,
+                FORMAT,
+                Kind.LEDGER,
+                self.height,
+                len(self.entries),
+                LEDGER_SIZE,
+                source,
+                destination,
+                amount.to_bytes(16, "big", signed=True),
+                kind,
             )  # fmt: skip
         )

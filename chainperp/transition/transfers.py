@@ -48,9 +48,7 @@ def process_deposit(
     return Rejection.ACCEPTED
 
 
-def process_send(
-    state: State, recorder: Recorder, account: Account, action: UsdSend
-) -> Rejection:
+def process_send(state: State, recorder: Recorder, account: Account, action: UsdSend) -> Rejection:
     """Move USDC to another account; a new address costs the sender the activation fee."""
     free = available(state, account)
     same = action.destination == account.address
@@ -161,8 +159,6 @@ def process_isolated_margin(
     revalue(account, exposure, market.mark)
     state.touch(account)
     state.touch_exposure(account, exposure)
-    kind = (
-        LedgerType.ISOLATED_MARGIN_ADDED if amount > 0 else LedgerType.ISOLATED_MARGIN_REMOVED
-    )
+    kind = LedgerType.ISOLATED_MARGIN_ADDED if amount > 0 else LedgerType.ISOLATED_MARGIN_REMOVED
     recorder.ledger(account.address, account.address, amount, kind)
     return Rejection.ACCEPTED

@@ -1,0 +1,268 @@
+"""From the signed bytes of a transaction to the action that the engine carries out.
+
+The bytes are a canonical MessagePack map (`base/msgpack.py` here; a faster decoder may be handed
+in). Whatever is not exactly the shape of a known action is refused with InvalidBytes: the edge has
+checked it before (`wire`), so in a log it means that the log was not made by these rules.
+Source: hyperliquid-api 4.3 to 4.5.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from chainperp.base import canonical, msgpack
+from chainperp.base.errors import BadRequest, InvalidBytes
+from chainperp.base.units import (
+    E8,
+    E8_DECIMALS,
+    I64_MAX,
+    USD_DECIMALS,
+    Address,
+    parse_decimal,
+)
+from chainperp.model.actions import (
+    Action,
+    ApproveAgent,
+    CancelOrders,
+    ModifyOrders,
+    Noop,
+    NotOffered,
+    OracleVote,
+    OrderRequest,
+    PlaceOrders,
+    TimeInForce,
+    UpdateIsolatedMargin,
+    UpdateLeverage,
+    UsdSend,
+    Withdraw,
+)
+from chainperp.model.blocks import SystemInput, Transaction
+from chainperp.model.decisions import SystemType
+from chainperp.model.envelope import L1, USER_SIGNED, decode_envelope
+from chainperp.transition.block import VOTE_BODY
+
+Fields = Mapping[str, Any]
+Unpack = Callable[[bytes], Any]
+
+TIFS: Final = {
+    "Gtc": TimeInForce.GTC,
+    "Ioc": TimeInForce.IOC,
+    "Alo": TimeInForce.ALO,
+    "FrontendMarket": TimeInForce.IOC,
+}
+GROUPINGS: Final = ("na", "normalTpsl", "positionTpsl")
+U32_MAX: Final = 2**32 - 1
+
+
+def transaction_of(raw: bytes, signer: Address, unpack: Unpack = msgpack.unpack) -> Transaction:
+    """The transaction of envelope bytes whose signer is known.
+
+    Raises InvalidBytes when the bytes are not an envelope with a well-formed action.
+    """
+    envelope = decode_envelope(raw)
+    action = decode_action(unpack(envelope.action_bytes), envelope.scheme)
+    return Transaction(
+        signer,
+        action,
+        envelope.nonce,
+        raw,
+        is_user_signed=envelope.scheme == USER_SIGNED,
+        vault=envelope.vault,
+        expires_after=envelope.expires_after,
+    )
+
+
+def system_input_of(kind: int, body: bytes, unpack: Unpack = msgpack.unpack) -> SystemInput:
+    """The system input of a log entry's type and body."""
+    try:
+        system_type = SystemType(kind)
+    except ValueError as error:
+        raise InvalidBytes(f"system transaction type {kind} does not exist") from error
+    if system_type is not SystemType.ORACLE_VOTE:
+        return SystemInput(system_type, body)
+    fields = canonical.decode(VOTE_BODY, body)
+    vote = transaction_of(fields["envelope"], Address(fields["signer"]), unpack)
+    return SystemInput(system_type, body, vote)
+
+
+def vote_input(raw: bytes, signer: Address, unpack: Unpack = msgpack.unpack) -> SystemInput:
+    """The system input of a validator's signed prices."""
+    body = canonical.encode(VOTE_BODY, {"envelope": raw, "signer": signer})
+    return SystemInput(SystemType.ORACLE_VOTE, body, transaction_of(raw, signer, unpack))
+
+
+def decode_action(fields: object, scheme: int) -> Action:
+    """The action of a canonical map signed under a scheme.
+
+    Raises InvalidBytes naming the key. Well-formed actions of other kinds become NotOffered.
+    """
+    if not isinstance(fields, dict) or not isinstance(fields.get("type"), str):
+        raise InvalidBytes("action is not a map with a type")
+    name = fields["type"]
+    if scheme == L1 and name in L1_DECODERS:
+        decoder = L1_DECODERS[name]
+    elif scheme == USER_SIGNED and name in USER_DECODERS:
+        decoder = USER_DECODERS[name]
+    else:
+        return NotOffered(name)
+    try:
+        return decoder(fields)
+    except (KeyError, TypeError, AttributeError, ValueError, BadRequest) as error:
+        raise InvalidBytes(f"action {name} is malformed: {error}") from error
+
+
+def _whole(value: object, key: str, highest: int) -> int:
+    if type(value) is not int or not 0 <= value <= highest:
+        raise ValueError(f"{key} is not a whole number up to {highest}: was {value!r}")
+    return value
+
+
+def _flag(value: object, key: str) -> bool:
+    if type(value) is not bool:
+        raise TypeError(f"{key} is not a boolean: was {value!r}")
+    return value
+
+
+def _decimal(value: object, key: str) -> E8:
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is not a decimal string: was {value!r}")
+    number = parse_decimal(value, E8_DECIMALS, key)
+    if not 0 <= number <= I64_MAX:
+        raise ValueError(f"{key} is out of range: was {value}")
+    return E8(number)
+
+
+def _address(value: object, key: str) -> Address:
+    if not isinstance(value, str) or len(value) != 42 or not value.startswith(("0x", "0X")):
+        raise ValueError(f"{key} is not an address: was {value!r}")
+    return Address(bytes.fromhex(value[2:]))
+
+
+def _cloid(value: object, key: str) -> bytes:
+    if not isinstance(value, str) or len(value) != 34 or not value.startswith("0x"):
+        raise ValueError(f"{key} is not a client order id: was {value!r}")
+    return bytes.fromhex(value[2:])
+
+
+def _amount(value: object) -> int | None:
+    """Micro-USDC of an amount as signed, None when it is not one: the engine refuses it."""
+    if not isinstance(value, str):
+        raise TypeError(f"amount is not a string: was {value!r}")
+    try:
+        return parse_decimal(value, USD_DECIMALS, "amount")
+    except BadRequest:
+        return None
+
+
+def _order(fields: Fields) -> OrderRequest:
+    """One order: a, b, p, s, r, t, c."""
+    kind = fields["t"]
+    if "trigger" in kind:
+        tif, is_trigger = TimeInForce.GTC, True
+        _decimal(kind["trigger"]["triggerPx"], "triggerPx")
+    else:
+        tif, is_trigger = TIFS[kind["limit"]["tif"]], False
+    return OrderRequest(
+        _whole(fields["a"], "a", U32_MAX),
+        _flag(fields["b"], "b"),
+        _decimal(fields["p"], "p"),
+        _decimal(fields["s"], "s"),
+        _flag(fields["r"], "r"),
+        tif,
+        cloid=_cloid(fields["c"], "c") if "c" in fields else None,
+        is_trigger=is_trigger,
+    )
+
+
+def _place(fields: Fields) -> Action:
+    grouping = fields["grouping"]
+    if isinstance(grouping, str) and grouping not in GROUPINGS:
+        raise ValueError(f"grouping {grouping!r} does not exist")
+    return PlaceOrders([_order(one) for one in fields["orders"]])
+
+
+def _cancel(fields: Fields) -> Action:
+    return CancelOrders(
+        [(_whole(one["a"], "a", U32_MAX), _whole(one["o"], "o", 2 * I64_MAX + 1))
+         for one in fields["cancels"]]
+    )  # fmt: skip
+
+
+def _cancel_by_cloid(fields: Fields) -> Action:
+    return CancelOrders(
+        [(_whole(one["asset"], "asset", U32_MAX), _cloid(one["cloid"], "cloid"))
+         for one in fields["cancels"]]
+    )  # fmt: skip
+
+
+def _target(value: object) -> int | bytes:
+    return _cloid(value, "oid") if isinstance(value, str) else _whole(value, "oid", I64_MAX)
+
+
+def _modify(fields: Fields) -> Action:
+    modifies = [(_target(fields["oid"]), _order(fields["order"]))]
+    return ModifyOrders(modifies, _flag(fields.get("a", False), "a"))
+
+
+def _batch_modify(fields: Fields) -> Action:
+    modifies = [(_target(one["oid"]), _order(one["order"])) for one in fields["modifies"]]
+    return ModifyOrders(modifies, _flag(fields.get("a", False), "a"))
+
+
+def _leverage(fields: Fields) -> Action:
+    return UpdateLeverage(
+        _whole(fields["asset"], "asset", U32_MAX),
+        _flag(fields["isCross"], "isCross"),
+        _whole(fields["leverage"], "leverage", U32_MAX),
+    )
+
+
+def _isolated_margin(fields: Fields) -> Action:
+    amount = fields["ntli"]
+    if type(amount) is not int or abs(amount) > I64_MAX:
+        raise ValueError(f"ntli is not a whole number: was {amount!r}")
+    return UpdateIsolatedMargin(_whole(fields["asset"], "asset", U32_MAX), amount)
+
+
+def _noop(fields: Fields) -> Action:
+    return Noop()
+
+
+def _oracle_vote(fields: Fields) -> Action:
+    return OracleVote(
+        [(_whole(one["a"], "a", U32_MAX), _decimal(one["p"], "p"),
+          _decimal(one["x"], "x") if "x" in one else None)
+         for one in fields["pxs"]]
+    )  # fmt: skip
+
+
+def _usd_send(fields: Fields) -> Action:
+    return UsdSend(_address(fields["destination"], "destination"), _amount(fields["amount"]))
+
+
+def _withdraw(fields: Fields) -> Action:
+    return Withdraw(_address(fields["destination"], "destination"), _amount(fields["amount"]))
+
+
+def _approve_agent(fields: Fields) -> Action:
+    name = fields.get("agentName") or ""
+    if not isinstance(name, str) or not name.isascii() or len(name) > 60:
+        raise ValueError(f"agentName is not a short ASCII name: was {str(name)[:70]!r}")
+    return ApproveAgent(_address(fields["agentAddress"], "agentAddress"), name)
+
+
+L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
+    "order": _place,
+    "cancel": _cancel,
+    "cancelByCloid": _cancel_by_cloid,
+    "modify": _modify,
+    "batchModify": _batch_modify,
+    "updateLeverage": _leverage,
+    "updateIsolatedMargin": _isolated_margin,
+    "noop": _noop,
+    "setGlobal": _oracle_vote,
+}
+USER_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
+    "usdSend": _usd_send,
+    "withdraw3": _withdraw,
+    "approveAgent": _approve_agent,
+}

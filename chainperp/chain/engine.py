@@ -1,0 +1,207 @@
+"""The engine: one chain in memory, driven block by block.
+
+Three drivers use it: the sequencer, replay, and (later) consensus. It knows no files, no clock and
+no signatures: a block's inputs come in, entries and the SEAL come out. If executing a block raises,
+the engine is spoiled and must be thrown away; nothing of the block was published.
+"""
+
+from hashlib import sha256
+from typing import Final
+
+from chainperp.base.errors import ensure
+from chainperp.base.hashing import EMPTY_LOG_ROOT, ZERO32, leaf_hash, tagged_hash
+from chainperp.base.units import Address
+from chainperp.chain.genesis import Genesis, first_state
+from chainperp.evidence.merkle import Frontier, root_of
+from chainperp.model.blocks import BlockInput
+from chainperp.model.decisions import Kind
+from chainperp.model.entries import encode_entry, encode_seal
+from chainperp.rules.conservation import check_cash, check_lots
+from chainperp.rules.ordering import periods_due
+from chainperp.state.commitment import Commitment, Committed
+from chainperp.state.snapshot import Snapshot, encode_snapshot
+from chainperp.state.store import State
+from chainperp.transition.block import apply_block
+from chainperp.transition.recorder import Recorder
+
+MARK_ROW: Final = b"\x4d"
+
+
+class SealedBlock:
+    """What one block adds to the log: its entries, the SEAL last, and their leaf hashes."""
+
+    __slots__ = ("entries", "first_index", "height", "leaves", "state_root", "time_ms")
+
+    def __init__(
+        self, height: int, time_ms: int, first_index: int, entries: list[bytes],
+        leaves: list[bytes], state_root: bytes,
+    ) -> None:  # fmt: skip
+        self.height = height
+        self.time_ms = time_ms
+        self.first_index = first_index
+        self.entries = entries
+        self.leaves = leaves
+        self.state_root = state_root
+
+
+class Engine:
+    """State, state tree and log frontier of one chain, at the end of some block."""
+
+    __slots__ = ("chain_id", "commitment", "committed", "frontier", "genesis", "rules_hash",
+                 "seal", "seal_leaf", "state", "valset_hash")  # fmt: skip
+
+    def __init__(self, genesis: Genesis, rules_hash: bytes) -> None:
+        self.genesis = genesis
+        self.chain_id = genesis.chain_id
+        self.rules_hash = rules_hash
+        self.state: State = first_state(genesis)
+        self.commitment = Commitment(self.state)
+        self.committed: Committed | None = None
+        self.frontier = Frontier()
+        self.seal = b""
+        self.seal_leaf = ZERO32
+        self.valset_hash = _valset_hash(genesis)
+
+    @property
+    def height(self) -> int:
+        """Height of the last sealed block."""
+        return self.state.height
+
+    def seal_genesis(self) -> SealedBlock:
+        """Block 0: the genesis bytes and the first SEAL."""
+        ensure(self.frontier.size == 0, "INV-G1", "block 0 was sealed before")
+        recorder = Recorder(0, 0)
+        recorder.add(Kind.GENESIS, self.genesis.raw)
+        return self._seal(recorder, self.genesis.proposer, [])
+
+    def execute(self, block: BlockInput) -> SealedBlock:
+        """Apply one block, check the invariants, commit the state and seal it."""
+        recorder = Recorder(self.state.height + 1, self.frontier.size)
+        moved = apply_block(self.state, block, recorder)
+        return self._seal(recorder, block.proposer, moved)
+
+    def _seal(self, recorder: Recorder, proposer: Address, moved: list[int]) -> SealedBlock:
+        state = self.state
+        height = recorder.height
+        committed = self._commit(height)
+        first_index = self.frontier.size
+        leaves = [leaf_hash(entry) for entry in recorder.entries]
+        append = self.frontier.append
+        for leaf in leaves:
+            append(leaf)
+        marks = [sha256(b"\x00" + MARK_ROW + _mark_row(state, asset)).digest() for asset in moved]
+        seal = encode_seal(
+            {
+                "chain_id": self.chain_id,
+                "time_ms": state.time_ms,
+                "prev_seal": self.seal_leaf,
+                "first_index": first_index,
+                "n_entries": len(recorder.entries),
+                "log_root": self.frontier.root(),
+                "state_root": committed.state_root,
+                "n_collections": committed.collections,
+                "rules_hash": self.rules_hash,
+                "marks_root": root_of(marks),
+                "n_marks": len(marks),
+                "liq_root": ZERO32,
+                "n_liq": 0,
+                "adl_root": EMPTY_LOG_ROOT,
+                "n_adl": 0,
+                "valset_hash": self.valset_hash,
+                "proposer": proposer,
+                "cash_sum": committed.cash_sum(),
+                "entry_sum": 0,
+                "custody": state.custody,
+            }
+        )
+        entry = encode_entry(Kind.SEAL, height, len(recorder.entries), seal)
+        self.seal = entry
+        self.seal_leaf = leaf_hash(entry)
+        append(self.seal_leaf)
+        recorder.entries.append(entry)
+        leaves.append(self.seal_leaf)
+        return SealedBlock(
+            height, state.time_ms, first_index, recorder.entries, leaves, committed.state_root
+        )
+
+    def _commit(self, height: int) -> Committed:
+        """The committed state of a height; between commits the last root is repeated."""
+        state = self.state
+        parameters = state.parameters
+        every = parameters.state_commit_every
+        is_snapshot = self.is_snapshot_height(height)
+        committed = self.committed
+        if committed is None or is_snapshot or _is_multiple(height, every):
+            committed = self.commitment.commit(state, with_books=is_snapshot)
+            self.committed = committed
+            check_cash(committed.cash_sum(), state.custody)
+        if _is_multiple(height, parameters.recount_interval):
+            recount(state)
+        return committed
+
+    def is_snapshot_height(self, height: int) -> bool:
+        """Whether the state of a height includes the books and may be kept as a snapshot."""
+        return height > 0 and _is_multiple(height, self.state.parameters.snapshot_interval)
+
+    def snapshot(self) -> bytes:
+        """Bytes of the current state. Only meaningful right after a snapshot height's SEAL."""
+        return encode_snapshot(self.state, self.commitment, self.frontier.encode(), self.seal)
+
+    def restore(self, snapshot: Snapshot) -> Committed:
+        """Take over a snapshot's state; returns what it commits to, for the caller to compare."""
+        self.state = snapshot.state
+        self.commitment = Commitment(self.state)
+        self.committed = self.commitment.commit(
+            self.state, with_books=self.is_snapshot_height(snapshot.height)
+        )
+        self.frontier = Frontier.decode(snapshot.frontier)
+        self.seal = snapshot.seal
+        self.seal_leaf = leaf_hash(snapshot.seal)
+        return self.committed
+
+
+def recount(state: State) -> None:
+    """Recompute from the leaves what the engine keeps as running totals (reliability 5.1)."""
+    cash = 0
+    for account in state.accounts.values():
+        cash += account.raw
+        for exposure in account.exposures.values():
+            cash += exposure.raw_isolated
+    for pending in state.withdrawals.values():
+        cash += pending.amount
+    check_cash(cash, state.custody)
+    for market in state.markets:
+        longs = 0
+        shorts = 0
+        for exposure in market.holders.values():
+            longs += max(exposure.lots, 0)
+            shorts += max(-exposure.lots, 0)
+        check_lots(market.asset, longs, shorts)
+        ensure(
+            longs == market.lots_long,
+            "INV-2",
+            "open interest differs from its positions",
+            asset=market.asset,
+            counted=longs,
+            kept=market.lots_long,
+        )
+
+
+def _is_multiple(height: int, interval: int) -> bool:
+    return periods_due(height, height, max(interval, 1))[0] * max(interval, 1) == height
+
+
+def _mark_row(state: State, asset: int) -> bytes:
+    market = state.markets[asset]
+    return (
+        asset.to_bytes(4, "big")
+        + market.mark.to_bytes(8, "big")
+        + market.mark_previous.to_bytes(8, "big")
+        + market.oracle.to_bytes(8, "big")
+    )
+
+
+def _valset_hash(genesis: Genesis) -> bytes:
+    """Hash of the validators and their power, by address."""
+    rows = [address + power.to_bytes(8, "big") for address, power in sorted(genesis.validators)]
+    return tagged_hash("valset", b"".join(rows))

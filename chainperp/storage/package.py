@@ -1,0 +1,75 @@
+"""What the installed package itself contains: parameters, market terms, and the rules' own hash.
+
+`rules_hash` covers every source file under `rules/` and the parameter file, so the code that
+decided is part of what each seal commits to.
+"""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from chainperp.base.hashing import tagged_hash
+from chainperp.base.units import address_text
+from chainperp.chain.genesis import FORMAT
+from chainperp.parameters.load import Annotated, annotated_parameters, load_parameters
+from chainperp.parameters.schema import parameter_values
+
+PACKAGE = Path(__file__).resolve().parent.parent
+PARAMETERS_FILE = PACKAGE / "parameters" / "hyperliquid.toml"
+MARKETS_FILE = PACKAGE / "parameters" / "markets.toml"
+
+
+def rules_hash() -> bytes:
+    """Hash over name and content of the rule sources and the parameter file, by name."""
+    files = sorted((PACKAGE / "rules").rglob("*.py")) + [PARAMETERS_FILE]
+    parts: list[bytes] = []
+    for path in files:
+        name = path.relative_to(PACKAGE).as_posix().encode("ascii")
+        content = path.read_bytes()
+        parts.append(len(name).to_bytes(4, "big") + name)
+        parts.append(len(content).to_bytes(4, "big") + content)
+    return tagged_hash("rules", b"".join(parts))
+
+
+def documented_parameters() -> list[Annotated]:
+    """Every parameter with unit, rule and source."""
+    return annotated_parameters(PARAMETERS_FILE.read_text(encoding="utf-8"))
+
+
+def default_markets() -> list[dict[str, Any]]:
+    """The default perpetuals, as genesis writes them."""
+    rows: list[dict[str, Any]] = tomllib.loads(MARKETS_FILE.read_text(encoding="utf-8"))["market"]
+    return rows
+
+
+def build_genesis(
+    origin: str,
+    time_ms: int,
+    validators: list[tuple[bytes, int]],
+    *,
+    markets: list[dict[str, Any]] | None = None,
+    parameters: dict[str, object] | None = None,
+    accounts: list[tuple[bytes, int]] | None = None,
+    network: str = "Testnet",
+) -> bytes:
+    """Bytes of a genesis file with the default markets and parameters, or with those given.
+
+    `parameters` overrides single values; `accounts` are (address, USDC).
+    """
+    values = parameter_values(load_parameters(PARAMETERS_FILE.read_text(encoding="utf-8")))
+    values.update(parameters or {})
+    tree = {
+        "format": FORMAT,
+        "origin": origin,
+        "network": network,
+        "time_ms": time_ms,
+        "proposer": address_text(validators[0][0]),
+        "validators": [{"address": address_text(key), "power": power} for key, power in validators],
+        "parameters": values,
+        "markets": default_markets() if markets is None else markets,
+        "accounts": [
+            {"address": address_text(key), "usdc": amount} for key, amount in accounts or []
+        ],
+    }
+    return (json.dumps(tree, indent=1) + "\n").encode("ascii")
