@@ -117,3 +117,16 @@ def test_a_swapped_address_or_broken_secret_is_noticed(tmp_path: Path) -> None:
     stored.path.write_text(json.dumps(document))
     with pytest.raises(InvalidFile, match="not a version 3 key file"):
         load_key(tmp_path, "desk", answer("x"))
+
+
+def test_a_file_made_while_the_password_was_asked_for_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "desk.json"
+
+    def slow() -> str:
+        path.write_text("somebody else's")
+        return "x"
+
+    assert code_of(lambda: import_key(tmp_path, "desk", KEY, slow, work_factor=QUICK)) == (
+        "key_exists"
+    )
+    assert path.read_text() == "somebody else's"
