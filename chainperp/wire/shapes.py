@@ -224,15 +224,14 @@ def either(word: Kind, other: Kind, other_type: type) -> Kind:
     return read
 
 
-def listing(kind: Kind, longest: int, shortest: int = 0) -> Kind:
+def listing(kind: Kind, longest: int) -> Kind:
     """A list of one kind. The length is checked before the first item is looked at."""
 
     def read(value: Any) -> list[Any]:
         if type(value) is not list:
             raise Misfit("wrong_type", f"a list is wanted, was {shown(value)}")
-        if not shortest <= len(value) <= longest:
-            bound = f"at least {shortest}" if len(value) < shortest else f"at most {longest}"
-            raise Misfit("limit", f"{bound} items are wanted, was {len(value)}")
+        if len(value) > longest:
+            raise Misfit("limit", f"at most {longest} items are wanted, was {len(value)}")
         out: list[Any] = []
         try:
             for item in value:

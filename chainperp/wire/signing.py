@@ -320,7 +320,8 @@ def verify_envelope_form(envelope: Envelope) -> dict[str, Any]:
     """
     action = _unpacked(envelope)
     rebuilt = canonical_action(action)
-    _compare(rebuilt, action)
+    if msgpack.packb(rebuilt) != envelope.action_bytes:
+        raise _difference(rebuilt, action)
     _check_scheme(envelope)
     if envelope.scheme == USER_SIGNED:
         check_user_signed(action, envelope.nonce, action["hyperliquidChain"])
@@ -331,23 +332,24 @@ def verify_envelope_form(envelope: Envelope) -> dict[str, Any]:
     return rebuilt
 
 
-def _compare(rebuilt: Any, action: Any) -> None:
-    """Refuse the first place where an action is not its own canonical form."""
+def _difference(rebuilt: Any, action: Any) -> BadRequest:
+    """The first place where an action is not its own canonical form."""
     waiting: list[tuple[str, Any, Any]] = [("action", rebuilt, action)]
     while waiting:
         place, wanted, found = waiting.pop()
         if type(wanted) is dict and type(found) is dict:
             if list(wanted) != list(found):
-                raise BadRequest(
+                return BadRequest(
                     "key_order", f"{place}: keys are {list(wanted)}, were {list(found)}"
                 )
             waiting.extend((f"{place}.{key}", wanted[key], found[key]) for key in wanted)
         elif type(wanted) is list and type(found) is list:
+            pairs = zip(wanted, found, strict=True)
             waiting.extend(
-                (f"{place}[{index}]", left, right)
-                for index, (left, right) in enumerate(zip(wanted, found, strict=True))
+                (f"{place}[{at}]", left, right) for at, (left, right) in enumerate(pairs)
             )
         elif wanted != found:
-            raise BadRequest(
+            return BadRequest(
                 "not_normal", f"{place}: the canonical form is {shown(wanted)}, was {shown(found)}"
             )
+    return BadRequest("not_normal", "the action is not in its canonical form")
