@@ -143,14 +143,18 @@ def _decode_one(kind: Any, reader: Reader, name: str) -> Any:
     if kind == "bytes":
         return reader.take(reader.unsigned(4))
     if kind == "str":
-        raw = reader.take(reader.unsigned(2))
-        try:
-            return _identifier(raw).decode("ascii")
-        except ValueError as error:
-            raise InvalidBytes(f"field {name} is not an ASCII identifier: was {raw!r}") from error
+        return _decode_identifier(reader, name)
     if kind.startswith("opt:"):
         return _decode_one(kind[4:], reader, name) if _flag(reader, name) else None
     raise InvalidBytes(f"unknown type {kind!r} in a schema")
+
+
+def _decode_identifier(reader: Reader, name: str) -> str:
+    raw = reader.take(reader.unsigned(2))
+    try:
+        return _identifier(raw).decode("ascii")
+    except ValueError as error:
+        raise InvalidBytes(f"field {name} is not an ASCII identifier: was {raw!r}") from error
 
 
 def _flag(reader: Reader, name: str) -> int:

@@ -78,6 +78,7 @@ class Rejection(IntEnum):
     EXPIRED = 7
     ACTION_NOT_OFFERED = 8
     ORDERS_EMPTY = 9
+    TOO_MANY_IN_ACTION = 10
     # One order.
     MARKET_UNKNOWN = 20
     SIZE_ZERO = 21
@@ -157,6 +158,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
         "ADM-2", "rejected", "Action is not offered by this exchange"
     ),
     Rejection.ORDERS_EMPTY: Reason("ORD-1", "rejected", "Orders are empty"),
+    Rejection.TOO_MANY_IN_ACTION: Reason("ORD-1", "rejected", "Too many orders in one action."),
     Rejection.MARKET_UNKNOWN: Reason("ORD-1", "rejected", "Asset does not exist."),
     Rejection.SIZE_ZERO: Reason("ORD-2", "rejected", "Order has zero size."),
     Rejection.SIZE_INVALID: Reason("ORD-2", "rejected", "Order has invalid size."),

@@ -5,7 +5,7 @@ position, its own raw USD plus its value at mark. All requirements round up, aga
 """
 
 from chainperp.base.rounding import ceil_div, floor_div
-from chainperp.model.markets import MarketTerms, MarginTier
+from chainperp.model.markets import MarginTier, MarketTerms
 from chainperp.rules.catalogue import rule
 
 

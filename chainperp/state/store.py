@@ -26,10 +26,27 @@ class Market:
     """
 
     __slots__ = (
-        "asset", "basis_denominator", "basis_numerator", "book", "book_denominator",
-        "book_numerator", "external", "holders", "is_dirty", "lots_long", "lots_short", "mark",
-        "mark_previous", "oracle", "oracle_time", "premium_samples", "premium_sum", "terms",
-        "tick_e8", "lot_e8", "votes",
+        "asset",
+        "basis_denominator",
+        "basis_numerator",
+        "book",
+        "book_denominator",
+        "book_numerator",
+        "external",
+        "holders",
+        "is_dirty",
+        "lot_e8",
+        "lots_long",
+        "lots_short",
+        "mark",
+        "mark_previous",
+        "oracle",
+        "oracle_time",
+        "premium_samples",
+        "premium_sum",
+        "terms",
+        "tick_e8",
+        "votes",
     )  # fmt: skip
 
     def __init__(self, terms: MarketTerms) -> None:

@@ -22,7 +22,7 @@ MARKETS_FILE = PACKAGE / "parameters" / "markets.toml"
 
 def rules_hash() -> bytes:
     """Hash over name and content of the rule sources and the parameter file, by name."""
-    files = sorted((PACKAGE / "rules").rglob("*.py")) + [PARAMETERS_FILE]
+    files = [*sorted((PACKAGE / "rules").rglob("*.py")), PARAMETERS_FILE]
     parts: list[bytes] = []
     for path in files:
         name = path.relative_to(PACKAGE).as_posix().encode("ascii")

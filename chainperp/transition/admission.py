@@ -16,21 +16,27 @@ from chainperp.state.store import State
 
 
 def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | None]:
-    """The account that the transaction moves, or why it is refused."""
+    """The account that the transaction moves, or why it is refused.
+
+    A key has one nonce set, whatever it acts as: while it is known as an agent, in force or
+    retired, that is the agent's, also for an account that somebody opened at the same address.
+    """
     signer = transaction.signer
-    account = state.accounts.get(signer)
-    agent: Agent | None = None
-    if account is None:
-        agent = agent_in_force(state, signer)
-        verdict = check_authority(False, agent is not None, transaction.is_user_signed)
-        if verdict is not Rejection.ACCEPTED or agent is None:
+    known = state.agents.get(signer)
+    agent = None if transaction.is_user_signed else agent_in_force(state, signer)
+    if agent is not None and agent.master is not None:
+        account = state.accounts[agent.master]
+    else:
+        own = state.accounts.get(signer)
+        verdict = check_authority(own is not None, False, transaction.is_user_signed)
+        if verdict is not Rejection.ACCEPTED or own is None:
             return verdict, None
-        account = state.accounts[agent.master] if agent.master is not None else None
-    nonces = agent.nonces if agent is not None else (account.nonces if account else NonceSet())
+        account = own
+    nonces = account.nonces if known is None else known.nonces
     verdict = use_nonce(nonces, transaction.nonce, state.time_ms, state.parameters)
-    if agent is not None:
-        state.changed_agents[agent.address] = None
-    elif account is not None:
+    if known is not None:
+        state.changed_agents[known.address] = None
+    else:
         state.touch(account)
     if verdict is not Rejection.ACCEPTED:
         return verdict, None

@@ -49,7 +49,9 @@ def plan_fill(
     """What a fill of `delta` signed lots at `price` leaves. `bids` and `asks` are the resting
     notionals after the fill; `limit` is the parameter `user_fill_limit`."""
     if not exposure.is_cross:
-        return _plan_isolated(market, account, exposure, delta, price, fee, limit)
+        return _plan_isolated(
+            market, account, exposure, delta, price, fee, bids=bids, asks=asks, limit=limit
+        )
     lots = exposure.lots
     after = lots + delta
     raw = account.raw - delta * price - fee
@@ -73,6 +75,9 @@ def _plan_isolated(
     delta: int,
     price: int,
     fee: int,
+    *,
+    bids: int,
+    asks: int,
     limit: int,
 ) -> FillPlan:
     """The isolated twin: close what the fill closes, then open what is left of it."""
@@ -94,9 +99,11 @@ def _plan_isolated(
     found = raw + account.position_value
     after = lots + delta
     if opened:
-        held = account.margin_total - exposure.margin
-        floor = maintenance_margin(abs(after) * market.mark, market.terms)
-        value = isolated + after * market.mark
+        value_at_mark = after * market.mark
+        orders = initial_margin(value_at_mark, bids, asks, exposure.leverage, False)
+        held = account.margin_total - exposure.margin + orders
+        floor = maintenance_margin(abs(value_at_mark), market.terms)
+        value = isolated + value_at_mark
         if value < floor:
             return FillPlan(False, account.raw, exposure.raw_isolated, value, floor)
         allowed = is_fill_affordable(found, found, held, False, limit)

@@ -148,7 +148,7 @@ def _trade(
             taker_pnl,
             (FLAG_TAKER_BUYS if taker.is_buy else 0) | (FLAG_MAKER_DONE if done else 0),
             taker.cause,
-        )  # fmt: skip
+        )
     )
     state.next_tid += 1
     if done:

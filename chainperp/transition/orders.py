@@ -5,6 +5,8 @@ A request is first made an `Intent` on the market's grid, or refused; then asked
 request ends in exactly one ORDER decision that says how.
 """
 
+from typing import Final
+
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import (
     CancelOrders,
@@ -66,12 +68,22 @@ class Intent:
         self.cloid = request.cloid
 
 
+def _check_batch(state: State, count: int) -> Rejection:
+    """An action has at least one order and at most the stated number (ORD-1)."""
+    if count == 0:
+        return Rejection.ORDERS_EMPTY
+    if count > state.parameters.orders_per_action_max:
+        return Rejection.TOO_MANY_IN_ACTION
+    return Rejection.ACCEPTED
+
+
 def process_place(
     state: State, recorder: Recorder, account: Account, action: PlaceOrders, cause: int
 ) -> Rejection:
     """Place the orders of one action, one after another; each is judged by itself."""
-    if not action.orders:
-        return Rejection.ORDERS_EMPTY
+    verdict = _check_batch(state, len(action.orders))
+    if verdict is not Rejection.ACCEPTED:
+        return verdict
     for request in action.orders:
         place(state, recorder, account, request, cause, None)
     return Rejection.ACCEPTED
@@ -202,7 +214,7 @@ def _check_margin(intent: Intent, replaced: Order | None, reducible: int, crosse
             asks -= given_up
         if replaced.is_buy is is_buy:
             same_side_lots -= replaced.remaining
-    matching = market.book.opposite(is_buy).lots_within(price, lots) if crosses else 0
+    matching = _matching_lots(intent, replaced) if crosses else 0
     held = (lots - matching) * price + matching * mark
     if is_buy:
         bids += held
@@ -215,64 +227,113 @@ def _check_margin(intent: Intent, replaced: Order | None, reducible: int, crosse
     return Rejection.PERP_MARGIN, found, needed
 
 
+def _matching_lots(intent: Intent, replaced: Order | None) -> int:
+    """Lots of the order that would match at once, without the order it replaces."""
+    opposite = intent.market.book.opposite(intent.is_buy)
+    gone = 0
+    if (
+        replaced is not None
+        and replaced.is_buy is not intent.is_buy
+        and would_match(intent.price, intent.is_buy, replaced.price)
+    ):
+        gone = replaced.remaining
+    return opposite.lots_within(intent.price, intent.lots + gone) - gone
+
+
 def _execute(
     state: State, recorder: Recorder, intent: Intent, cause: int, verdict: Verdict
 ) -> None:
     """Match an accepted order, then rest or cancel what is left, and record the outcome."""
     account, exposure, market = intent.account, intent.exposure, intent.market
     roll_fee_day(state, account)
-    taker = Taker(intent.oid, account, exposure, intent.is_buy, intent.price, intent.lots,
-                  intent.reduce_only, cause)  # fmt: skip
+    taker = Taker(
+        intent.oid,
+        account,
+        exposure,
+        intent.is_buy,
+        intent.price,
+        intent.lots,
+        intent.reduce_only,
+        cause,
+    )
     if intent.tif is not TimeInForce.ALO:
         match(state, recorder, market, taker)
     remaining = taker.remaining
     filled = intent.lots - remaining
     found, needed = verdict[1], verdict[2]
-    reason = taker.stopped
-    if reason is Rejection.ACCEPTED and rests(intent.tif is not TimeInForce.IOC, remaining):
-        if filled and not intent.reduce_only and not _affords_rest(intent, remaining):
-            reason = Rejection.PERP_MARGIN
-            found, needed = account.raw + account.position_value, account.margin_total
-        else:
-            order = Order(intent.oid, account, exposure, intent.is_buy, intent.price, intent.lots,
-                          intent.reduce_only, intent.tif, intent.cloid)  # fmt: skip
-            order.remaining = remaining
-            rest_order(state, market, order)
-            status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
-            recorder.order(_facts(intent), status, reason, remaining, found, needed)
-            return
-    if remaining == 0:
-        status = OrderStatus.FILLED
-    elif filled:
-        status = OrderStatus.CANCELED
-        if reason is Rejection.PERP_MARGIN:
-            reason = Rejection.MARGIN_CANCELED
-        elif reason is Rejection.ACCEPTED:
-            reason = Rejection.IOC_REMAINDER
-    else:
-        status = OrderStatus.REJECTED
-        if reason is Rejection.ACCEPTED:
-            reason = Rejection.IOC_CANCEL
-        elif reason is Rejection.REDUCE_ONLY_CANCELED:
-            reason = Rejection.REDUCE_ONLY
-    if taker.stopped is Rejection.PERP_MARGIN:
+    stopped = taker.stopped
+    if stopped is Rejection.PERP_MARGIN:
         found, needed = taker.found, taker.needed
+    elif stopped is Rejection.ACCEPTED and rests(intent.tif is not TimeInForce.IOC, remaining):
+        stopped = _check_rest(intent, remaining) if filled else Rejection.ACCEPTED
+        if stopped is Rejection.ACCEPTED:
+            _rest(state, recorder, intent, remaining, found, needed)
+            return
+        found, needed = account.raw + account.position_value, account.margin_total
+    if remaining == 0:
+        status, reason = OrderStatus.FILLED, Rejection.ACCEPTED
+    elif filled:
+        status, reason = OrderStatus.CANCELED, ENDED_PARTLY_FILLED[stopped]
+    else:
+        status, reason = OrderStatus.REJECTED, ENDED_UNFILLED[stopped]
     recorder.order(_facts(intent), status, reason, remaining, found, needed)
 
 
-def _affords_rest(intent: Intent, remaining: int) -> bool:
-    """After partial fills, whether the account still covers the rest at its limit price."""
-    account, exposure = intent.account, intent.exposure
+# How an order ends that stopped for a reason, with and without fills.
+ENDED_PARTLY_FILLED: Final = {
+    Rejection.ACCEPTED: Rejection.IOC_REMAINDER,
+    Rejection.PERP_MARGIN: Rejection.MARGIN_CANCELED,
+    Rejection.REDUCE_ONLY_CANCELED: Rejection.REDUCE_ONLY_CANCELED,
+}
+ENDED_UNFILLED: Final = {
+    Rejection.ACCEPTED: Rejection.IOC_CANCEL,
+    Rejection.PERP_MARGIN: Rejection.PERP_MARGIN,
+    Rejection.REDUCE_ONLY_CANCELED: Rejection.REDUCE_ONLY,
+}
+
+
+def _rest(
+    state: State, recorder: Recorder, intent: Intent, remaining: int, found: int, needed: int
+) -> None:
+    """Put what is left into the book."""
+    order = Order(
+        intent.oid,
+        intent.account,
+        intent.exposure,
+        intent.is_buy,
+        intent.price,
+        intent.lots,
+        intent.reduce_only,
+        intent.tif,
+        intent.cloid,
+    )
+    order.remaining = remaining
+    rest_order(state, intent.market, order)
+    filled = remaining < intent.lots
+    status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
+    recorder.order(_facts(intent), status, Rejection.ACCEPTED, remaining, found, needed)
+
+
+def _check_rest(intent: Intent, remaining: int) -> Rejection:
+    """After partial fills: whether the rest still reduces, and is still covered at its limit."""
+    account, exposure, is_buy = intent.account, intent.exposure, intent.is_buy
+    reducible = reducible_lots(exposure.lots, is_buy)
+    if intent.reduce_only:
+        return Rejection.ACCEPTED if reducible else Rejection.REDUCE_ONLY_CANCELED
+    same_side_lots = exposure.bids_lots if is_buy else exposure.asks_lots
+    if same_side_lots + remaining <= reducible:
+        return Rejection.ACCEPTED
     held = remaining * intent.price
     margin = initial_margin(
         exposure.value,
-        exposure.bids_notional + (held if intent.is_buy else 0),
-        exposure.asks_notional + (0 if intent.is_buy else held),
+        exposure.bids_notional + (held if is_buy else 0),
+        exposure.asks_notional + (0 if is_buy else held),
         exposure.leverage,
         exposure.is_cross,
     )
     needed = account.margin_total - exposure.margin + margin
-    return is_margin_enough(account.raw + account.position_value, needed)
+    found = account.raw + account.position_value
+    return Rejection.ACCEPTED if is_margin_enough(found, needed) else Rejection.PERP_MARGIN
 
 
 def _facts(intent: Intent) -> OrderFacts:
@@ -299,8 +360,9 @@ def process_cancel(
     state: State, recorder: Recorder, account: Account, action: CancelOrders
 ) -> Rejection:
     """Cancel the account's own orders, found by order id or client id."""
-    if not action.targets:
-        return Rejection.ORDERS_EMPTY
+    verdict = _check_batch(state, len(action.targets))
+    if verdict is not Rejection.ACCEPTED:
+        return verdict
     for asset, target in action.targets:
         order = _own_order(account, target)
         if order is None or order.asset != asset:
@@ -329,8 +391,9 @@ def process_modify(
     state: State, recorder: Recorder, account: Account, action: ModifyOrders, cause: int
 ) -> Rejection:
     """Replace orders: the old one goes only when the new one is accepted (ORD-13)."""
-    if not action.modifies:
-        return Rejection.ORDERS_EMPTY
+    verdict = _check_batch(state, len(action.modifies))
+    if verdict is not Rejection.ACCEPTED:
+        return verdict
     for target, request in action.modifies:
         order = _own_order(account, target)
         if order is not None and order.asset != request.asset:

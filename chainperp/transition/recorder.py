@@ -126,5 +126,5 @@ class Recorder:
                 destination,
                 amount.to_bytes(16, "big", signed=True),
                 kind,
-            )  # fmt: skip
+            )
         )

@@ -11,7 +11,7 @@ from chainperp.rules.transfers import (
     check_withdrawal,
     is_next_deposit,
 )
-from chainperp.state.store import ASSISTANCE_FUND, State
+from chainperp.state.store import ASSISTANCE_FUND, SYSTEM_ACCOUNTS, State
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.valuation import account_value, position_notional, refresh, revalue
 
@@ -50,6 +50,9 @@ def process_deposit(
 
 def process_send(state: State, recorder: Recorder, account: Account, action: UsdSend) -> Rejection:
     """Move USDC to another account; a new address costs the sender the activation fee."""
+    if action.destination in SYSTEM_ACCOUNTS:
+        # Plain sends to a vault would move the price of its shares (U-REL-3).
+        return Rejection.DESTINATION_INVALID
     free = available(state, account)
     same = action.destination == account.address
     verdict = check_send(action.amount, free, same)

@@ -14,6 +14,7 @@ from chainperp.base.units import E8, Address
 from chainperp.chain.decode import vote_input
 from chainperp.chain.engine import Engine
 from chainperp.chain.genesis import parse_genesis
+from chainperp.cli.draws import Draws
 from chainperp.model.actions import (
     Action,
     CancelOrders,
@@ -30,26 +31,6 @@ START: Final = 1_760_000_000_000
 NEVER: Final = 1_000_000_000
 VALIDATOR: Final = Address(b"\xaa" * 20)
 BASE_PRICE: Final = 10_000  # grid units: four figures, so one unit is one tick
-
-
-class Draws:
-    """A stream of small numbers that depends on the seed only."""
-
-    def __init__(self, seed: str) -> None:
-        self.seed = seed.encode("ascii")
-        self.block = 0
-        self.pool = b""
-        self.at = 0
-
-    def below(self, limit: int) -> int:
-        """The next number in [0, limit)."""
-        if self.at + 4 > len(self.pool):
-            self.pool = sha256(self.seed + self.block.to_bytes(8, "big")).digest()
-            self.block += 1
-            self.at = 0
-        value = int.from_bytes(self.pool[self.at : self.at + 4], "big")
-        self.at += 4
-        return value % limit
 
 
 def flow_markets(count: int) -> list[dict[str, Any]]:

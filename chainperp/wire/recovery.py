@@ -1,0 +1,26 @@
+"""Who signed: the check that admission and replay hand to the floors below.
+
+An envelope from a log or another proposer is believed only if its form is canonical and its
+signature recovers; both refusals come back as a sentence in place of the signer.
+"""
+
+from chainperp.base.errors import BadRequest, InvalidBytes
+from chainperp.base.units import Address
+from chainperp.model.envelope import decode_envelope
+from chainperp.wire.signing import recover_envelope, verify_envelope_form
+from chainperp.wire.typed_data import Network
+
+
+def signer_of(raw: bytes, network: Network) -> Address | str:
+    """Signer of an envelope's bytes, or why it has none."""
+    try:
+        envelope = decode_envelope(raw)
+        verify_envelope_form(envelope)
+        return recover_envelope(envelope, network)
+    except (BadRequest, InvalidBytes) as error:
+        return f"no signer ({error})"
+
+
+def signers_of(envelopes: list[bytes], network: Network) -> list[Address | str]:
+    """Signers of a batch: what a pool's process is given to do."""
+    return [signer_of(raw, network) for raw in envelopes]
