@@ -110,9 +110,10 @@ def outcome(taker: Resting, stopped: Rejection, left: int) -> tuple[OrderStatus,
     filled = taker.lots - taker.remaining
     if taker.remaining == 0:
         return OrderStatus.FILLED, NOBODY
-    if stopped is NOBODY and taker.reduce_only and left == 0:
+    rests = taker.tif != TimeInForce.IOC
+    if stopped is NOBODY and rests and taker.reduce_only and left == 0:
         stopped = Rejection.REDUCE_ONLY_CANCELED
-    if stopped is NOBODY and taker.tif != TimeInForce.IOC:
+    if stopped is NOBODY and rests:
         return (OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN), NOBODY
     if filled:
         reasons = {
