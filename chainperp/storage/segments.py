@@ -193,7 +193,7 @@ class _Reader:
 
 
 def walk_segment(path: Path, from_height: int = 0) -> Iterator[Placed]:
-    """Sealed blocks of one segment in order, those below `from_height` only stepped over.
+    """Sealed blocks of one segment in order; those below `from_height` come without entries.
 
     Raises: DamagedFile at the first byte that is not part of a sealed block of the next height.
     """
@@ -203,6 +203,7 @@ def walk_segment(path: Path, from_height: int = 0) -> Iterator[Placed]:
         reader = _Reader(path, file)
         offset, height = 0, int(path.name)
         while offset < reader.size:
+            entries: list[bytes] = []
             if height < from_height:
                 length, _check = reader.header(offset, BATCH)
                 middle = offset + RECORD.size + length
@@ -214,8 +215,9 @@ def walk_segment(path: Path, from_height: int = 0) -> Iterator[Placed]:
                 entries = reader.entries(offset, payload)
                 _check_count(reader, middle, len(entries), seal)
                 entries.append(seal)
-                yield Placed(StoredBlock(height, entries), offset, middle + SEAL_RECORD_SIZE)
-            offset = middle + SEAL_RECORD_SIZE
+            end = middle + SEAL_RECORD_SIZE
+            yield Placed(StoredBlock(height, entries), offset, end)
+            offset = end
             height += 1
 
 
@@ -245,32 +247,23 @@ def read_blocks(
     height, for a missing segment, and when the blocks end before `to_height`.
     """
     paths = list_segments(directory)
-    names = [int(path.name) for path in paths]
-    start = max((at for at, name in enumerate(names) if name <= from_height), default=0)
-    height = names[start] if paths else 0
-    for path, name in zip(paths[start:], names[start:], strict=True):
+    start = max((at for at, path in enumerate(paths) if int(path.name) <= from_height), default=0)
+    height = int(paths[start].name) if paths else 0
+    for path in paths[start:]:
         if to_height is not None and height > to_height:
             return
-        if name != height:
-            raise DamagedFile(path, 0, f"a segment from height {height} on", f"height {name}")
+        if int(path.name) != height:
+            raise DamagedFile(path, 0, f"a segment from height {height} on", f"name {path.name}")
         for placed in walk_segment(path, from_height):
-            yield placed.block
+            if placed.block.height >= from_height:
+                yield placed.block
             height = placed.block.height + 1
             if to_height is not None and height > to_height:
                 return
-        height = _after(path, name, height, from_height)
     if to_height is not None and height <= to_height:
         last = paths[-1] if paths else segment_path(directory, 0)
         size = last.stat().st_size if paths else 0
         raise DamagedFile(last, size, f"block {height}", "the end of the segments")
-
-
-def _after(path: Path, name: int, height: int, from_height: int) -> int:
-    """Height after a segment of which no block was wanted: counted by stepping over its blocks."""
-    if height > name or path.stat().st_size == 0:
-        return height
-    ensure(from_height > name, "INV-G1", "a segment with bytes gave no block", name=name)
-    return from_height
 
 
 class SegmentWriter:

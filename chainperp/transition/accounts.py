@@ -116,18 +116,39 @@ def process_agent(
         agent.valid_until = valid_until
         account.agents[name] = action.agent
         state.changed_agents[action.agent] = None
+    _record(state, recorder, account, name, action.agent, 0 if revokes else valid_until)
+    return Rejection.ACCEPTED
+
+
+def claim_key(state: State, recorder: Recorder, address: Address) -> None:
+    """A deposit by a key's owner ends an approval that others made of it (U-ACC-5).
+
+    Approving needs no consent of the key; without this, somebody could make a stranger's future
+    address trade for him before its owner comes.
+    """
+    agent = state.agents.get(address)
+    if agent is None or agent.master is None:
+        return
+    master, name = state.accounts[agent.master], agent.name
+    _retire(state, master, name, address)
+    _record(state, recorder, master, name, address, 0)
+
+
+def _record(
+    state: State, recorder: Recorder, account: Account, name: str, agent: Address, valid_until: int
+) -> None:
+    """Log a right that was given, or taken with `valid_until` 0."""
     state.touch(account)
     recorder.record(
         Kind.AGENT,
         {
             "account": account.address,
-            "agent": action.agent,
+            "agent": agent,
             "name": name.encode("ascii"),
-            "valid_until": 0 if revokes else valid_until,
+            "valid_until": valid_until,
             "rule": rule_number("ADM-4"),
         },
     )
-    return Rejection.ACCEPTED
 
 
 def _split_name(text: str, state: State) -> tuple[str | None, int]:

@@ -24,14 +24,11 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
     signer = transaction.signer
     known = state.agents.get(signer)
     agent = None if transaction.is_user_signed else agent_in_force(state, signer)
-    if agent is not None and agent.master is not None:
-        account = state.accounts[agent.master]
-    else:
-        own = state.accounts.get(signer)
-        verdict = check_authority(own is not None, False, transaction.is_user_signed)
-        if verdict is not Rejection.ACCEPTED or own is None:
-            return verdict, None
-        account = own
+    owner = signer if agent is None or agent.master is None else agent.master
+    account = state.accounts.get(owner)
+    verdict = check_authority(account is not None, agent is not None, transaction.is_user_signed)
+    if verdict is not Rejection.ACCEPTED or account is None:
+        return verdict, None
     nonces = account.nonces if known is None else known.nonces
     verdict = use_nonce(nonces, transaction.nonce, state.time_ms, state.parameters)
     if known is not None:

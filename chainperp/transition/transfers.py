@@ -12,6 +12,7 @@ from chainperp.rules.transfers import (
     is_next_deposit,
 )
 from chainperp.state.store import ASSISTANCE_FUND, SYSTEM_ACCOUNTS, State
+from chainperp.transition.accounts import claim_key
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.valuation import account_value, position_notional, refresh, revalue
 
@@ -38,6 +39,7 @@ def process_deposit(
     if not 0 < amount <= AMOUNT_MAX:
         return Rejection.AMOUNT_INVALID
     state.deposits += 1
+    claim_key(state, recorder, user)
     account = state.open_account(user)
     account.raw += amount
     state.custody += amount
