@@ -1,0 +1,286 @@
+"""Plays a story table on the real engine and says in words what each step did.
+
+| who | does |
+|---|---|
+| genesis | `open_orders_base = 2`, `fee_tiers = zero`: another value of a parameter |
+| genesis | `ETH isolated-only` |
+| oracle | `BTC 100, ETH 10`: a validator's prices |
+| clock | `+3600 s`: the next block comes that much later |
+| a name | `deposit 1000` |
+| a name | `buy 1.0 BTC @ 100 gtc`, with `reduce-only` and `as c1` (a client order id) if wanted |
+| a name | two orders of one action are joined by ` + ` |
+| a name | `cancel BTC c1`, `cancel BTC #5`, `modify c1 to buy …` (with `always`) |
+| a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5` |
+| a name | `agent Bot named n1`, `noop`, `noop for a vault`, `twapOrder` (a kind not offered) |
+| a name | `orders none`, `trigger buy …`, `deposit 5 number 7`, `votes BTC 100`, `paid out 7` |
+| a name | `shows withdrawable`, `shows value`, `shows position BTC`, `shows orders` |
+| market | `shows mark BTC`, `shows best BTC` |
+
+Steps with the same number in the column `block` make one block. Names are accounts. What a step
+did: `rests 1 @ 100`, `filled`, `1 @ 100 with Ann` (a fill), `canceled: REASON`,
+`Ann #6 canceled: REASON`, `refused: REASON`, or `done`.
+"""
+
+import re
+from collections.abc import Callable
+
+from chainperp.base.canonical import Record
+from chainperp.base.units import (
+    Address,
+    price_text,
+    size_text,
+    strip_decimal,
+)
+from chainperp.model.actions import (
+    Action,
+    ApproveAgent,
+    CancelOrders,
+    ModifyOrders,
+    Noop,
+    NotOffered,
+    OrderRequest,
+    PlaceOrders,
+    UpdateIsolatedMargin,
+    UpdateLeverage,
+    UsdSend,
+    Withdraw,
+)
+from chainperp.model.blocks import SystemInput, Transaction
+from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
+from chainperp.model.entries import Entry, decode_payload
+from chainperp.storage.package import default_markets
+from chainperp.transition.transfers import available
+from chainperp.transition.valuation import account_value, refresh
+from tests.rules.cases import decimal
+from tests.rules.runner import Row
+from tests.support.world import World, address_of, order
+
+ORDER = re.compile(
+    r"(buy|sell) ([\d.]+) (\w+) @ ([\d.]+) (gtc|ioc|alo)( reduce-only)?(?: as (\w+))?"
+)
+USER_SIGNED = (UsdSend, Withdraw, ApproveAgent)
+
+
+class Story:
+    """One engine and the names that occur on it."""
+
+    def __init__(self, parameters: dict[str, object], isolated: list[str]) -> None:
+        markets = [
+            {**market, "isolated_only": market["name"] in isolated} for market in default_markets()
+        ]
+        self.world = World(parameters, markets=markets)
+        self.names: dict[bytes, str] = {}
+        self.resting: set[int] = set()
+        self.later = 0
+
+    def asset(self, name: str) -> int:
+        """Index of a market; `NONE` is one that does not exist."""
+        if name == "NONE":
+            return 999
+        for market in self.world.engine.state.markets:
+            if market.terms.name == name:
+                return market.asset
+        raise ValueError(f"no market {name}")
+
+    def address(self, name: str) -> Address:
+        """Address of a name, remembered."""
+        address = address_of(name)
+        self.names[address] = name
+        return address
+
+    def play(self, rows: list[Row]) -> list[str]:
+        """Make one block of these steps and say what each did."""
+        system: list[SystemInput] = []
+        transactions: list[Transaction] = []
+        sources: list[bytes] = []
+        for row in rows:
+            who, does = row["who"], row["does"]
+            self.address(who)
+            item = self.system_input(who, does)
+            if item is not None:
+                system.append(item)
+                sources.append(item.body)
+                continue
+            action = self.action(does)
+            user_signed = isinstance(action, USER_SIGNED)
+            one = self.world.transaction(who, action, user_signed=user_signed)
+            if does.endswith(" for a vault"):
+                one.vault = address_of("vault")
+            transactions.append(one)
+            sources.append(one.envelope)
+        time_ms = self.world.engine.state.time_ms + self.world.step + self.later
+        self.later = 0
+        result = self.world.block(transactions, system, at=time_ms)
+        told = self.told(result.entries)
+        return [told[source] for source in sources]
+
+    def system_input(self, who: str, does: str) -> SystemInput | None:
+        """The input of a step that no user signs, or None."""
+        words = does.split()
+        if who == "oracle" or words[0] == "votes":
+            priced = dict(part.split() for part in does.removeprefix("votes ").split(", "))
+            vote = self.world.vote({self.asset(name): px for name, px in priced.items()})
+            if who == "oracle" or vote.vote is None:
+                return vote
+            vote.vote.signer = address_of(who)
+            return vote
+        if words[0] == "deposit":
+            if "number" in words:
+                self.world.deposits = int(words[3]) - 1
+            return self.world.deposit_input(who, words[1])
+        if words[0] == "paid":
+            return SystemInput(SystemType.WITHDRAWAL_DONE, int(words[2]).to_bytes(8) + bytes(32))
+        return None
+
+    def told(self, entries: list[Entry]) -> dict[bytes, str]:
+        """What each input did, by its bytes: the entries up to the next input are its effects."""
+        events: dict[bytes, list[str]] = {}
+        current: list[str] = []
+        for entry in entries:
+            fields = decode_payload(entry)
+            if entry.kind in (Kind.TX_USER, Kind.TX_SYSTEM):
+                current = []
+                source = fields["envelope" if entry.kind is Kind.TX_USER else "body"]
+                events[source] = current
+                if fields["code"]:
+                    current.append(f"refused: {Rejection(fields['code']).name}")
+            elif entry.kind is Kind.FILL:
+                current.append(self.fill_text(fields))
+            elif entry.kind is Kind.ORDER:
+                current.append(self.order_text(fields))
+        return {source: "; ".join(found) or "done" for source, found in events.items()}
+
+    def fill_text(self, fields: Record) -> str:
+        """A fill in words."""
+        decimals = self.world.market(fields["asset"]).terms.size_decimals
+        return (
+            f"{size_text(fields['lots'], decimals)} @ {price_text(fields['price'], decimals)}"
+            f" with {self.names[fields['maker']]}"
+        )
+
+    def order_text(self, fields: Record) -> str:
+        """A decision about an order in words."""
+        status = OrderStatus(fields["status"])
+        reason = Rejection(fields["reason"]).name
+        if status is OrderStatus.REJECTED:
+            return f"refused: {reason}"
+        if status is OrderStatus.FILLED:
+            return "filled"
+        decimals = self.world.market(fields["asset"]).terms.size_decimals
+        if status is OrderStatus.CANCELED:
+            if fields["oid"] not in self.resting:
+                return f"canceled: {reason}"
+            return f"{self.names[fields['account']]} #{fields['oid']} canceled: {reason}"
+        self.resting.add(fields["oid"])
+        left = size_text(fields["remaining"], decimals)
+        return f"rests {left} @ {price_text(fields['price'], decimals)}"
+
+    def order(self, text: str) -> OrderRequest:
+        """An order of a story."""
+        found = ORDER.fullmatch(text)
+        if found is None:
+            raise ValueError(f"not an order: {text}")
+        side, size, market, price, tif, reduce_only, cloid = found.groups()
+        return order(
+            self.asset(market), side, size, price, tif.capitalize(),
+            reduce_only=reduce_only is not None,
+            cloid=None if cloid is None else cloid.encode().ljust(16, b"\0"),
+        )  # fmt: skip
+
+    def action(self, does: str) -> Action:
+        """The action that a step asks for."""
+        verb, *words = does.split()
+        if verb in {"buy", "sell"}:
+            return PlaceOrders([self.order(one) for one in does.split(" + ")])
+        makers: dict[str, Callable[[list[str]], Action]] = {
+            "cancel": lambda w: CancelOrders([(self.asset(w[0]), target(w[1]))]),
+            "modify": lambda w: self.modify(does, w),
+            "leverage": lambda w: UpdateLeverage(self.asset(w[0]), w[2] == "cross", int(w[1])),
+            "margin": lambda w: UpdateIsolatedMargin(self.asset(w[0]), decimal(w[1], 6)),
+            "send": lambda w: UsdSend(self.address(w[2]), decimal(w[0], 6)),
+            "withdraw": lambda w: Withdraw(address_of("outside"), decimal(w[0], 6)),
+            "agent": lambda w: ApproveAgent(self.address(w[0]), w[2]),
+            "noop": lambda w: Noop(),
+            "orders": lambda w: PlaceOrders([]),
+            "twapOrder": lambda w: NotOffered(verb),
+            "trigger": lambda w: PlaceOrders([self.trigger(does.removeprefix("trigger "))]),
+        }
+        return makers[verb](words)
+
+    def trigger(self, text: str) -> OrderRequest:
+        """A trigger order."""
+        request = self.order(text)
+        request.is_trigger = True
+        return request
+
+    def modify(self, does: str, words: list[str]) -> ModifyOrders:
+        """`modify c1 to buy …`, with `always` at the end if wanted."""
+        text = does.partition(" to ")[2]
+        request = self.order(text.removesuffix(" always"))
+        return ModifyOrders([(target(words[0]), request)], text.endswith(" always"))
+
+    def shows(self, who: str, what: str) -> str:
+        """A number of an account or a market, in words."""
+        state = self.world.engine.state
+        words = what.split()
+        if who == "market":
+            market = self.world.market(self.asset(words[1]))
+            decimals = market.terms.size_decimals
+            if words[0] == "mark":
+                return price_text(market.mark, decimals)
+            sides = (market.book.bids.best_price(), market.book.asks.best_price())
+            return " / ".join("none" if p is None else price_text(p, decimals) for p in sides)
+        account = self.world.account(who)
+        refresh(state, account)
+        if words[0] == "withdrawable":
+            return strip_decimal(available(state, account), 6)
+        if words[0] == "value":
+            return strip_decimal(account_value(account), 6)
+        if words[0] == "orders":
+            return " ".join(f"#{oid}" for oid in sorted(account.orders)) or "none"
+        exposure = account.exposures[self.asset(words[1])]
+        decimals = self.world.market(exposure.asset).terms.size_decimals
+        text = f"{size_text(exposure.lots, decimals)}, entry {entry_text(exposure.entry_notional)}"
+        if not exposure.is_cross:
+            text += f", own margin {strip_decimal(exposure.raw_isolated + exposure.value, 6)}"
+        return text
+
+
+def entry_text(notional: int) -> str:
+    """Entry notional in USDC."""
+    return strip_decimal(notional, 6)
+
+
+def target(text: str) -> int | bytes:
+    """An order id `#5`, or a client order id."""
+    return int(text[1:]) if text.startswith("#") else text.encode().ljust(16, b"\0")
+
+
+def play(rows: list[Row]) -> list[str]:
+    """Play a whole story; the answers are in the rows' order."""
+    parameters: dict[str, object] = {}
+    isolated: list[str] = []
+    for row in rows:
+        if row["who"] == "genesis":
+            name, _, value = row["does"].partition(" = ")
+            if name.endswith(" isolated-only"):
+                isolated.append(name.split()[0])
+                continue
+            parameters[name] = [[0, 0, 0]] if value == "zero" else int(value)
+    story = Story(parameters, isolated)
+    answers: list[str] = []
+    waiting: list[Row] = []
+    for row in rows:
+        if waiting and row["block"] != waiting[0]["block"]:
+            answers += story.play(waiting)
+            waiting = []
+        if row["who"] == "genesis":
+            answers.append("done")
+        elif row["who"] == "clock":
+            story.later = int(row["does"].removeprefix("+").removesuffix(" s")) * 1000
+            answers.append("done")
+        elif row["does"].startswith("shows "):
+            answers.append(story.shows(row["who"], row["does"].removeprefix("shows ")))
+        else:
+            waiting.append(row)
+    return answers + (story.play(waiting) if waiting else [])
