@@ -10,8 +10,6 @@ the entries; `compare` says where the directory differs from them, `rebuild` wri
 Source: audit-log-and-consensus 7, 17.
 """
 
-import os
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,59 +32,18 @@ from chainperp.evidence.tiles import (
     format_tile_path,
     parse_tile_path,
 )
+from chainperp.storage.files import TEMPORARY, Files, read_file
 
 CHECKPOINT: Final = "checkpoint"
 VKEY: Final = "vkey"
-TEMPORARY: Final = ".tmp"
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write_renamed(path: Path, raw: bytes) -> None:
-    """Put durable bytes under a name; the name itself is durable after `sync_directory`."""
-    temporary = path.with_name(path.name + TEMPORARY)
-    with temporary.open("wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _make_directory(path: Path, touched: dict[Path, None]) -> None:
-    """Create a directory with its parents and remember which directories got a new name."""
-    missing: list[Path] = []
-    while not path.is_dir():
-        missing.append(path)
-        path = path.parent
-    for directory in reversed(missing):
-        directory.mkdir()
-        touched[directory.parent] = None
-
-
-def save_file(path: Path, raw: bytes) -> None:
-    """Replace one file as a whole: readers see the old bytes or the new ones."""
-    touched: dict[Path, None] = {}
-    _make_directory(path.parent, touched)
-    _write_renamed(path, raw)
-    for directory in (*touched, path.parent):
-        sync_directory(directory)
+MISSING: Final = "is missing"
 
 
 def fetch_from(directory: Path) -> Fetch:
     """A function that reads paths below a log directory, for `TileReader`."""
 
     def fetch(path: str) -> bytes | None:
-        try:
-            return (directory / path).read_bytes()
-        except FileNotFoundError:
-            return None
+        return read_file(directory / path)
 
     return fetch
 
@@ -96,18 +53,19 @@ def open_reader(directory: Path, size: int) -> TileReader:
     return TileReader(fetch_from(directory), size)
 
 
-def save_vkey(directory: Path, key: VerifierKey) -> None:
+def save_vkey(directory: Path, key: VerifierKey, files: Files | None = None) -> None:
     """Write the log's verifier key in one line."""
-    save_file(directory / VKEY, format_vkey(key).encode() + b"\n")
+    (files or Files()).replace(directory / VKEY, format_vkey(key).encode() + b"\n")
 
 
 def load_vkey(directory: Path) -> VerifierKey:
     """The log's verifier key. Raises InvalidFile when missing or malformed."""
     path = directory / VKEY
+    raw = read_file(path)
+    if raw is None:
+        raise InvalidFile(f"{path} is missing")
     try:
-        return parse_vkey(path.read_text().removesuffix("\n"))
-    except FileNotFoundError as error:
-        raise InvalidFile(f"{path} is missing") from error
+        return parse_vkey(raw.decode().removesuffix("\n"))
     except (InvalidProof, UnicodeDecodeError) as error:
         raise InvalidFile(f"{path}: {error}") from error
 
@@ -123,10 +81,11 @@ class TileLog:
     One writer per directory; the data directory's lock sees to that.
     """
 
-    __slots__ = ("builder", "directory")
+    __slots__ = ("builder", "directory", "files")
 
-    def __init__(self, directory: Path, size: int = 0) -> None:
+    def __init__(self, directory: Path, size: int = 0, files: Files | None = None) -> None:
         self.directory: Path = directory
+        self.files: Files = files or Files()
         self.builder: TileBuilder = TileBuilder()
         if size:
             self.builder = TileBuilder.resume(open_reader(directory, size))
@@ -142,20 +101,16 @@ class TileLog:
 
     def write(self) -> None:
         """Make every tile of this size durable, then drop partial tiles that became full."""
-        touched: dict[Path, None] = {}
+        rows: list[tuple[Path, bytes]] = []
         replaced: list[Path] = []
         for tile, raw in self.builder.take():
             path = self.directory / format_tile_path(tile)
-            _make_directory(path.parent, touched)
-            _write_renamed(path, raw)
-            touched[path.parent] = None
+            rows.append((path, raw))
             if tile.width == WIDTH:
                 replaced.append(path.with_name(path.name + ".p"))
-        for directory in touched:
-            sync_directory(directory)
+        self.files.replace_all(rows)
         for partial in replaced:
-            if partial.is_dir():
-                shutil.rmtree(partial)
+            self.files.remove_tree(partial)
 
     def publish(self, note: bytes) -> None:
         """Replace the checkpoint. Its size must be the one whose tiles have been written."""
@@ -167,7 +122,7 @@ class TileLog:
             checkpoint=checkpoint.size,
             tiles=self.builder.taken,
         )
-        save_file(self.directory / CHECKPOINT, note)
+        self.files.replace(self.directory / CHECKPOINT, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +168,12 @@ class _Comparer:
     def _check_file(self, path: str, expected: bytes) -> None:
         self.seen[path] = None
         try:
-            found = (self.directory / path).read_bytes()
-        except FileNotFoundError:
-            self.found.append(Difference(path, "is missing"))
+            found = read_file(self.directory / path)
+        except InvalidFile as error:
+            self.found.append(Difference(path, str(error)))
+            return
+        if found is None:
+            self.found.append(Difference(path, MISSING))
             return
         if found != expected:
             at = _first_difference(expected, found)
@@ -330,28 +288,27 @@ def read_bundles(directory: Path) -> Iterable[bytes]:
     return open_reader(directory, size).read_entries(0, size)
 
 
-def rebuild(directory: Path, entries: Iterable[bytes]) -> int:
+def rebuild(directory: Path, entries: Iterable[bytes], files: Files | None = None) -> int:
     """Write every tile anew from the entries and return the size; the checkpoint stays.
 
     The new tiles are made beside the old ones, which go only when the new ones are durable.
     """
+    files = files or Files()
     fresh = directory / "tile.new"
-    if fresh.exists():
-        shutil.rmtree(fresh)
-    log = TileLog(fresh)
+    files.remove_tree(fresh)
+    log = TileLog(fresh, files=files)
     for entry in entries:
         log.append(entry, leaf_hash(entry))
         if log.size & 0xFFFF == 0:
             log.write()
     log.write()
     current, old = directory / "tile", directory / "tile.old"
-    if old.exists():
-        shutil.rmtree(old)
+    files.remove_tree(old)
     if current.exists():
-        current.replace(old)
+        files.rename(current, old)
     if log.size:
-        (fresh / "tile").replace(current)
-    sync_directory(directory)
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(fresh, ignore_errors=True)
+        files.rename(fresh / "tile", current)
+    files.sync_directory(directory)
+    files.remove_tree(old)
+    files.remove_tree(fresh)
     return log.size
