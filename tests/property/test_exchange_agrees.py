@@ -1,0 +1,200 @@
+"""The engine agrees with the exchange by definition: results, money, positions, orders, margins."""
+
+import os
+
+import pytest
+
+from chainperp.base.units import USD_ONE
+from chainperp.model.accounts import Account
+from chainperp.model.actions import UsdSend
+from chainperp.model.blocks import SystemInput
+from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
+from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.state.store import Market
+from chainperp.transition.transfers import available
+from chainperp.transition.valuation import account_value, refresh
+from tests.oracles.naive_book import Event
+from tests.oracles.naive_exchange import (
+    MARKETS,
+    PARAMETERS,
+    PURSES,
+    START_PRICES,
+    Drawn,
+    Life,
+    NaiveExchange,
+    Place,
+)
+from tests.support.world import Result, World, address_of
+
+LONG = os.environ.get("CHAINPERP_LONG") == "1"
+UNSEEN = (  # not drawn by a life
+    Rejection.MUST_DEPOSIT, Rejection.SIGNER_UNKNOWN, Rejection.VAULT_NOT_REGISTERED,
+    Rejection.EXPIRED, Rejection.ACTION_NOT_OFFERED, Rejection.TOO_MANY_IN_ACTION,
+    Rejection.NO_PRICE, Rejection.AGENT_IN_USE, Rejection.AGENT_TOO_MANY,
+    Rejection.AGENT_EXPIRED, Rejection.AGENT_NAME_INVALID, Rejection.NONCE_DUPLICATE,
+    Rejection.NONCE_TOO_LOW, Rejection.NONCE_TOO_HIGH, Rejection.BALANCE_TRANSFER_GAS,
+)  # fmt: skip
+REASONS = [reason for reason in Rejection if reason < 100 and reason not in UNSEEN]
+
+
+def living_world(**parameters: object) -> World:
+    """A funded world of three markets with prices, one of them isolated only."""
+    world = World(parameters={**PARAMETERS, **parameters}, markets=[dict(row) for row in MARKETS])
+    world.fund(**PURSES)
+    world.prices({asset: str(price) for asset, price in START_PRICES.items()})
+    return world
+
+
+def live_orders(world: World) -> dict[str, list[tuple[int, int]]]:
+    """Each name's orders as (asset, oid)."""
+    return {
+        name: [(one.asset, one.oid) for one in world.account(name).orders.values()]
+        for name in PURSES
+    }
+
+
+def carry_out(world: World, drawn: Drawn) -> Result:
+    """The drawn block, through the engine."""
+    time_ms = world.engine.state.time_ms + drawn.elapsed
+    world.nonce = max(world.nonce, time_ms)
+    system = [world.deposit_input(name, usdc) for name, usdc in drawn.deposits]
+    system += [
+        SystemInput(SystemType.WITHDRAWAL_DONE, wid.to_bytes(8, "big") + bytes(32))
+        for wid in drawn.payouts
+    ]
+    if drawn.votes:
+        system.append(world.vote(drawn.votes))
+    transactions = [
+        world.transaction(name, action, user_signed=user_signed)
+        for name, action, user_signed in drawn.actions
+    ]
+    return world.block(transactions, system, at=time_ms)
+
+
+def events_of(result: Result) -> list[Event]:
+    """Orders and fills of a block in the words of the naive exchange."""
+    found: list[Event] = []
+    for raw in result.block.entries:
+        entry = decode_entry(raw)
+        fields = decode_payload(entry)
+        if entry.kind is Kind.ORDER:
+            found.append(
+                ("order", fields["oid"], fields["account"], OrderStatus(fields["status"]),
+                 Rejection(fields["reason"]), fields["remaining"])
+            )  # fmt: skip
+        elif entry.kind is Kind.FILL:
+            event: list[object] = ["fill", fields["asset"], fields["price"], fields["lots"]]
+            for side in ("maker", "taker"):
+                event.append(fields[side])
+                event += [fields[f"{side}_{name}"] for name in ("oid", "fee", "start", "pnl")]
+            found.append(tuple(event))
+    return found
+
+
+def check_events(fast: list[Event], slow: list[Event], where: str) -> None:
+    """Equal, where the naive side says None about the size of an order that was refused."""
+    assert len(fast) == len(slow), f"{where}: {fast} {slow}"
+    for one, other in zip(fast, slow, strict=True):
+        refused = other[0] == "order" and other[-1] is None
+        assert (one[:-1] if refused else one) == (other[:-1] if refused else other), where
+
+
+def check_account(world: World, naive: NaiveExchange, account: Account, where: str) -> None:
+    """Cash, positions, settings, orders, value, margin and what may leave."""
+    who = account.address
+    person = naive.people[who]
+    refresh(world.engine.state, account)
+    assert account.raw == person.raw, where
+    assert account_value(account) == naive.value(who), where
+    assert account.margin_total == naive.margin(who), where
+    assert available(world.engine.state, account) == naive.free(who), where
+    for asset in range(len(naive.places)):
+        held = person.held(asset)
+        exposure = account.exposures.get(asset)
+        if exposure is None:
+            assert held.lots == 0, where
+            continue
+        assert (exposure.lots, exposure.entry_notional, exposure.raw_isolated) == (
+            held.lots, held.entry, held.cash,
+        ), where  # fmt: skip
+        assert (exposure.is_cross, exposure.leverage) == naive.setting(who, asset), where
+    orders = [(one.asset, one.oid, one.remaining, one.price) for one in account.orders.values()]
+    assert orders == [
+        (asset, one.oid, one.remaining, one.price) for asset, one in naive.orders(who)
+    ], where  # fmt: skip
+
+
+def check_market(market: Market, place: Place, where: str) -> None:
+    """Prices, samples and queues."""
+    assert (market.oracle, market.mark) == (place.oracle, place.mark), where
+    assert market.book.price_last == place.last, where
+    assert (market.premium_sum, market.premium_samples) == (
+        sum(place.premiums), len(place.premiums),
+    ), where  # fmt: skip
+    for is_buy in (True, False):
+        queue = [(one.oid, one.remaining) for one in market.book.side(is_buy).walk()]
+        assert queue == [(one.oid, one.remaining) for one in place.book.side(is_buy)], where
+
+
+def check_everything(world: World, naive: NaiveExchange, where: str) -> None:
+    """The two exchanges, cell by cell."""
+    state = world.engine.state
+    assert set(state.accounts) == set(naive.people), where
+    for account in state.accounts.values():
+        check_account(world, naive, account, where)
+    for market, place in zip(state.markets, naive.places, strict=True):
+        check_market(market, place, where)
+    pending = {wid: one.amount for wid, one in state.withdrawals.items()}
+    assert (state.custody, pending) == (naive.custody, naive.pending), where
+
+
+def live(seed: int, transactions: int, blocks: int) -> dict[object, int]:
+    """One life on both exchanges, compared after every block; counts what happened in it."""
+    world = living_world()
+    naive = NaiveExchange(world.engine.genesis.raw)
+    for block in world.inputs:
+        naive.block(block)
+    life = Life(seed)
+    seen: dict[object, int] = {}
+    for number in range(blocks):
+        where = f"seed {seed}, {transactions} per block, block {number}"
+        result = carry_out(world, life.block(live_orders(world), transactions))
+        codes = naive.block(world.inputs[-1])
+        assert result.codes == codes, where
+        check_events(events_of(result), naive.events, where)
+        check_everything(world, naive, where)
+        words = [event[4] if event[0] == "order" else "fill" for event in naive.events]
+        for word in [*words, *codes]:
+            seen[word] = seen.get(word, 0) + 1
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(4, 40) if LONG else range(4, 7))
+def test_random_lives_agree_after_every_block_of_several_transactions(seed: int) -> None:
+    """Blocks of five: class order, shared fees and marks that move in between."""
+    seen = live(seed, 5, 150)
+    assert seen["fill"] > 80, f"seed {seed}: the life is too quiet to mean anything"
+
+
+def test_random_lives_agree_after_every_transaction_and_meet_every_reason() -> None:
+    """One transaction per block; together the lives see every refusal that they can cause."""
+    seen: dict[object, int] = {}
+    for seed in range(100, 200) if LONG else range(100, 105):
+        for word, count in live(seed, 1, 700).items():
+            seen[word] = seen.get(word, 0) + count
+    missing = [reason.name for reason in REASONS if reason not in seen]
+    assert not missing
+    assert seen["fill"] > 400
+
+
+def test_sending_all_to_a_new_address_leaves_no_money_for_the_gas() -> None:
+    """The amount is there and the activation fee is not; one USDC less goes through."""
+    world = living_world()
+    naive = NaiveExchange(world.engine.genesis.raw)
+    for block in world.inputs:
+        naive.block(block)
+    for amount in (900 * USD_ONE, 899 * USD_ONE + 1, 899 * USD_ONE):
+        result = world.act("mid", UsdSend(address_of("nobody"), amount), user_signed=True)
+        assert naive.block(world.inputs[-1]) == result.codes
+        check_everything(world, naive, f"sending {amount}")
+    assert world.account("mid").raw == 0
