@@ -271,7 +271,8 @@ def play(rows: list[Row]) -> list[str]:
     answers: list[str] = []
     waiting: list[Row] = []
     for row in rows:
-        if waiting and row["block"] != waiting[0]["block"]:
+        is_shown = row["does"].startswith("shows ")
+        if waiting and (is_shown or row["block"] != waiting[0]["block"]):
             answers += story.play(waiting)
             waiting = []
         if row["who"] == "genesis":
@@ -279,7 +280,7 @@ def play(rows: list[Row]) -> list[str]:
         elif row["who"] == "clock":
             story.later = int(row["does"].removeprefix("+").removesuffix(" s")) * 1000
             answers.append("done")
-        elif row["does"].startswith("shows "):
+        elif is_shown:
             answers.append(story.shows(row["who"], row["does"].removeprefix("shows ")))
         else:
             waiting.append(row)
