@@ -2,6 +2,7 @@
 
     ChainperpError
     ├── BadRequest         what came from outside is malformed           -> usage error, 4xx
+    ├── NotFound           a file, directory, key or node that is not there       -> not found
     ├── Invalid            something that claims to be ours is not       -> checked and false
     │   ├── InvalidBytes       not the canonical form of a record
     │   ├── InvalidGenesis     a genesis file that cannot start a chain
@@ -35,6 +36,10 @@ class BadRequest(ChainperpError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class NotFound(ChainperpError):
+    """What was asked for is not there, or cannot be opened by us."""
 
 
 class Invalid(ChainperpError):

@@ -39,6 +39,7 @@ from chainperp.storage.segments import BATCH, LENGTH, RECORD, encode_record, lis
 from chainperp.storage.tiles import VKEY, load_vkey, save_vkey
 
 FORMAT: Final = b"chainperp 1\n"
+SIGNED: Final = "log.signed"
 SNAPSHOT: Final = re.compile(r"([0-9]{12})\.snap", re.ASCII)
 OURS: Final = ("LOCK", "genesis.json", "log.key", "segments", "snapshots", "FORMAT.tmp")
 
@@ -79,7 +80,7 @@ class DataDir:
     @property
     def signed(self) -> Path:
         """File with the checkpoint text that was about to be signed last."""
-        return self.path / "log.signed"
+        return self.path / SIGNED
 
     @property
     def index(self) -> Path:
@@ -156,15 +157,7 @@ class DataDir:
 
     def list_snapshots(self) -> list[tuple[int, Path]]:
         """Height and file of each snapshot, newest first. Names only: nothing is read."""
-        if not self.snapshots.is_dir():
-            return []
-        found: list[tuple[int, Path]] = []
-        with naming("list", self.snapshots):
-            for path in self.snapshots.iterdir():
-                match = SNAPSHOT.fullmatch(path.name)
-                if match is not None and path.is_file() and not path.is_symlink():
-                    found.append((int(match[1]), path))
-        return sorted(found, reverse=True)
+        return list_snapshots(self.snapshots)
 
     def close(self) -> None:
         """Give the lock back."""
@@ -182,6 +175,19 @@ class DataDir:
 def snapshot_path(directory: Path, height: int) -> Path:
     """File of a height's snapshot."""
     return directory / f"{height:012d}.snap"
+
+
+def list_snapshots(directory: Path) -> list[tuple[int, Path]]:
+    """Height and file of each snapshot in a directory, newest first."""
+    if not directory.is_dir():
+        return []
+    found: list[tuple[int, Path]] = []
+    with naming("list", directory):
+        for path in directory.iterdir():
+            match = SNAPSHOT.fullmatch(path.name)
+            if match is not None and path.is_file() and not path.is_symlink():
+                found.append((int(match[1]), path))
+    return sorted(found, reverse=True)
 
 
 def check_format(path: Path) -> None:

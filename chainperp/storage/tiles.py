@@ -127,10 +127,16 @@ class TileLog:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A file of the log directory that is not what the entries say, and in which way."""
+    """A file of the log directory that is not what the entries say, and in which way.
+
+    `offset`, `expected` and `found` are set where bytes differ.
+    """
 
     path: str
     problem: str
+    offset: int | None = None
+    expected: str = ""
+    found: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +183,10 @@ class _Comparer:
             return
         if found != expected:
             at = _first_difference(expected, found)
-            self.found.append(
-                Difference(
-                    path,
-                    f"differs at byte {at}: expected {expected[at : at + 8].hex() or 'the end'}, "
-                    f"found {found[at : at + 8].hex() or 'the end'}",
-                )
-            )
+            right = expected[at : at + 8].hex() or "the end"
+            wrong = found[at : at + 8].hex() or "the end"
+            problem = f"differs at byte {at}: expected {right}, found {wrong}"
+            self.found.append(Difference(path, problem, at, right, wrong))
 
     def check_strangers(self, size: int) -> None:
         """Report files that no log of this size has; temporary files of a crash are no fault."""

@@ -102,10 +102,14 @@ def place(
     oid = state.next_oid
     state.next_oid += 1
     verdict, intent = _intent(state, oid, account, request)
-    if intent is not None:
-        verdict = _check(state, intent, replaced)
-    if intent is None or verdict[0] is not Rejection.ACCEPTED:
-        _refuse(state, recorder, account, request, oid, verdict)
+    if intent is None:
+        _refuse_form(recorder, account, request, oid, verdict)
+        return
+    verdict = _check(state, intent, replaced)
+    if verdict[0] is not Rejection.ACCEPTED:
+        recorder.order(
+            _facts(intent), OrderStatus.REJECTED, verdict[0], intent.lots, verdict[1], verdict[2]
+        )
         return
     if replaced is not None:
         end_order(state, recorder, intent.market, replaced, Rejection.MODIFIED)
@@ -343,16 +347,25 @@ def _facts(intent: Intent) -> OrderFacts:
     )  # fmt: skip
 
 
-def _refuse(
-    state: State, recorder: Recorder, account: Account, request: OrderRequest, oid: int,
-    verdict: Verdict,
-) -> None:  # fmt: skip
-    """Record a refusal. Price and size are in the record as signed, times 10^8, because a refused
-    order may not fit the market's grid."""
+def _refuse_form(
+    recorder: Recorder, account: Account, request: OrderRequest, oid: int, verdict: Verdict
+) -> None:
+    """Record a refusal of a request that is not on its market's grid, or has no market.
+
+    Price and size are then in the record as signed, times 10^8; the reason (ORD-1 to ORD-3, or a
+    market without a price) says so.
+    """
     facts = OrderFacts(
-        oid, account.address, request.asset, request.is_buy, request.price, request.size,
-        request.tif, request.reduce_only, request.cloid,
-    )  # fmt: skip
+        oid,
+        account.address,
+        request.asset,
+        request.is_buy,
+        request.price,
+        request.size,
+        request.tif,
+        request.reduce_only,
+        request.cloid,
+    )
     recorder.order(facts, OrderStatus.REJECTED, verdict[0], request.size, verdict[1], verdict[2])
 
 

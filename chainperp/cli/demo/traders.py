@@ -63,7 +63,8 @@ class Maker:
         self.coin = COINS[asset]
         self.draws = draws
         self.rounds = 0
-        self.live: list[str] = []
+        self.price = 0
+        self.live: dict[int, str] = {}
 
     def approve(self, time_ms: int) -> dict[str, Any]:
         """Let the agent key trade for the owner."""
@@ -74,31 +75,40 @@ class Maker:
         }
         return self.owner.sign(action, time_ms)
 
-    def requote(self, path: PricePath, time_ms: int) -> list[dict[str, Any]]:
-        """Cancel the old ladder and place a new one around the price."""
+    def requote(self, path: PricePath, time_ms: int) -> dict[str, Any]:
+        """Replace the old ladder by a new one around the price, each order in one step."""
         price = path.price(self.coin, time_ms)
-        requests = []
-        if self.live:
-            cancels = [{"asset": self.asset, "cloid": cloid} for cloid in self.live]
-            requests.append(self.agent.sign({"type": "cancelByCloid", "cancels": cancels}, time_ms))
-        orders = []
-        self.live = []
-        for step in range(1, LADDER + 1):
-            for is_buy in (True, False):
-                distance = price * (2 * step + self.draws.below(3)) // BPS
-                at = on_grid(price - distance if is_buy else price + distance,
-                             SIZE_DECIMALS[self.coin])  # fmt: skip
-                usdc = self.draws.between(2_000, 12_000) * step
-                cloid = f"0x{self.asset:08x}{self.owner.address[:4].hex()}{self.rounds:08x}" \
-                    f"{step * 2 + is_buy:08x}"  # fmt: skip
-                request = order(self.asset, is_buy, at, size_text(self.coin, usdc, price), "Alo")
-                orders.append({**request, "c": cloid})
-                self.live.append(cloid)
+        moved = abs(price - self.price) * BPS // price if self.price else 0
+        orders = self._ladder(price, max(moved, 5), falling=price < self.price)
+        self.price = price
+        old, self.live = self.live, {place: one["c"] for place, one in orders.items()}
         self.rounds += 1
-        requests.append(
-            self.agent.sign({"type": "order", "orders": orders, "grouping": "na"}, time_ms)
-        )
-        return requests
+        action: dict[str, Any]
+        if old:
+            modifies = [{"oid": old[place], "order": request} for place, request in orders.items()]
+            # Without `a`, a quote that was filled meanwhile would not be placed again.
+            action = {"type": "batchModify", "modifies": modifies, "a": True}
+        else:
+            action = {"type": "order", "orders": list(orders.values()), "grouping": "na"}
+        return self.agent.sign(action, time_ms)
+
+    def _ladder(self, price: int, width: int, *, falling: bool) -> dict[int, dict[str, Any]]:
+        """Post-only quotes by place, further out in larger size, wider when prices run.
+
+        The side that makes way comes first: a new ask must not meet an own bid of before.
+        """
+        decimals = SIZE_DECIMALS[self.coin]
+        orders: dict[int, dict[str, Any]] = {}
+        for is_buy in (True, False) if falling else (False, True):
+            for step in range(1, LADDER + 1):
+                distance = price * (width + 4 * (step - 1) + self.draws.below(4)) // BPS
+                at = on_grid(price - distance if is_buy else price + distance, decimals)
+                usdc = self.draws.between(2_000, 12_000) * step
+                place = step << 1 | is_buy
+                request = order(self.asset, is_buy, at, size_text(self.coin, usdc, price), "Alo")
+                cloid = f"0x{self.asset:016x}{self.rounds << 8 | place:016x}"
+                orders[place] = {**request, "c": cloid}
+        return orders
 
 
 class Taker:

@@ -1,0 +1,189 @@
+"""What `replay` and `verify` do, without a command line around it.
+
+Only the standard library and floors 0 to 5 are imported at the top, so that the bare command line
+(`cli/bare.py`) can do the same work where nothing is installed.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from chainperp.base import msgpack
+from chainperp.base.errors import InvalidSnapshot
+from chainperp.chain.decode import Unpack
+from chainperp.chain.replay import Recover, Replay, ReplayReport, replay
+from chainperp.evidence.checkpoint import read_checkpoint
+from chainperp.evidence.note import Status
+from chainperp.storage.datadir import DataDir
+from chainperp.storage.fsck import FsckReport, fsck
+from chainperp.storage.logkey import find_verifier
+from chainperp.storage.package import rules_hash
+from chainperp.storage.recovery import find_tip
+from chainperp.storage.segments import read_blocks
+from chainperp.storage.tiles import load_checkpoint, load_vkey
+
+Step = Callable[[int, int | None], None]
+Blocks = Iterator[tuple[int, list[bytes]]]
+# Wraps the blocks so that their signatures are recovered ahead of execution.
+Ahead = Callable[[Blocks], Blocks]
+
+
+def run_replay(
+    path: Path,
+    *,
+    start: int = 0,
+    end: int | None = None,
+    recover: Recover | None = None,
+    unpack: Unpack = msgpack.unpack,
+    ahead: Ahead | None = None,
+    step: Step | None = None,
+) -> ReplayReport:
+    """Re-execute a data directory's chain, from genesis or from the last snapshot before `start`.
+
+    Raises: DirectoryError, InvalidFile, InvalidBlock, InvalidSnapshot.
+    """
+    directory = DataDir.open(path, write=False)
+    run = Replay(directory.genesis, rules_hash(), recover, unpack)
+    first = 0
+    snapshots = dict(directory.list_snapshots())
+    usable = [height for height in sorted(snapshots) if height <= start]
+    if usable:
+        first = usable[-1] + 1
+        seal = next(iter(read_blocks(directory.segments, first - 1, first - 1))).entries[-1]
+        run.start_from(snapshots[first - 1].read_bytes(), seal)
+        run.report.notes.append(f"started from the snapshot of block {first - 1}")
+    tip = find_tip(directory.segments).height
+    last = tip if end is None else min(end, tip)
+    blocks: Blocks = (
+        (block.height, block.entries) for block in read_blocks(directory.segments, first, last)
+    )
+    if ahead is not None:
+        blocks = ahead(blocks)
+
+    def compared() -> Blocks:
+        for height, entries in blocks:
+            yield height, entries
+            if height in snapshots and not run.report.divergence:
+                run.compare_snapshot(snapshots[height].read_bytes())
+
+    def progress(height: int, _transactions: int) -> None:
+        if step is not None:
+            step(height - first + 1, last - first + 1)
+
+    return replay(run, compared(), progress)
+
+
+def replay_document(report: ReplayReport) -> dict[str, Any]:
+    """A replay's result with stable keys."""
+    difference = report.divergence
+    return {
+        "equal": report.is_equal,
+        "height": report.height,
+        "blocks": report.blocks,
+        "entries": report.entries,
+        "transactions": report.transactions,
+        "signatures_checked": report.signatures_checked,
+        "signatures_not_checked": report.signatures_not_checked,
+        "snapshots_compared": report.snapshots_compared,
+        "log_size": report.log_size,
+        "log_root": report.log_root.hex(),
+        "state_root": report.state_root.hex(),
+        "rules_differ": report.rules_differ,
+        "notes": report.notes,
+        "divergence": None
+        if difference is None
+        else {
+            "height": difference.height,
+            "index": difference.index,
+            "entry": difference.entry,
+            "collection": difference.collection,
+            "record": difference.record,
+            "field": difference.field,
+            "expected": difference.expected,
+            "found": difference.found,
+        },
+    }
+
+
+def replay_lines(report: ReplayReport) -> list[str]:
+    """A replay's result in sentences."""
+    difference = report.divergence
+    lines = [f"note       {note}" for note in report.notes]
+    if difference is not None:
+        lines.append("different  " + difference.sentence())
+        lines.append(f"           every block before it, {report.blocks} in all, was equal")
+        return lines
+    lines.append(
+        f"equal      {report.blocks} blocks, {report.entries} entries, "
+        f"{report.transactions} transactions re-executed to the same bytes"
+    )
+    if report.signatures_not_checked:
+        lines.append(
+            f"signatures NOT CHECKED: {report.signatures_not_checked} signers taken as logged "
+            "(no secp256k1 here)"
+        )
+    else:
+        lines.append(f"signatures {report.signatures_checked} recovered, all by the logged signer")
+    if report.snapshots_compared:
+        lines.append(f"snapshots  {report.snapshots_compared} compared, equal")
+    lines.append(f"log        size {report.log_size}, root {report.log_root.hex()}")
+    lines.append(f"state      root {report.state_root.hex()} at block {report.height}")
+    return lines
+
+
+def verify_directory(path: Path, step: Step | None = None) -> tuple[dict[str, Any], list[str]]:
+    """Check a data directory's log against its checkpoint: document and sentences.
+
+    The checkpoint's signature, the log's root at the checkpoint's size, the chain of seals,
+    conservation in every seal, and every tile. Nothing is re-executed: that is `replay`.
+    """
+    directory = DataDir.open(path, write=False)
+    report = fsck(path, step)
+    raw = load_checkpoint(directory.log)
+    key = load_vkey(directory.log)
+    checks: list[tuple[str, str, str]] = []
+    if raw is None:
+        checks.append(("checkpoint", "failed", "there is no checkpoint"))
+    else:
+        signed = read_checkpoint(raw, key, find_verifier())
+        status = "ok" if signed.log_signature.status is Status.VERIFIED else "not checked"
+        checks.append(("checkpoint signature", status, f"log {key.name}"))
+        checks.append(
+            ("log root", "ok" if not report.problems else "see below",
+             f"size {signed.checkpoint.size}, root {signed.checkpoint.root.hex()}")
+        )  # fmt: skip
+    checks.extend(_seal_checks(report))
+    document = {
+        "ok": not report.problems and all(status != "failed" for _, status, _ in checks),
+        "checks": [
+            {"check": name, "result": status, "detail": detail} for name, status, detail in checks
+        ],
+        "problems": problems_document(report),
+    }
+    lines = [f"{name:<22}{status:<13}{detail}" for name, status, detail in checks]
+    return document, lines + problem_lines(report)
+
+
+def _seal_checks(report: FsckReport) -> list[tuple[str, str, str]]:
+    outcome = "ok" if not report.problems else "see below"
+    return [
+        ("chain of seals", outcome, f"{report.blocks} blocks, {report.entries} entries"),
+        ("conservation", outcome, "cash_sum - entry_sum = custody in every seal"),
+        ("tiles", outcome, f"{report.tiles} files re-derived"),
+    ]
+
+
+def problems_document(report: FsckReport) -> list[dict[str, Any]]:
+    """Every problem with stable keys."""
+    return [
+        {"file": one.file, "place": one.place, "expected": one.expected, "found": one.found}
+        for one in report.problems
+    ]
+
+
+def problem_lines(report: FsckReport) -> list[str]:
+    """Every problem in a sentence."""
+    return [
+        f"problem    {one.file}, {one.place}: expected {one.expected}, found {one.found}"
+        for one in report.problems
+    ]

@@ -1,0 +1,174 @@
+"""The demo's chain: genesis, deposits, two hours of signed trading over 10 October 2025.
+
+Everything goes through the door a client would use: a signed request is admitted, its signer
+recovered, its block executed and made durable. The same seed gives the same bytes.
+"""
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from chainperp.base.units import Address
+from chainperp.chain.engine import Engine, SealedBlock
+from chainperp.chain.genesis import parse_genesis
+from chainperp.cli.demo.path import COINS, PricePath
+from chainperp.cli.demo.traders import Maker, Taker, Validator
+from chainperp.cli.draws import Draws
+from chainperp.cli.output import Progress
+from chainperp.model.blocks import SystemInput
+from chainperp.model.decisions import Kind, Rejection, SystemType
+from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.node.sequencer import Sequencer
+from chainperp.storage.datadir import DataDir
+from chainperp.storage.package import build_genesis, default_markets, rules_hash
+from chainperp.storage.store import ChainStore
+
+ORIGIN = "chainperp.example/demo"
+VALIDATOR_POWERS = (4, 3, 2, 1)
+MAKERS_PER_MARKET = 2
+TAKERS = 200
+CALM_MS = 8_000
+CRASH_MS = 1_500
+ORACLE_CALM_MS = 16_000
+ORACLE_CRASH_MS = 3_000
+SNAPSHOT_INTERVAL = 500
+
+
+@dataclass
+class Tally:
+    """What happened in the chain, read from its entries."""
+
+    blocks: int = 0
+    entries: int = 0
+    transactions: int = 0
+    votes: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    orders: dict[str, int] = field(default_factory=dict)
+    fills: int = 0
+    volume: int = 0
+    fees: int = 0
+    fundings: int = 0
+    funding_paid: int = 0
+    coins: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, sealed: SealedBlock) -> None:
+        """Count a block's entries."""
+        self.blocks += 1
+        self.entries += len(sealed.entries)
+        for raw in sealed.entries:
+            self._count(raw)
+
+    def _count(self, raw: bytes) -> None:
+        entry = decode_entry(raw)
+        if entry.kind is Kind.TX_USER:
+            self.transactions += 1
+            self._refusal(decode_payload(entry)["code"])
+        elif entry.kind is Kind.TX_SYSTEM:
+            self.votes += decode_payload(entry)["type"] == SystemType.ORACLE_VOTE
+        elif entry.kind is Kind.ORDER:
+            fields = decode_payload(entry)
+            if fields["status"] == 4:
+                self._refusal(fields["reason"])
+            else:
+                name = ("open", "filled", "cancelled", "", "partly filled")[fields["status"] - 1]
+                self.orders[name] = self.orders.get(name, 0) + 1
+        elif entry.kind is Kind.FILL:
+            fields = decode_payload(entry)
+            notional = fields["price"] * fields["lots"]
+            self.fills += 1
+            self.volume += notional
+            self.fees += fields["maker_fee"] + fields["taker_fee"]
+            coin = self.coins.setdefault(COINS[fields["asset"]], [0, 0])
+            coin[0] += 1
+            coin[1] += notional
+        elif entry.kind is Kind.FUNDING:
+            rows = decode_payload(entry)["rows"]
+            self.fundings += len(rows)
+            self.funding_paid += sum(row["payment"] for row in rows if row["payment"] > 0)
+
+    def _refusal(self, code: int) -> None:
+        if code:
+            name = Rejection(code).name.lower()
+            self.refused[name] = self.refused.get(name, 0) + 1
+
+
+class Demo:
+    """One run of the story into a data directory."""
+
+    def __init__(self, directory: Path, seed: int) -> None:
+        self.path = PricePath()
+        self.draws = Draws(f"demo {seed}")
+        key = self.draws.key
+        self.validators = [
+            Validator(key(), power, Draws(f"validator {power} {seed}"))
+            for power in VALIDATOR_POWERS
+        ]
+        self.makers = [
+            Maker(key(), key(), asset, Draws(f"maker {asset} {index} {seed}"))
+            for asset in range(len(COINS))
+            for index in range(MAKERS_PER_MARKET)
+        ]
+        self.takers = [
+            Taker(key(), self.draws.between(300, 20_000), Draws(f"taker {index} {seed}"))
+            for index in range(TAKERS)
+        ]
+        genesis = build_genesis(
+            ORIGIN,
+            self.path.start,
+            [(one.signer.address, one.power) for one in self.validators],
+            markets=[row for coin in COINS for row in default_markets() if row["name"] == coin],
+            parameters={"snapshot_interval": SNAPSHOT_INTERVAL},
+        )
+        log_seed = sha256(f"demo log {seed}".encode("ascii")).digest()
+        DataDir.create(directory, genesis, log_seed).close()
+        store = ChainStore.open(directory)
+        self.sequencer = Sequencer(Engine(parse_genesis(genesis), rules_hash()), store, "Testnet")
+        self.tally = Tally()
+
+    def run(self, step: Progress) -> Tally:
+        """Make the whole chain, durable block by block."""
+        self.tally.add(self.sequencer.start())
+        times = self.path.block_times(CALM_MS, CRASH_MS)
+        last_votes = 0
+        for number, time_ms in enumerate(times):
+            is_crash = number > 0 and time_ms - times[number - 1] == CRASH_MS
+            if number == 0:
+                self._set_up(time_ms)
+            interval = ORACLE_CRASH_MS if is_crash else ORACLE_CALM_MS
+            if time_ms - last_votes >= interval:
+                last_votes = time_ms
+                for validator in self.validators:
+                    self.sequencer.submit_vote(validator.vote(self.path, time_ms))
+            if number > 0:
+                self._trade(number, time_ms, is_crash)
+            self.tally.add(self.sequencer.make_block(time_ms))
+            step(number + 1, len(times))
+        self.sequencer.store.close()
+        return self.tally
+
+    def _set_up(self, time_ms: int) -> None:
+        """Deposits for everybody, and the makers' agent keys."""
+        amounts = [(maker.owner.address, 3_000_000) for maker in self.makers]
+        amounts += [(taker.signer.address, taker.usdc) for taker in self.takers]
+        self.sequencer.add_system(
+            _deposit(Address(address), usdc, nonce)
+            for nonce, (address, usdc) in enumerate(amounts, start=1)
+        )
+        for maker in self.makers:
+            self.sequencer.submit(maker.approve(time_ms))
+
+    def _trade(self, number: int, time_ms: int, is_crash: bool) -> None:
+        """Markets take turns to be requoted; a few takers act, more of them while prices fall."""
+        for index, maker in enumerate(self.makers):
+            if number == 1 or (number + index // 2) % 2 == 0:
+                self.sequencer.submit(maker.requote(self.path, time_ms))
+        for _ in range(self.draws.between(2, 6) if is_crash else self.draws.between(1, 4)):
+            taker = self.takers[self.draws.below(len(self.takers))]
+            self.sequencer.submit(taker.act(self.path, time_ms, self.takers))
+
+
+def _deposit(address: Address, usdc: int, nonce: int) -> SystemInput:
+    """A deposit as it would be seen outside: amount, sequence number and a reference."""
+    reference = sha256(b"demo deposit" + nonce.to_bytes(8, "big")).digest()
+    body = address + (usdc * 1_000_000).to_bytes(16, "big") + nonce.to_bytes(8, "big") + reference
+    return SystemInput(SystemType.DEPOSIT, body)

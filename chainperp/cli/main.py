@@ -1,0 +1,69 @@
+"""The command line: groups and commands. Heavy packages load inside the command that needs them."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from chainperp import __version__
+from chainperp.base.errors import (
+    EXIT_FALSE,
+    EXIT_UNREACHABLE,
+    EXIT_USAGE,
+    BadRequest,
+    ChainperpError,
+    Invalid,
+    NotFound,
+)
+from chainperp.cli import output
+from chainperp.cli.commands import bench, demo, keys, replay, rules, tx, verify
+
+app = typer.Typer(
+    name="chainperp",
+    help="A perpetuals exchange whose every decision can be checked.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("demo")(demo.demo)
+app.command("replay")(replay.replay)
+app.command("verify")(verify.verify)
+app.command("fsck")(verify.fsck)
+app.command("rules")(rules.rules)
+app.command("bench")(bench.bench)
+app.add_typer(keys.app, name="keys")
+app.add_typer(tx.app, name="tx")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"chainperp {__version__} (interpreted)\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
+    ] = False,
+) -> None:
+    """A perpetuals exchange whose every decision can be checked."""
+
+
+def run() -> None:
+    """Run the command line and turn every named error into its exit code."""
+    try:
+        app()
+    except BadRequest as error:
+        output.fail(EXIT_USAGE, str(error))
+    except NotFound as error:
+        output.fail(EXIT_UNREACHABLE, str(error))
+    except Invalid as error:
+        output.fail(EXIT_FALSE, str(error))
+    except ChainperpError as error:
+        output.fault(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+    except Exception as error:  # noqa: BLE001 - the last line before a traceback
+        output.fault(f"{type(error).__name__}: {error}")
