@@ -21,7 +21,7 @@ import re
 from pathlib import Path
 from typing import Final, Self
 
-from chainperp.base.errors import ChainperpError, Invalid, InvalidFile, InvalidGenesis
+from chainperp.base.errors import Invalid, InvalidFile, InvalidGenesis
 from chainperp.base.hashing import leaf_hash
 from chainperp.chain.genesis import Genesis, parse_genesis
 from chainperp.model.decisions import Kind
@@ -102,8 +102,9 @@ class DataDir:
         _refuse_existing(path)
         for parent in files.make_directories(path):
             files.sync_directory(parent)
-        lock = _take_lock(path, files)
+        lock = _take_lock(path)
         made = DataDir(path, genesis, lock, files)
+        finished = False
         try:
             for directory in (made.segments, made.log, made.snapshots):
                 files.make_directory(directory)
@@ -111,9 +112,10 @@ class DataDir:
             files.replace(path / "log.key", log_seed.hex().encode() + b"\n", PRIVATE_MODE)
             save_vkey(made.log, key.verifier, files)
             files.replace(path / "FORMAT", FORMAT)
-        except ChainperpError:
-            made.close()
-            raise
+            finished = True
+        finally:
+            if not finished:
+                made.close()
         return made
 
     @staticmethod
@@ -129,7 +131,7 @@ class DataDir:
         _check_chain(path, genesis)
         if not write:
             return DataDir(path, genesis, None, files)
-        lock = _take_lock(path, files)
+        lock = _take_lock(path)
         return DataDir(path, genesis, lock, files)
 
     @property
@@ -267,7 +269,7 @@ def _first_entry(directory: Path) -> bytes | None:
     return payload[LENGTH.size :]
 
 
-def _take_lock(path: Path, files: Files) -> int:
+def _take_lock(path: Path) -> int:
     """Lock a directory for this process and write its pid. The lock ends with the process."""
     real = path.resolve()
     if real in _writing:

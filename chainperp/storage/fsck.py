@@ -32,7 +32,7 @@ from chainperp.evidence.tiles import (
     width_at,
 )
 from chainperp.model.decisions import Kind
-from chainperp.model.entries import decode_entry, decode_payload, encode_entry
+from chainperp.model.entries import ENTRY_SIZE_MAX, decode_entry, decode_payload, encode_entry
 from chainperp.state.snapshot import HEAD, MAGIC
 from chainperp.storage.datadir import SIGNED, check_format, list_snapshots, load_genesis
 from chainperp.storage.files import TEMPORARY, DamagedFile, StorageFault, read_file
@@ -136,6 +136,9 @@ class _Chain:
 
     def _check_entry(self, file: str, height: int, seq: int, raw: bytes) -> None:
         where = f"height {height} entry {seq}"
+        if len(raw) > ENTRY_SIZE_MAX:
+            self.add(file, where, f"at most {ENTRY_SIZE_MAX} bytes", str(len(raw)))
+            self.lose_track()
         try:
             entry = decode_entry(raw)
         except InvalidBytes as error:
@@ -147,9 +150,9 @@ class _Chain:
         if entry.kind is Kind.SEAL:
             self.add(file, where, "no SEAL before the block's last entry", "a SEAL")
         if height == 0 and seq == 0 and self.genesis is not None:
-            expected = encode_entry(Kind.GENESIS, 0, 0, self.genesis.raw)
-            if raw != expected:
-                self.add(file, where, f"the bytes of genesis.json, leaf {leaf_hash(expected).hex()}",
+            leaf = leaf_hash(encode_entry(Kind.GENESIS, 0, 0, self.genesis.raw))
+            if leaf_hash(raw) != leaf:
+                self.add(file, where, f"genesis.json, leaf {leaf.hex()}",
                          f"leaf {leaf_hash(raw).hex()}")  # fmt: skip
 
     def _check_seal(self, file: str, block: StoredBlock, first: int) -> None:
@@ -213,7 +216,7 @@ def fsck(path: Path, progress: Progress | None = None) -> FsckReport:
         _report_tiles(path / "log", compared, chain)
     signature = _check_checkpoint(path / "log", chain)
     if signed is not None:
-        _check_signed(signed, chain, signature)
+        _check_signed(signed, chain)
     for height, file in snapshots:
         _check_snapshot(height, file, chain)
     return FsckReport(
@@ -334,8 +337,8 @@ def _load_signed(path: Path, chain: _Chain) -> Checkpoint | None:
     return signed
 
 
-def _check_signed(signed: Checkpoint, chain: _Chain, signature: str) -> None:
-    """What was signed is what the segments hold, and has been published."""
+def _check_signed(signed: Checkpoint, chain: _Chain) -> None:
+    """What was signed is what the segments hold."""
     if chain.genesis is not None and signed.origin != chain.genesis.origin:
         chain.add(SIGNED, "byte 0", f"the log {chain.genesis.origin}", signed.origin)
     if not chain.is_whole:

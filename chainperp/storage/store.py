@@ -17,7 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Self
 
-from chainperp.base.errors import ChainperpError, InvalidFile, InvalidProof, ensure
+from chainperp.base.errors import InvalidFile, InvalidProof, ensure
 from chainperp.base.hashing import leaf_hash
 from chainperp.chain.engine import SealedBlock
 from chainperp.evidence.checkpoint import (
@@ -103,13 +103,15 @@ class ChainStore:
         a size that was signed, or have another root than was signed.
         """
         data = DataDir.open(path, write=True, files=files)
+        opened = False
         try:
             store = cls(data, checkpoint_interval_ms, snapshots_kept)
             if store.mended:
                 store.publish()
-        except ChainperpError:
-            data.close()
-            raise
+            opened = True
+        finally:
+            if not opened:
+                data.close()
         return store
 
     @property
@@ -183,9 +185,11 @@ class ChainStore:
 
     def close(self) -> None:
         """Publish what is not published yet and give the lock back."""
-        if not self._spoiled:
-            self.publish()
-        self.abandon()
+        try:
+            if not self._spoiled:
+                self.publish()
+        finally:
+            self.abandon()
 
     def abandon(self) -> None:
         """Give the lock back and leave everything else as it is."""
