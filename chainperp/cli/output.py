@@ -1,6 +1,6 @@
 """The contract of every command: stdout is the answer, stderr is everything else.
 
-`--json` gives one document with stable keys. Tables are rich on a terminal and plain text in a pipe.
+`--json` gives one document with stable keys. Tables are rich on a terminal, plain text in a pipe.
 Exit codes: 0 yes, 1 checked and false, 2 usage, 3 not reachable or not found, 4 refused by the
 exchange, 70 our own fault.
 """

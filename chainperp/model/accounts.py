@@ -85,7 +85,7 @@ class Account:
 
 
 class Agent:
-    """A key that trades for an account (API wallet); a revoked one stays until its nonces expire."""
+    """A key that trades for an account (API wallet); a revoked one outlives its nonces."""
 
     __slots__ = ("address", "master", "name", "nonces", "valid_until")
 

@@ -235,7 +235,7 @@ def listing(kind: Kind, longest: int) -> Kind:
         out: list[Any] = []
         try:
             for item in value:
-                out.append(kind(item))  # noqa: PERF401 - the length names the failing place
+                out.append(kind(item))
         except Misfit as misfit:
             raise misfit.inside(f"[{len(out)}]") from None
         return out

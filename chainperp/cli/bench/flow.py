@@ -4,7 +4,6 @@
 between blocks. Draws come from SHA-256 of a counter, so the flow is the same everywhere.
 """
 
-import json
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, Final
@@ -40,7 +39,7 @@ def flow_markets(count: int) -> list[dict[str, Any]]:
 
 
 def flow_engine(accounts: int, markets: int = 10, usdc: int = 10_000_000) -> Engine:
-    """A chain of the flow's size at height 0; its state commits only when asked."""
+    """A chain of the flow's size before block 0; its state commits only when asked."""
     raw = build_genesis(
         "bench/flow",
         START,
@@ -56,7 +55,6 @@ def flow_engine(accounts: int, markets: int = 10, usdc: int = 10_000_000) -> Eng
         account.raw = usdc * 1_000_000
         state.custody += account.raw
         state.touch(account)
-    engine.seal_genesis()
     return engine
 
 
@@ -141,14 +139,11 @@ class Flow:
 
 def flow_blocks(flow: Flow, engine: Engine, blocks: int, size: int) -> Iterator[BlockInput]:
     """Blocks of `size` operations, 200 ms apart, each after an oracle round."""
+    if engine.frontier.size == 0:
+        engine.seal_genesis()
     time_ms = engine.state.time_ms
     for _ in range(blocks):
         time_ms += 200
         yield BlockInput(
             time_ms, engine.genesis.proposer, [flow.oracle_round()], flow.transactions(size)
         )
-
-
-def describe(flow: Flow) -> str:
-    """One line that names the flow."""
-    return json.dumps({"accounts": flow.accounts, "markets": flow.markets})

@@ -68,7 +68,7 @@ def _network(name: str) -> Network:
 
 
 class SignersAhead:
-    """Recovers the signers of blocks that replay has not reached yet, in a pool when there is one."""
+    """Recovers signers ahead of execution, in a pool when there is one."""
 
     def __init__(self, network: Network, pool: ProcessPoolExecutor | None) -> None:
         self.network: Network = network

@@ -19,12 +19,14 @@ def rules(
     if markdown:
         sys.stdout.write(book.rule_book_markdown())
         return
-    listed = {rule.code: rule for rule in book.all_rules()}
+    listed = {rule.code: rule for rule in book.load_rules()}
     if code is None:
         rows = [[rule.code, rule.text.strip().split("\n\n")[0].replace("\n", " ")]
                 for rule in listed.values()]  # fmt: skip
-        document = {"rules": [{"code": one, "law": " ".join(law.split())} for one, law in rows]}
-        output.answer(document, [f"{one:<7}{' '.join(law.split())}" for one, law in rows], as_json)
+        laws = [{"code": one, "law": " ".join(law.split())} for one, law in rows]
+        output.answer(
+            {"rules": laws}, [f"{one:<7}{' '.join(law.split())}" for one, law in rows], as_json
+        )
         return
     if code not in listed:
         output.fail(3, f"there is no rule {code!r}", "chainperp rules lists them all")

@@ -307,7 +307,7 @@ def agent(
     keys: Dir = DEFAULT_DIR,
     password_file: PasswordFile = None,
 ) -> None:
-    """Approve an agent key. Example: chainperp tx agent 0x5050…3c9c --name bot --from 0 --offline"""
+    """Approve an agent key. Example: chainperp tx agent 0x50…9c --name bot --from 0 --offline"""
     action = {"type": "approveAgent", "agentAddress": address, "agentName": name}
     send(action, sender, offline=offline, network=network, nonce=nonce, keys=keys,
          password_file=password_file)  # fmt: skip

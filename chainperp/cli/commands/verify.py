@@ -25,13 +25,12 @@ def verify(directory: Directory, as_json: Json = False) -> None:
 
 def fsck(directory: Directory, as_json: Json = False) -> None:
     """Re-derive every hash and file from the segments. Example: chainperp fsck demo-data"""
-    from chainperp.cli.checking import problem_lines, problems_document
-    from chainperp.storage.fsck import fsck as check
+    from chainperp.cli.checking import problem_lines, problems_document, run_fsck
 
     with output.progress("fsck") as step:
-        report = check(directory, step)
+        report = run_fsck(directory, step)
     document = {
-        "ok": not report.problems,
+        "ok": report.is_clean,
         "blocks": report.blocks,
         "entries": report.entries,
         "tiles": report.tiles,
@@ -42,5 +41,5 @@ def fsck(directory: Directory, as_json: Json = False) -> None:
         "re-derived from the segments"
     ]
     output.answer(document, lines, as_json)
-    if report.problems:
+    if not report.is_clean:
         raise typer.Exit(EXIT_FALSE)

@@ -16,7 +16,7 @@ from chainperp.cli.demo.traders import Maker, Taker, Validator
 from chainperp.cli.draws import Draws
 from chainperp.cli.output import Progress
 from chainperp.model.blocks import SystemInput
-from chainperp.model.decisions import Kind, Rejection, SystemType
+from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.node.sequencer import Sequencer
 from chainperp.storage.datadir import DataDir
@@ -67,7 +67,7 @@ class Tally:
             self.votes += decode_payload(entry)["type"] == SystemType.ORACLE_VOTE
         elif entry.kind is Kind.ORDER:
             fields = decode_payload(entry)
-            if fields["status"] == 4:
+            if fields["status"] == OrderStatus.REJECTED:
                 self._refusal(fields["reason"])
             else:
                 name = ("open", "filled", "cancelled", "", "partly filled")[fields["status"] - 1]
@@ -141,10 +141,23 @@ class Demo:
                     self.sequencer.submit_vote(validator.vote(self.path, time_ms))
             if number > 0:
                 self._trade(number, time_ms, is_crash)
-            self.tally.add(self.sequencer.make_block(time_ms))
+            sealed = self.sequencer.make_block(time_ms)
+            self.tally.add(sealed)
+            self._tell_makers(sealed)
             step(number + 1, len(times))
         self.sequencer.store.close()
         return self.tally
+
+    def _tell_makers(self, sealed: SealedBlock) -> None:
+        """Makers read in the block's entries what became of their quotes."""
+        owners = {maker.owner.address: maker for maker in self.makers}
+        for raw in sealed.entries:
+            if int.from_bytes(raw[1:3], "big") == Kind.ORDER:
+                fields = decode_payload(decode_entry(raw))
+                maker = owners.get(fields["account"])
+                if maker is not None and fields["cloid"] is not None:
+                    is_open = fields["status"] in (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED)
+                    maker.saw(fields["cloid"], is_open)
 
     def _set_up(self, time_ms: int) -> None:
         """Deposits for everybody, and the makers' agent keys."""

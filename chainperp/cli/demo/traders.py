@@ -81,16 +81,26 @@ class Maker:
         moved = abs(price - self.price) * BPS // price if self.price else 0
         orders = self._ladder(price, max(moved, 5), falling=price < self.price)
         self.price = price
-        old, self.live = self.live, {place: one["c"] for place, one in orders.items()}
         self.rounds += 1
         action: dict[str, Any]
-        if old:
-            modifies = [{"oid": old[place], "order": request} for place, request in orders.items()]
-            # Without `a`, a quote that was filled meanwhile would not be placed again.
+        if self.live:
+            modifies = [
+                {"oid": self.live.get(place, request["c"]), "order": request}
+                for place, request in orders.items()
+            ]
+            # With `a`, a quote that was filled or refused before is simply placed again.
             action = {"type": "batchModify", "modifies": modifies, "a": True}
         else:
             action = {"type": "order", "orders": list(orders.values()), "grouping": "na"}
         return self.agent.sign(action, time_ms)
+
+    def saw(self, cloid: bytes, is_open: bool) -> None:
+        """Learn from the log that one of the maker's quotes rests, or does no longer."""
+        place, name = cloid[-1], "0x" + cloid.hex()
+        if is_open:
+            self.live[place] = name
+        elif self.live.get(place) == name:
+            del self.live[place]
 
     def _ladder(self, price: int, width: int, *, falling: bool) -> dict[int, dict[str, Any]]:
         """Post-only quotes by place, further out in larger size, wider when prices run.

@@ -1,0 +1,72 @@
+"""Runs the stages in interleaved rounds and reports medians, minima and ratios."""
+
+import json
+import platform
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from chainperp import __version__
+from chainperp.cli.bench import stages
+from chainperp.cli.output import Progress
+
+
+def measure(rounds: int, quick: bool, step: Progress) -> dict[str, Any]:
+    """Measure every stage: one warm-up round, then `rounds` interleaved ones."""
+    listed = prepare(quick)
+    stages.freeze()
+    results: dict[str, list[float]] = {stage.name: [] for stage in listed}
+    for number in range(rounds + 1):
+        for stage in listed:
+            value = stage.run()
+            if number:
+                results[stage.name].append(value)
+        step(number, rounds)
+    rows = []
+    for stage in listed:
+        values = results[stage.name]
+        middle = median(values)
+        reference = median(results[stage.reference])
+        rows.append(
+            {
+                "stage": stage.name,
+                "unit": stage.unit,
+                "median": round(middle, 3),
+                "least": round(min(values), 3),
+                "budget": stage.budget,
+                "reference": stage.reference,
+                "ratio": round(middle / reference, 3),
+                "within": None if stage.budget is None else middle <= stage.budget,
+            }
+        )
+    return {
+        "ok": all(row["within"] is not False for row in rows),
+        "version": __version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "rounds": rounds,
+        "quick": quick,
+        "stages": rows,
+    }
+
+
+def prepare(quick: bool) -> list[stages.Stage]:
+    """All stages with their worlds built."""
+    accounts = 2_000 if quick else 10_000
+    large = 10_000 if quick else 100_000
+    return [
+        *stages.crypto_stages(),
+        stages.hash_stage(),
+        stages.flow_stage(1_000, "standard flow, 1k accounts", None),
+        stages.flow_stage(accounts, f"standard flow, {accounts // 1000}k accounts", 25.0),
+        stages.flow_stage(large, f"standard flow, {large // 1000}k accounts", None),
+        stages.commit_stage(large),
+        stages.durable_stage(),
+        stages.replay_stage(),
+    ]
+
+
+def save_history(path: Path, document: dict[str, Any]) -> None:
+    """Append a result to a JSON Lines file, for comparing builds."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(document) + "\n")
