@@ -1,0 +1,200 @@
+"""Every record that the engine writes is the one canonical form of what it says.
+
+Entries and leaves packed by hand are held to their schemas; foreign bytes raise only InvalidBytes.
+The accountant knows no rules: he adds up what the log says and gets everybody's cash.
+"""
+
+import os
+import random
+from collections import defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chainperp.base import canonical
+from chainperp.base.errors import InvalidBytes
+from chainperp.model.actions import ApproveAgent, PlaceOrders
+from chainperp.model.decisions import KIND_RULES, RULE_OF, SCHEMAS, Kind, Rejection
+from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
+from chainperp.state import leaves
+from chainperp.state.store import ASSISTANCE_FUND, State
+from tests.oracles.naive_exchange import Life
+from tests.property.test_exchange_agrees import carry_out, live_orders, living_world
+from tests.support.world import World, address_of, order
+
+LONG = os.environ.get("CHAINPERP_LONG") == "1"
+SEEDS = range(40) if LONG else range(4)
+CLEARING = bytes(20)
+
+
+def lived(seed: int, blocks: int = 120) -> World:
+    """A life with agents and several transactions per block."""
+    world = living_world()
+    world.act("rich", ApproveAgent(address_of("key"), "bot"), user_signed=True)
+    world.act("key", PlaceOrders([order(0, "buy", "0.5", "90", cloid=bytes(16))]))
+    life = Life(80_000 + seed)
+    for _ in range(blocks):
+        carry_out(world, life.block(live_orders(world), 5))
+    return world
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_entry_decodes_by_its_schema_and_encodes_to_the_same_bytes(seed: int) -> None:
+    """INV-G1 and G5: hand-packed entries are what the schemas say, in consecutive places."""
+    kinds: set[Kind] = set()
+    index = 0
+    for block in lived(seed).blocks:
+        assert block.first_index == index
+        for seq, raw in enumerate(block.entries):
+            entry = decode_entry(raw)
+            fields = decode_payload(entry)
+            assert (entry.height, entry.seq) == (block.height, seq)
+            payload = entry.payload
+            if entry.kind is not Kind.GENESIS:
+                payload = canonical.encode(SCHEMAS[entry.kind], fields)
+            assert encode_entry(entry.kind, entry.height, entry.seq, payload) == raw
+            if entry.kind is Kind.ORDER:
+                assert fields["rule"] == RULE_OF[Rejection(fields["reason"])]
+            kinds.add(entry.kind)
+        index += len(block.entries)
+    unseen = {Kind.WITHDRAW_DONE, Kind.AGENT, Kind.FUNDING}
+    assert set(KIND_RULES) - unseen <= kinds
+
+
+def check_leaves(state: State, world: World) -> int:
+    """Decode and re-encode every value in the trees; returns how many there are."""
+    count = 0
+    for name, tree in world.engine.commitment.trees.items():
+        schema = leaves.schema_of(name)
+        for _, value, _ in tree.items():
+            assert canonical.encode(schema, canonical.decode(schema, value)) == value, name
+            count += 1
+    for market in state.markets:
+        raw = leaves.encode_book(market)
+        reader = canonical.Reader(raw)
+        rows = [canonical.decode_from(leaves.BOOK_ORDER, reader) for _ in range(reader.unsigned(4))]
+        reader.finish()
+        assert canonical.encode_rows(leaves.BOOK_ORDER, rows) == raw
+        digest = leaves.encode_book_digest(market)
+        decoded = canonical.decode(leaves.BOOK_DIGEST, digest)
+        assert canonical.encode(leaves.BOOK_DIGEST, decoded) == digest
+    return count
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_leaf_decodes_by_its_schema_and_encodes_to_the_same_bytes(seed: int) -> None:
+    """INV-G5 for the state: accounts and positions are packed by hand."""
+    world = lived(seed, 60)
+    assert check_leaves(world.engine.state, world) > 50
+    names = {name for name, tree in world.engine.commitment.trees.items() if len(tree)}
+    assert {"acct", "agent", "val", "oracle", "param", "meta", "pos/00000000/L"} <= names
+
+
+@settings(derandomize=True, deadline=None, max_examples=2000 if LONG else 400)
+@given(st.binary(max_size=120))
+def test_random_bytes_as_an_entry_raise_nothing_but_invalid_bytes(raw: bytes) -> None:
+    """Frame and payload of foreign bytes."""
+    try:
+        entry = decode_entry(raw)
+        assert encode_entry(entry.kind, entry.height, entry.seq, entry.payload) == raw
+        decode_payload(entry)
+    except InvalidBytes:
+        return
+
+
+@settings(derandomize=True, deadline=None, max_examples=3000 if LONG else 600)
+@given(st.sampled_from(sorted(SCHEMAS)), st.binary(max_size=260))
+def test_random_bytes_as_a_payload_are_refused_or_canonical(kind: Kind, raw: bytes) -> None:
+    """Whatever a schema accepts, it writes in the same bytes: no second form of a record."""
+    try:
+        fields = decode_payload(Entry(kind, 1, 0, raw))
+    except InvalidBytes:
+        return
+    assert canonical.encode(SCHEMAS[kind], fields) == raw
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_changed_entry_is_refused_or_says_something_else(seed: int) -> None:
+    """One byte changed in real entries: InvalidBytes, or other fields, never the same record."""
+    draw = random.Random(seed)
+    entries = [raw for block in lived(seed, 30).blocks[1:] for raw in block.entries]
+    for raw in draw.sample(entries, min(len(entries), 250)):
+        at = draw.randrange(len(raw))
+        bad = raw[:at] + bytes([raw[at] ^ draw.randint(1, 255)]) + raw[at + 1 :]
+        first, fields = decode_entry(raw), decode_payload(decode_entry(raw))
+        try:
+            entry = decode_entry(bad)
+            found = decode_payload(entry)
+        except InvalidBytes:
+            continue
+        head = (entry.kind, entry.height, entry.seq)
+        assert (head, found) != ((first.kind, first.height, first.seq), fields)
+
+
+def account_book(world: World) -> dict[bytes, int]:
+    """Cash of every account, from nothing but the money that the log's entries name."""
+    cash: dict[bytes, int] = defaultdict(int)
+    for block in world.blocks:
+        for raw in block.entries:
+            entry = decode_entry(raw)
+            fields = decode_payload(entry)
+            if entry.kind is Kind.DEPOSIT:
+                cash[fields["user"]] += fields["amount"]
+            elif entry.kind is Kind.WITHDRAW_REQ:
+                cash[fields["user"]] -= fields["amount"]
+            elif entry.kind is Kind.LEDGER:
+                cash[fields["source"]] -= fields["amount"]
+                cash[fields["destination"]] += fields["amount"]
+            elif entry.kind is Kind.FUNDING:
+                for row in fields["rows"]:
+                    cash[row["account"]] -= row["payment"]
+                    cash[CLEARING] += row["payment"]
+            elif entry.kind is Kind.FILL:
+                cost = fields["price"] * fields["lots"]
+                paid = cost if fields["flags"] & 1 else -cost
+                cash[fields["taker"]] -= paid + fields["taker_fee"]
+                cash[fields["maker"]] += paid - fields["maker_fee"]
+                cash[ASSISTANCE_FUND] += fields["taker_fee"] + fields["maker_fee"]
+    return cash
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_accountant_who_knows_no_rules_gets_everybodys_cash(seed: int) -> None:
+    """INV-G7: deposits, fills, funding, transfers and withdrawals are all that moves money."""
+    world = lived(seed)
+    cash = account_book(world)
+    assert cash.pop(CLEARING, 0) == 0
+    for address, account in world.engine.state.accounts.items():
+        total = account.raw + account.raw_isolated_total
+        assert cash.pop(address, 0) == total, f"seed {seed}, {address!r}"
+    assert not {address: amount for address, amount in cash.items() if amount}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_accountant_gets_every_position_and_pending_withdrawal(seed: int) -> None:
+    """INV-G7 for lots and for money on its way out."""
+    world = lived(seed)
+    lots: dict[tuple[bytes, int], int] = defaultdict(int)
+    pending: dict[int, int] = {}
+    for block in world.blocks:
+        for raw in block.entries:
+            entry = decode_entry(raw)
+            fields = decode_payload(entry)
+            if entry.kind is Kind.FILL:
+                signed = fields["lots"] if fields["flags"] & 1 else -fields["lots"]
+                lots[fields["taker"], fields["asset"]] += signed
+                lots[fields["maker"], fields["asset"]] -= signed
+            elif entry.kind is Kind.WITHDRAW_REQ:
+                pending[fields["wid"]] = fields["amount"]
+            elif entry.kind is Kind.WITHDRAW_DONE:
+                del pending[fields["wid"]]
+    state = world.engine.state
+    held = {
+        (address, asset): one.lots
+        for address, account in state.accounts.items()
+        for asset, one in account.exposures.items()
+        if one.lots
+    }
+    assert {place: amount for place, amount in lots.items() if amount} == held
+    assert pending == {wid: one.amount for wid, one in state.withdrawals.items()}
