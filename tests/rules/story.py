@@ -48,6 +48,7 @@ from chainperp.model.actions import (
 from chainperp.model.blocks import SystemInput, Transaction
 from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import Entry, decode_payload
+from chainperp.state.store import LIQUIDITY_VAULT
 from chainperp.storage.package import default_markets
 from chainperp.transition.transfers import available
 from chainperp.transition.valuation import account_value, refresh
@@ -84,7 +85,7 @@ class Story:
 
     def address(self, name: str) -> Address:
         """Address of a name, remembered."""
-        address = address_of(name)
+        address = LIQUIDITY_VAULT if name == "liquidity-vault" else address_of(name)
         self.names[address] = name
         return address
 
