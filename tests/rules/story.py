@@ -4,6 +4,7 @@
 |---|---|
 | genesis | `open_orders_base = 2`, `fee_tiers = zero`: another value of a parameter |
 | genesis | `ETH isolated-only` |
+| genesis | `validators = 3` of the same power: `oracle`, `oracle2`, `oracle3` |
 | oracle | `BTC 100, ETH 10`: a validator's prices |
 | clock | `+3600 s`: the next block comes that much later |
 | a name | `deposit 1000` |
@@ -69,7 +70,8 @@ class Story:
         markets = [
             {**market, "isolated_only": market["name"] in isolated} for market in default_markets()
         ]
-        self.world = World(parameters, markets=markets)
+        validators = parameters.pop("validators", 1)
+        self.world = World(parameters, int(str(validators)), markets)
         self.names: dict[bytes, str] = {}
         self.resting: set[int] = set()
         self.later = 0
@@ -118,10 +120,12 @@ class Story:
     def system_input(self, who: str, does: str) -> SystemInput | None:
         """The input of a step that no user signs, or None."""
         words = does.split()
-        if who == "oracle" or words[0] == "votes":
+        is_oracle = re.fullmatch(r"oracle(\d?)", who)
+        if is_oracle or words[0] == "votes":
             priced = dict(part.split() for part in does.removeprefix("votes ").split(", "))
-            vote = self.world.vote({self.asset(name): px for name, px in priced.items()})
-            if who == "oracle" or vote.vote is None:
+            number = int(is_oracle[1] or 1) - 1 if is_oracle else 0
+            vote = self.world.vote({self.asset(name): px for name, px in priced.items()}, number)
+            if is_oracle or vote.vote is None:
                 return vote
             vote.vote.signer = address_of(who)
             return vote
@@ -163,7 +167,7 @@ class Story:
         """A decision about an order in words."""
         status = OrderStatus(fields["status"])
         reason = Rejection(fields["reason"]).name
-        if status is OrderStatus.REJECTED:
+        if status in (OrderStatus.REJECTED, OrderStatus.REQUEST_REFUSED):
             return f"refused: {reason}"
         if status is OrderStatus.FILLED:
             return "filled"

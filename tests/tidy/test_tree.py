@@ -40,12 +40,9 @@ EXEMPT = (
     Exempt("base/canonical.py", "recursion", 4, "depth is that of a fixed schema, at most three"),
     Exempt("model/orders.py", "arguments", 1, "constructor of a hot noun: Order"),
     Exempt("transition/matching.py", "arguments", 1, "constructor of a hot noun: Taker"),
-    Exempt("transition/orders.py", "arguments", 1, "constructor of a hot noun: Intent"),
-    Exempt("transition/recorder.py", "arguments", 1, "constructor of a hot noun: OrderFacts"),
     Exempt("transition/fills.py", "arguments", 1, "apply_fill is called twice for every fill"),
     Exempt("transition/matching.py", "long function", 1, "hot loop: one match packs its own entry"),
     Exempt("transition/oracle.py", "long function", 1, "one mark move writes two wide records"),
-    Exempt("transition/orders.py", "long module", 1, "one decision: the fate of an order"),
 )
 
 
