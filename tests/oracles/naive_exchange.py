@@ -765,9 +765,9 @@ MARKETS: list[dict[str, object]] = [
     {"name": "AAA", "size_decimals": 2, "margin_tiers": [[0, 25]], "impact_notional": 400,
      "isolated_only": False},
     {"name": "BBB", "size_decimals": 0, "margin_tiers": [[0, 10], [2000, 5]],
-     "impact_notional": 300, "isolated_only": False},
-    {"name": "CCC", "size_decimals": 3, "margin_tiers": [[0, 15], [1500, 3]],
      "impact_notional": 300, "isolated_only": True},
+    {"name": "CCC", "size_decimals": 3, "margin_tiers": [[0, 15], [1500, 3]],
+     "impact_notional": 300, "isolated_only": False},
 ]  # fmt: skip
 PARAMETERS: dict[str, object] = {
     "open_orders_base": 6,
@@ -850,9 +850,9 @@ class Life:
             return ModifyOrders([(oid, modified)], draw.random() < 0.5), False
         if dice < 0.87:
             leverage = draw.choice((0, 1, 2, 3, 5, 10, 15, 20, 25, 40))
-            return UpdateLeverage(draw.randint(0, 3), draw.random() < 0.5, leverage), False
+            return UpdateLeverage(draw.randint(0, 3), draw.random() < 0.35, leverage), False
         if dice < 0.92:
-            amount = draw.choice((0, 1, -1, draw.randint(-(10**8), 10**8)))
+            amount = draw.choice((0, 1, -1, -(10**9), draw.randint(-(10**8), 10**8)))
             return UpdateIsolatedMargin(draw.randint(0, 3), amount), False
         return self.money(name)
 
@@ -883,6 +883,7 @@ class Life:
         worth = draw.choices((small, middling, large), weights=(12, 8, 1))[0]
         lots = max(0, round(worth / float(max(price, Decimal("0.0001"))) * 10**decimals))
         size = lots * 10 ** (8 - decimals)
+        size *= draw.random() >= 0.01
         if draw.random() < 0.01:
             size, price = size + 1, price + Decimal("0.00000001")
         cloid = None

@@ -27,6 +27,7 @@ from chainperp.model.actions import (
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.model.orders import Order
 from chainperp.state import leaves
 from chainperp.state.store import ROUNDING, Market, State
 from chainperp.transition import block as block_module
@@ -256,16 +257,16 @@ class Watch:
             self.check_rejected(one, code, records, changes(before, all_leaves(state)))
 
         def watched(
-            state: State, recorder: Recorder, market: Market, maker: Any, taker: Any, lots: int
-        ) -> bool:
+            state: State, recorder: Recorder, market: Market, maker: Order, taker: Any, *rest: Any
+        ) -> Any:
             sides = (maker.account, taker.account)
             before = [scopes(state, account, market.asset) for account in sides]
-            goes_on = trade(state, recorder, market, maker, taker, lots)
+            answer = trade(state, recorder, market, maker, taker, *rest)
             for account, old in zip(sides, before, strict=True):
                 new = scopes(state, account, market.asset)
                 for was, now in zip(old, new, strict=True):
                     assert now >= 0 or now >= was, f"U-REL-1: {account.address!r} {was} {now}"
-            return goes_on
+            return answer
 
         patch.setattr(block_module, "process_transaction", process)
         patch.setattr(matching_module, "_trade", watched)
