@@ -8,18 +8,18 @@ the engine is spoiled and must be thrown away; nothing of the block was publishe
 from hashlib import sha256
 from typing import Final
 
-from chainperp.base.errors import ensure
+from chainperp.base.errors import InvalidBytes, InvalidSnapshot, InvariantBroken, ensure
 from chainperp.base.hashing import EMPTY_LOG_ROOT, ZERO32, leaf_hash, tagged_hash
 from chainperp.base.units import Address
 from chainperp.chain.genesis import Genesis, first_state
 from chainperp.evidence.merkle import Frontier, root_of
 from chainperp.model.blocks import BlockInput
 from chainperp.model.decisions import Kind
-from chainperp.model.entries import encode_entry, encode_seal
+from chainperp.model.entries import decode_entry, decode_payload, encode_entry, encode_seal
 from chainperp.rules.conservation import check_cash, check_lots
 from chainperp.rules.ordering import periods_due
 from chainperp.state.commitment import Commitment, Committed
-from chainperp.state.snapshot import Snapshot, encode_snapshot
+from chainperp.state.snapshot import decode_snapshot, encode_snapshot
 from chainperp.state.store import State
 from chainperp.transition.block import apply_block
 from chainperp.transition.recorder import Recorder
@@ -48,7 +48,7 @@ class Engine:
     """State, state tree and log frontier of one chain, at the end of some block."""
 
     __slots__ = ("chain_id", "commitment", "committed", "frontier", "genesis", "rules_hash",
-                 "seal", "seal_leaf", "state", "valset_hash")  # fmt: skip
+                 "seal", "seal_leaf", "state", "unsealed", "valset_hash")  # fmt: skip
 
     def __init__(self, genesis: Genesis, rules_hash: bytes) -> None:
         self.genesis = genesis
@@ -58,6 +58,7 @@ class Engine:
         self.commitment = Commitment(self.state)
         self.committed: Committed | None = None
         self.frontier = Frontier()
+        self.unsealed = b""
         self.seal = b""
         self.seal_leaf = ZERO32
         self.valset_hash = _valset_hash(genesis)
@@ -85,10 +86,10 @@ class Engine:
         height = recorder.height
         committed = self._commit(height)
         first_index = self.frontier.size
-        leaves = [leaf_hash(entry) for entry in recorder.entries]
-        append = self.frontier.append
-        for leaf in leaves:
-            append(leaf)
+        leaves = [sha256(b"\x00" + entry).digest() for entry in recorder.entries]
+        self.frontier.extend(leaves)
+        if self.is_snapshot_height(height):
+            self.unsealed = self.frontier.encode()
         marks = [sha256(b"\x00" + MARK_ROW + _mark_row(state, asset)).digest() for asset in moved]
         seal = encode_seal(
             {
@@ -117,7 +118,7 @@ class Engine:
         entry = encode_entry(Kind.SEAL, height, len(recorder.entries), seal)
         self.seal = entry
         self.seal_leaf = leaf_hash(entry)
-        append(self.seal_leaf)
+        self.frontier.append(self.seal_leaf)
         recorder.entries.append(entry)
         leaves.append(self.seal_leaf)
         return SealedBlock(
@@ -145,19 +146,44 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """Bytes of the current state. Only meaningful right after a snapshot height's SEAL."""
-        return encode_snapshot(self.state, self.commitment, self.frontier.encode(), self.seal)
+        return encode_snapshot(self.state, self.commitment, self.unsealed, self.seal)
 
-    def restore(self, snapshot: Snapshot) -> Committed:
-        """Take over a snapshot's state; returns what it commits to, for the caller to compare."""
-        self.state = snapshot.state
-        self.commitment = Commitment(self.state)
-        self.committed = self.commitment.commit(
-            self.state, with_books=self.is_snapshot_height(snapshot.height)
-        )
-        self.frontier = Frontier.decode(snapshot.frontier)
-        self.seal = snapshot.seal
-        self.seal_leaf = leaf_hash(snapshot.seal)
-        return self.committed
+    def restore(self, raw: bytes, seal_entry: bytes) -> None:
+        """Take over the state of a snapshot whose block was sealed by `seal_entry`.
+
+        Raises InvalidSnapshot unless the state commits to the seal's root, its log frontier to the
+        seal's log root, and encoding the restored state gives the same bytes again. The engine is
+        of no use after that.
+        """
+        genesis = self.genesis
+        snapshot = decode_snapshot(raw, genesis.parameters, genesis.terms, genesis.network)
+        if snapshot.seal != seal_entry:
+            raise InvalidSnapshot(f"snapshot {snapshot.height} belongs to another seal")
+        try:
+            entry = decode_entry(seal_entry)
+            sealed = decode_payload(entry)
+            self.state = snapshot.state
+            self.commitment = Commitment(self.state)
+            is_snapshot = self.is_snapshot_height(snapshot.height)
+            self.committed = self.commitment.commit(self.state, with_books=is_snapshot)
+            self.frontier = Frontier.decode(snapshot.frontier)
+        except (InvalidBytes, InvariantBroken, IndexError) as error:
+            raise InvalidSnapshot(f"snapshot {snapshot.height} is damaged: {error}") from error
+        self.unsealed = snapshot.frontier
+        self.seal = seal_entry
+        for name, ours, theirs in (
+            ("chain_id", self.chain_id, sealed["chain_id"]),
+            ("height", snapshot.height, entry.height),
+            ("time_ms", self.state.time_ms, sealed["time_ms"]),
+            ("state_root", self.committed.state_root, sealed["state_root"]),
+            ("log size", self.frontier.size, sealed["first_index"] + sealed["n_entries"]),
+            ("log_root", self.frontier.root(), sealed["log_root"]),
+            ("bytes", sha256(self.snapshot()).digest(), sha256(raw).digest()),
+        ):
+            if ours != theirs:
+                raise InvalidSnapshot(f"snapshot {snapshot.height} differs from its seal in {name}")
+        self.seal_leaf = leaf_hash(seal_entry)
+        self.frontier.append(self.seal_leaf)
 
 
 def recount(state: State) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from chainperp.base import canonical, msgpack
 from chainperp.base.canonical import Record
-from chainperp.base.errors import InvalidBlock, InvalidBytes, InvalidSnapshot, InvariantBroken
+from chainperp.base.errors import InvalidBlock, InvalidBytes, InvariantBroken
 from chainperp.base.units import Address
 from chainperp.chain.decode import Unpack, system_input_of, transaction_of
 from chainperp.chain.divergence import Divergence, first_entry_difference, first_state_difference
@@ -20,7 +20,6 @@ from chainperp.chain.genesis import Genesis
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import Kind, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
-from chainperp.state.snapshot import decode_snapshot
 from chainperp.transition.block import VOTE_BODY
 
 # Signer of each envelope, or the reason why it has none. One call for a batch, so that the caller
@@ -116,28 +115,10 @@ class Replay:
     def start_from(self, raw: bytes, seal_entry: bytes) -> None:
         """Begin at a snapshot instead of genesis; `seal_entry` is its block's SEAL in the log.
 
-        Raises InvalidSnapshot unless the restored state commits to that seal's root and the
-        snapshot's place in the log agrees with the seal.
+        Raises InvalidSnapshot unless the snapshot is that block's state (`Engine.restore`).
         """
-        snapshot = decode_snapshot(
-            raw, self.genesis.parameters, self.genesis.terms, self.genesis.network
-        )
-        seal = decode_payload(decode_entry(seal_entry))
-        if snapshot.seal != seal_entry:
-            raise InvalidSnapshot(f"snapshot {snapshot.height} belongs to another seal")
-        committed = self.engine.restore(snapshot)
-        size = seal["first_index"] + seal["n_entries"] + 1
-        for name, ours, sealed in (
-            ("chain_id", self.genesis.chain_id, seal["chain_id"]),
-            ("time_ms", snapshot.state.time_ms, seal["time_ms"]),
-            ("state_root", committed.state_root, seal["state_root"]),
-            ("log size", self.engine.frontier.size, size),
-        ):
-            if ours != sealed:
-                raise InvalidSnapshot(
-                    f"snapshot {snapshot.height} does not match its seal in {name}"
-                )
-        self.report.height = snapshot.height
+        self.engine.restore(raw, seal_entry)
+        self.report.height = self.engine.height
 
     def feed(self, height: int, entries: list[bytes]) -> Divergence | None:
         """Re-execute one block and compare it; the divergence also stays in the report."""

@@ -52,6 +52,19 @@ class Frontier:
         stack.append(leaf)
         self.size += 1
 
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add leaf hashes in order: `append` without a call for each."""
+        stack = self.stack
+        size = self.size
+        for leaf in leaves:
+            remaining = size
+            while remaining & 1:
+                leaf = sha256(b"\x01" + stack.pop() + leaf).digest()
+                remaining >>= 1
+            stack.append(leaf)
+            size += 1
+        self.size = size
+
     def root(self) -> bytes:
         """Root of the tree of this size."""
         return _fold(self.stack)

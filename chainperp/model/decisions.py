@@ -50,6 +50,7 @@ class OrderStatus(IntEnum):
     CANCELED = 3
     REJECTED = 4
     PARTIALLY_FILLED = 5
+    REQUEST_REFUSED = 6  # a cancel or modify; the order that it names is as it was
 
 
 class LedgerType(IntEnum):

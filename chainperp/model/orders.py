@@ -10,7 +10,11 @@ from chainperp.model.actions import TimeInForce
 
 
 class Order:
-    """A live order. `price` is on the market's grid, `lots` the size placed, in lots."""
+    """An order, incoming or resting. `price` is on the market's grid, `lots` the size placed.
+
+    `remaining` is what has not been filled; `level`, `previous` and `next_order` are its place in
+    the queue, None while it is not in the book.
+    """
 
     __slots__ = (
         "account", "asset", "cloid", "exposure", "is_buy", "level", "lots", "next_order", "oid",

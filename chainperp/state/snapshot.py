@@ -1,7 +1,7 @@
 """State to bytes and back. A snapshot is an accelerator: it is believed only if the state restored
 from it commits to the root in its block's seal.
 
-    "CPSNAP01" | height u64 | time u64 | first free log index | frontier | seal hash | sections
+    "CPSNAP01" | height u64 | time u64 | frontier before the SEAL | SEAL entry | sections
 
 Sections are the leaves of every collection, the nonce lists that the leaves only have digests of,
 and each market's resting orders in queue order.
@@ -24,8 +24,7 @@ from chainperp.state.store import Market, State
 
 MAGIC: Final = b"CPSNAP01"
 HEAD: Final[Schema] = (
-    ("height", "u64"), ("time_ms", "u64"), ("mark_epoch", "u64"), ("frontier", "bytes"),
-    ("seal", "bytes"),
+    ("height", "u64"), ("time_ms", "u64"), ("frontier", "bytes"), ("seal", "bytes"),
 )  # fmt: skip
 LEAF: Final[Schema] = (("key", "bytes"), ("value", "bytes"))
 NONCES: Final[Schema] = (("owner", "b20"), ("kept", [(("nonce", "u64"),)]))
@@ -33,7 +32,7 @@ SECTIONS: Final = ("acct", "agent", "val", "oracle", "wd", "meta")
 
 
 class Snapshot:
-    """A restored state with its place in the log: the frontier's bytes and the last SEAL entry."""
+    """A restored state with its place in the log: the frontier before its SEAL, and the SEAL."""
 
     __slots__ = ("frontier", "height", "seal", "state")
 
@@ -50,8 +49,7 @@ def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal:
         MAGIC,
         canonical.encode(
             HEAD,
-            {"height": state.height, "time_ms": state.time_ms, "mark_epoch": state.mark_epoch,
-             "frontier": frontier, "seal": seal},
+            {"height": state.height, "time_ms": state.time_ms, "frontier": frontier, "seal": seal},
         ),
     ]  # fmt: skip
     for name in _section_names(state):
@@ -99,7 +97,6 @@ def _read(reader: Reader, state: State) -> Snapshot:
     state.height = head["height"]
     state.time_ms = head["time_ms"]
     state.day = day_of(state.time_ms)
-    state.mark_epoch = head["mark_epoch"]
     for name in _section_names(state):
         for row in _rows(LEAF, reader):
             value = canonical.decode(leaves.schema_of(name), row["value"])
@@ -160,9 +157,15 @@ def _restore_account(state: State, address: Address, value: Record) -> None:
     account.volume_day = value["volume_day"]
     account.days = [(row["day"], row["volume"]) for row in value["days"]]
     for row in value["settings"]:
+        _check_asset(state, row["asset"])
         account.exposures[row["asset"]] = Exposure(row["asset"], row["is_cross"], row["leverage"])
     for row in value["agents"]:
         account.agents[row["name"].decode("ascii")] = Address(row["agent"])
+
+
+def _check_asset(state: State, asset: int) -> None:
+    if asset >= len(state.markets):
+        raise InvalidBytes(f"asset {asset} of {len(state.markets)} markets")
 
 
 def _restore_position(state: State, asset: int, side: str, address: Address, value: Record) -> None:

@@ -108,7 +108,7 @@ class _Chain:
         self.roots = True
         """No seal's root has differed so far; only the first one is reported."""
         self.heads: dict[int, tuple[bytes, bytes]] = dict.fromkeys(snapshot_heights, (b"", b""))
-        """SEAL and frontier of heights that have a snapshot."""
+        """SEAL of heights that have a snapshot, and the frontier before it."""
         self.sizes: dict[int, bytes] = {}
         """Roots at the sizes that somebody asks about."""
 
@@ -125,10 +125,11 @@ class _Chain:
             self.frontier.append(leaf_hash(raw))
         seal = block.entries[-1]
         self._check_seal(file, block, first)
+        unsealed = self.frontier.encode() if block.height in self.heads else b""
         self.seal_leaf = leaf_hash(seal)
         self.frontier.append(self.seal_leaf)
         if block.height in self.heads and self.is_whole:
-            self.heads[block.height] = (seal, self.frontier.encode())
+            self.heads[block.height] = (seal, unsealed)
         if self.frontier.size in self.sizes:
             self.sizes[self.frontier.size] = self.frontier.root()
         self.blocks += 1

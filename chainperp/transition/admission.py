@@ -23,7 +23,9 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
     """
     signer = transaction.signer
     known = state.agents.get(signer)
-    agent = None if transaction.is_user_signed else agent_in_force(state, signer)
+    agent = None
+    if known is not None and not transaction.is_user_signed:
+        agent = agent_in_force(state, signer)
     owner = signer if agent is None or agent.master is None else agent.master
     account = state.accounts.get(owner)
     verdict = check_authority(account is not None, agent is not None, transaction.is_user_signed)

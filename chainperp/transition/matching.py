@@ -18,45 +18,30 @@ from chainperp.transition.recorder import (
     FILL_SIZE,
     FLAG_MAKER_DONE,
     FLAG_TAKER_BUYS,
-    OrderFacts,
     Recorder,
 )
 from chainperp.transition.valuation import refresh, revalue
 
-
-class Taker:
-    """An incoming order while it matches."""
-
-    __slots__ = ("account", "cause", "exposure", "found", "is_buy", "needed", "oid", "price",
-                 "reduce_only", "remaining", "stopped")  # fmt: skip
-
-    def __init__(
-        self, oid: int, account: Account, exposure: Exposure, is_buy: bool, price: int,
-        lots: int, reduce_only: bool, cause: int,
-    ) -> None:  # fmt: skip
-        self.oid = oid
-        self.account = account
-        self.exposure = exposure
-        self.is_buy = is_buy
-        self.price = price
-        self.remaining = lots
-        self.reduce_only = reduce_only
-        self.cause = cause
-        self.stopped = Rejection.ACCEPTED
-        self.found = 0
-        self.needed = 0
+Verdict = tuple[Rejection, int, int]
 
 
-def match(state: State, recorder: Recorder, market: Market, taker: Taker) -> None:
-    """Fill as much of the taker as its limit and the rules allow; what is left stays in it."""
-    side = market.book.opposite(taker.is_buy)
+def match(
+    state: State, recorder: Recorder, market: Market, taker: Order, cause: int
+) -> Verdict | None:
+    """Fill as much of an incoming order as its limit and the rules allow.
+
+    Returns why it must stop before its limit, with the numbers compared, or None. What is left
+    stays in the order. `cause` is the log index of the transaction.
+    """
+    is_buy, price = taker.is_buy, taker.price
+    side = market.book.opposite(is_buy)
     while taker.remaining:
         level = side.best()
-        if level is None or not would_match(taker.price, taker.is_buy, level.price):
-            return
+        if level is None or not would_match(price, is_buy, level.price):
+            return None
         maker = level.first
         if maker is None:
-            return
+            return None
         if is_self_trade(maker.account.address, taker.account.address):
             end_order(state, recorder, market, maker, Rejection.SELF_TRADE)
             continue
@@ -67,70 +52,78 @@ def match(state: State, recorder: Recorder, market: Market, taker: Taker) -> Non
                 end_order(state, recorder, market, maker, Rejection.REDUCE_ONLY_CANCELED)
                 continue
         if taker.reduce_only:
-            lots = min(lots, reducible_lots(taker.exposure.lots, taker.is_buy))
+            lots = min(lots, reducible_lots(taker.exposure.lots, is_buy))
             if lots == 0:
-                taker.stopped = Rejection.REDUCE_ONLY_CANCELED
-                return
-        if not _trade(state, recorder, market, maker, taker, lots):
-            return
+                return Rejection.REDUCE_ONLY_CANCELED, taker.exposure.lots, taker.remaining
+        stop = _trade(state, recorder, market, maker, taker, lots, cause)
+        if stop is not None:
+            return stop
+    return None
 
 
 def _trade(
-    state: State, recorder: Recorder, market: Market, maker: Order, taker: Taker, lots: int
-) -> bool:
-    """One match of `lots`. False when the taker must stop."""
-    maker_account = maker.account
-    taker_account = taker.account
+    state: State,
+    recorder: Recorder,
+    market: Market,
+    maker: Order,
+    taker: Order,
+    lots: int,
+    cause: int,
+) -> Verdict | None:
+    """One match of `lots`, if both sides may. Returns why the taker must stop, or None."""
+    maker_account, taker_account = maker.account, taker.account
     refresh(state, maker_account)
     roll_fee_day(state, maker_account)
     price = execution_price(maker.price)
     notional = lots * price
     maker_fee = trading_fee(notional, maker_account.fee_maker)
     taker_fee = trading_fee(notional, taker_account.fee_taker)
-    taker_delta = lots if taker.is_buy else -lots
+    delta = lots if taker.is_buy else -lots
     limit = state.parameters.user_fill_limit
-    exposure = maker.exposure
+    theirs, ours = maker.exposure, taker.exposure
     leaves = 0 if maker.reduce_only else notional
     maker_plan = plan_fill(
-        market, maker_account, exposure, -taker_delta, price, maker_fee,
-        bids=exposure.bids_notional - (leaves if maker.is_buy else 0),
-        asks=exposure.asks_notional - (0 if maker.is_buy else leaves),
+        market,
+        maker_account,
+        theirs,
+        -delta,
+        price,
+        maker_fee,
+        bids=theirs.bids_notional - (leaves if maker.is_buy else 0),
+        asks=theirs.asks_notional - (0 if maker.is_buy else leaves),
         limit=limit,
-    )  # fmt: skip
+    )
     if not maker_plan.allowed:
         end_order(state, recorder, market, maker, Rejection.MARGIN_CANCELED, maker_plan)
-        return True
+        return None
     taker_plan = plan_fill(
-        market, taker_account, taker.exposure, taker_delta, price, taker_fee,
-        bids=taker.exposure.bids_notional, asks=taker.exposure.asks_notional, limit=limit,
-    )  # fmt: skip
-    if not taker_plan.allowed:
-        taker.stopped = Rejection.PERP_MARGIN
-        taker.found = taker_plan.found
-        taker.needed = taker_plan.needed
-        return False
-    maker_start = exposure.lots
-    taker_start = taker.exposure.lots
-    _shrink(market, maker, lots)
-    maker_pnl = apply_fill(state, market, maker_account, exposure, -taker_delta, price, maker_plan)
-    taker_pnl = apply_fill(
-        state, market, taker_account, taker.exposure, taker_delta, price, taker_plan
+        market,
+        taker_account,
+        ours,
+        delta,
+        price,
+        taker_fee,
+        bids=ours.bids_notional,
+        asks=ours.asks_notional,
+        limit=limit,
     )
-    fund = state.accounts[ASSISTANCE_FUND]
-    fund.raw += maker_fee + taker_fee
-    state.touch(fund)
-    state.fees_in_block += maker_fee + taker_fee
+    if not taker_plan.allowed:
+        return Rejection.PERP_MARGIN, taker_plan.found, taker_plan.needed
+    maker_start, taker_start = theirs.lots, ours.lots
+    _shrink(market, maker, lots)
+    maker_pnl = apply_fill(state, market, maker_account, theirs, -delta, price, maker_plan)
+    taker_pnl = apply_fill(state, market, taker_account, ours, delta, price, taker_plan)
+    taker.remaining -= lots
+    _take_fees(state, maker_fee + taker_fee)
     market.book.price_last = price
     market.is_dirty = True
-    taker.remaining -= lots
     done = maker.remaining == 0
-    entries = recorder.entries
-    entries.append(
+    recorder.entries.append(
         FILL.pack(
             FORMAT,
             Kind.FILL,
             recorder.height,
-            len(entries),
+            len(recorder.entries),
             FILL_SIZE,
             state.next_tid,
             market.asset,
@@ -147,15 +140,25 @@ def _trade(
             taker_start,
             taker_pnl,
             (FLAG_TAKER_BUYS if taker.is_buy else 0) | (FLAG_MAKER_DONE if done else 0),
-            taker.cause,
+            cause,
         )
     )
     state.next_tid += 1
     if done:
         forget_order(market, maker)
-    _end_reduce_only(state, recorder, market, maker_account, exposure)
-    _end_reduce_only(state, recorder, market, taker_account, taker.exposure)
-    return True
+    if theirs.reduce_only_orders:
+        _end_reduce_only(state, recorder, market, maker_account, theirs)
+    if ours.reduce_only_orders:
+        _end_reduce_only(state, recorder, market, taker_account, ours)
+    return None
+
+
+def _take_fees(state: State, fees: int) -> None:
+    """Credit a trade's fees to the fund; the block's end shares them (FEE-3)."""
+    fund = state.accounts[ASSISTANCE_FUND]
+    fund.raw += fees
+    state.touch(fund)
+    state.fees_in_block += fees
 
 
 def _shrink(market: Market, maker: Order, lots: int) -> None:
@@ -179,8 +182,6 @@ def _end_reduce_only(
     state: State, recorder: Recorder, market: Market, account: Account, exposure: Exposure
 ) -> None:
     """Cancel the account's reduce-only orders that can no longer reduce."""
-    if exposure.reduce_only_orders == 0:
-        return
     for order in list(account.orders.values()):
         if (
             order.reduce_only
@@ -190,7 +191,7 @@ def _end_reduce_only(
             end_order(state, recorder, market, order, Rejection.REDUCE_ONLY_CANCELED)
 
 
-def rest_order(state: State, market: Market, order: Order) -> None:
+def rest_order(market: Market, order: Order) -> None:
     """Put an order into the book and hold its margin."""
     account = order.account
     exposure = order.exposure
@@ -235,9 +236,6 @@ def end_order(
     forget_order(market, order)
     _shrink(market, order, remaining)
     revalue(order.account, order.exposure, market.mark)
-    facts = OrderFacts(
-        order.oid, order.account.address, order.asset, order.is_buy, order.price, order.lots,
-        order.tif, order.reduce_only, order.cloid,
-    )  # fmt: skip
+    order.remaining = remaining
     found, needed = (plan.found, plan.needed) if plan is not None else (0, 0)
-    recorder.order(facts, OrderStatus.CANCELED, reason, remaining, found, needed)
+    recorder.order(order, OrderStatus.CANCELED, reason, found, needed)

@@ -12,6 +12,7 @@ from chainperp.base import canonical
 from chainperp.base.canonical import Record
 from chainperp.model.decisions import RULE_OF, SCHEMAS, Kind, OrderStatus, Rejection
 from chainperp.model.entries import FORMAT, HEADER, HEADER_SIZE, encode_entry
+from chainperp.model.orders import Order
 
 ORDER_HEAD: Final = struct.Struct(">BHQIIQBHH20sI?QQQB?16s16s?")
 ORDER_SIZE: Final = ORDER_HEAD.size - HEADER_SIZE
@@ -22,27 +23,6 @@ LEDGER_SIZE: Final = LEDGER.size - HEADER_SIZE
 
 FLAG_TAKER_BUYS: Final = 1
 FLAG_MAKER_DONE: Final = 2
-
-
-class OrderFacts:
-    """The fields of an order that its decision repeats."""
-
-    __slots__ = ("account", "asset", "cloid", "is_buy", "lots", "oid", "price", "reduce_only",
-                 "tif")  # fmt: skip
-
-    def __init__(
-        self, oid: int, account: bytes, asset: int, is_buy: bool, price: int, lots: int,
-        tif: int, reduce_only: bool, cloid: bytes | None,
-    ) -> None:  # fmt: skip
-        self.oid = oid
-        self.account = account
-        self.asset = asset
-        self.is_buy = is_buy
-        self.price = price
-        self.lots = lots
-        self.tif = tif
-        self.reduce_only = reduce_only
-        self.cloid = cloid
 
 
 class Recorder:
@@ -91,26 +71,34 @@ class Recorder:
         self.entries[place] = encode_entry(Kind.TX_SYSTEM, self.height, place, payload)
 
     def order(
-        self,
-        facts: OrderFacts,
-        status: OrderStatus,
-        reason: Rejection,
-        remaining: int,
-        found: int,
-        needed: int,
+        self, order: Order, status: OrderStatus, reason: Rejection, found: int, needed: int
     ) -> None:
         """Append a decision about an order, with the two numbers that the rule compared."""
-        cloid = facts.cloid
+        cloid = order.cloid
         entries = self.entries
         has_cloid = cloid is not None
         head = ORDER_HEAD.pack(
-            FORMAT, Kind.ORDER, self.height, len(entries),
+            FORMAT,
+            Kind.ORDER,
+            self.height,
+            len(entries),
             ORDER_SIZE + 16 if has_cloid else ORDER_SIZE,
-            facts.oid, status, reason, RULE_OF[reason], facts.account, facts.asset,
-            facts.is_buy, facts.price, facts.lots, remaining, facts.tif, facts.reduce_only,
-            found.to_bytes(16, "big", signed=True), needed.to_bytes(16, "big", signed=True),
+            order.oid,
+            status,
+            reason,
+            RULE_OF[reason],
+            order.account.address,
+            order.asset,
+            order.is_buy,
+            order.price,
+            order.lots,
+            order.remaining,
+            order.tif,
+            order.reduce_only,
+            found.to_bytes(16, "big", signed=True),
+            needed.to_bytes(16, "big", signed=True),
             has_cloid,
-        )  # fmt: skip
+        )
         entries.append(head if cloid is None else head + cloid)
 
     def ledger(self, source: bytes, destination: bytes, amount: int, kind: int) -> None:

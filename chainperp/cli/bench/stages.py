@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import coincurve
 import msgpack
@@ -44,7 +44,14 @@ class Stage:
 
 
 def timed(work: Callable[[], object], units: int) -> float:
-    """Microseconds per unit of one call."""
+    """Processor time per unit of one call, in microseconds: other programs do not count."""
+    start = process_time()
+    work()
+    return (process_time() - start) * 1e6 / units
+
+
+def timed_wall(work: Callable[[], object], units: int) -> float:
+    """Time on the clock per unit, where waiting for the disk is the point."""
     start = perf_counter()
     work()
     return (perf_counter() - start) * 1e6 / units
@@ -148,7 +155,7 @@ def durable_stage() -> Stage:
     def run(keep: object = folder) -> float:
         block = next(iter(flow_blocks(flow, engine, 1, 420)))
         sealed = engine.execute(block)
-        return timed(lambda: store.commit(sealed), 1)
+        return timed_wall(lambda: store.commit(sealed), 1)
 
     return Stage("durable commit, ~1,000 entries", "block", "raw SHA-256, 200 B", 3_000.0, run)
 

@@ -1,0 +1,301 @@
+"""Place one order: check, match, then rest or cancel what is left.
+
+A request is first made an order on the market's grid, or refused; then asked the questions of
+`rules/orders.py` in their fixed order; then matched. It ends in exactly one ORDER decision that
+says how, with the two numbers that the deciding rule compared.
+"""
+
+from typing import Final
+
+from chainperp.model.accounts import Account, Exposure
+from chainperp.model.actions import OrderRequest, TimeInForce
+from chainperp.model.decisions import OrderStatus, Rejection
+from chainperp.model.orders import Order
+from chainperp.rules.margin import initial_margin
+from chainperp.rules.matching import rests
+from chainperp.rules.orders import (
+    is_cloid_free,
+    is_inside_band,
+    is_margin_enough,
+    is_market_known,
+    is_tier_respected,
+    is_value_enough,
+    open_orders_limit,
+    order_price,
+    order_size,
+    order_value_max,
+    reducible_lots,
+    would_match,
+)
+from chainperp.rules.prices import is_on_price_grid
+from chainperp.state.store import Market, State
+from chainperp.transition.fills import roll_fee_day
+from chainperp.transition.matching import Verdict, end_order, match, rest_order
+from chainperp.transition.recorder import Recorder
+from chainperp.transition.valuation import refresh
+
+# How an order ends that stopped for a reason, with and without fills.
+ENDED_PARTLY_FILLED: Final = {
+    Rejection.ACCEPTED: Rejection.IOC_REMAINDER,
+    Rejection.PERP_MARGIN: Rejection.MARGIN_CANCELED,
+    Rejection.REDUCE_ONLY_CANCELED: Rejection.REDUCE_ONLY_CANCELED,
+}
+ENDED_UNFILLED: Final = {
+    Rejection.ACCEPTED: Rejection.IOC_CANCEL,
+    Rejection.PERP_MARGIN: Rejection.PERP_MARGIN,
+    Rejection.REDUCE_ONLY_CANCELED: Rejection.REDUCE_ONLY,
+}
+
+
+def place(
+    state: State,
+    recorder: Recorder,
+    account: Account,
+    request: OrderRequest,
+    cause: int,
+    replaced: Order | None,
+) -> None:
+    """Judge one order and carry it out. `replaced` is the order that a modify gives up for it:
+    it counts as gone in every check and is cancelled only when the new order is accepted."""
+    oid = state.next_oid
+    state.next_oid += 1
+    reason, price, lots = form = _check_form(state, request)
+    if reason is not Rejection.ACCEPTED:
+        _refuse_form(recorder, account, request, oid, form)
+        return
+    refresh(state, account)
+    market = state.markets[request.asset]
+    exposure = account.exposures.get(request.asset)
+    if exposure is None:
+        exposure = state.open_exposure(account, request.asset)
+    order = Order(
+        oid,
+        account,
+        exposure,
+        request.is_buy,
+        price,
+        lots,
+        request.reduce_only,
+        request.tif,
+        request.cloid,
+    )
+    verdict = _check(state, market, order, replaced)
+    if verdict[0] is not Rejection.ACCEPTED:
+        recorder.order(order, OrderStatus.REJECTED, verdict[0], verdict[1], verdict[2])
+        return
+    if replaced is not None:
+        end_order(state, recorder, market, replaced, Rejection.MODIFIED)
+    _execute(state, recorder, market, order, cause, verdict)
+
+
+def _check_form(state: State, request: OrderRequest) -> Verdict:
+    """The first refusal of a request's form (ORD-1 to ORD-3), or its price and size on the grid."""
+    asset = request.asset
+    if not is_market_known(asset, len(state.markets)):
+        return Rejection.MARKET_UNKNOWN, asset, len(state.markets)
+    if request.is_trigger:
+        return Rejection.TRIGGER_NOT_OFFERED, 0, 0
+    market = state.markets[asset]
+    lots = order_size(request.size, market.lot_e8)
+    if lots is None:
+        return Rejection.SIZE_INVALID, request.size, market.lot_e8
+    if lots == 0:
+        return Rejection.SIZE_ZERO, 0, 1
+    price = order_price(request.price, market.tick_e8)
+    if price is None or price <= 0 or not is_on_price_grid(price, market.terms.size_decimals):
+        return Rejection.TICK, request.price, market.tick_e8
+    if not market.oracle:
+        return Rejection.NO_PRICE, 0, 1
+    return Rejection.ACCEPTED, price, lots
+
+
+def _refuse_form(
+    recorder: Recorder, account: Account, request: OrderRequest, oid: int, refusal: Verdict
+) -> None:
+    """Record a refusal of a request that is not on its market's grid, or has no market.
+
+    Price and size are then in the record as signed, times 10^8; the reason (ORD-1 to ORD-3, or a
+    market without a price) says so.
+    """
+    order = Order(
+        oid,
+        account,
+        Exposure(request.asset, True, 1),
+        request.is_buy,
+        request.price,
+        request.size,
+        request.reduce_only,
+        request.tif,
+        request.cloid,
+    )
+    recorder.order(order, OrderStatus.REJECTED, refusal[0], refusal[1], refusal[2])
+
+
+def _check(state: State, market: Market, order: Order, replaced: Order | None) -> Verdict:
+    """Questions about the order in its market and about its owner (ORD-4 to ORD-9)."""
+    exposure, account = order.exposure, order.account
+    parameters = state.parameters
+    price, lots, is_buy = order.price, order.lots, order.is_buy
+    if not is_inside_band(
+        price, market.oracle, parameters.order_band_numerator, parameters.order_band_denominator
+    ):
+        return Rejection.ORACLE_BAND, price, market.oracle
+    reducible = reducible_lots(exposure.lots, is_buy)
+    limits = _check_limits(state, market, order, replaced, reducible)
+    if limits is not None:
+        return limits
+    if not is_cloid_free(order.cloid, account.cloids) and (
+        replaced is None or replaced.cloid != order.cloid
+    ):
+        return Rejection.CLOID_IN_USE, 0, 0
+    if order.reduce_only and reducible == 0:
+        return Rejection.REDUCE_ONLY, exposure.lots, lots
+    best = market.book.opposite(is_buy).best_price()
+    if best is not None and replaced is not None:
+        best = _best_without(market, order, replaced)
+    crosses = would_match(price, is_buy, best)
+    if crosses and order.tif is TimeInForce.ALO:
+        return Rejection.BAD_ALO_PRICE, price, best if best is not None else 0
+    if order.reduce_only:
+        return Rejection.ACCEPTED, account.raw + account.position_value, account.margin_total
+    return _check_margin(market, order, replaced, reducible, crosses)
+
+
+def _check_limits(
+    state: State, market: Market, order: Order, replaced: Order | None, reducible: int
+) -> Verdict | None:
+    """The first limit on value or number of orders that is broken (ORD-5 to ORD-7), or None."""
+    parameters = state.parameters
+    notional = order.price * order.lots
+    closes = order.reduce_only and 0 < reducible <= order.lots
+    if not is_value_enough(notional, parameters.order_value_min, closes):
+        return Rejection.MIN_TRADE_NOTIONAL, notional, parameters.order_value_min
+    is_resting = order.tif is not TimeInForce.IOC
+    value_max = order_value_max(market.terms.leverage_max, is_resting, parameters)
+    if notional > value_max:
+        return Rejection.MAX_ORDER_VALUE, notional, value_max
+    live = len(order.account.orders) - (1 if replaced is not None else 0)
+    if live >= parameters.open_orders_base:
+        limit = open_orders_limit(order.account.volume_total, parameters)
+        if live >= limit or order.reduce_only:
+            return Rejection.TOO_MANY_OPEN_ORDERS, live, limit
+    return None
+
+
+def _best_without(market: Market, order: Order, replaced: Order) -> int | None:
+    """Best opposite price as if the order to be replaced were gone already."""
+    opposite = market.book.opposite(order.is_buy)
+    level = replaced.level
+    if (
+        replaced.is_buy is order.is_buy
+        or level is None
+        or level.first is not level.last
+        or opposite.best() is not level
+    ):
+        return opposite.best_price()
+    return opposite.sign * opposite.keys[-2] if len(opposite.keys) > 1 else None
+
+
+def _check_margin(
+    market: Market, order: Order, replaced: Order | None, reducible: int, crosses: bool
+) -> Verdict:
+    """ORD-10 and ORD-11: the tier, and margin for everything open with this order in it."""
+    exposure, account = order.exposure, order.account
+    price, lots, is_buy = order.price, order.lots, order.is_buy
+    mark = market.mark
+    after = abs(exposure.lots + (lots if is_buy else -lots)) * mark
+    if after > abs(exposure.value) and not is_tier_respected(
+        after, exposure.leverage, market.terms
+    ):
+        return Rejection.PERP_MAX_POSITION, after, exposure.leverage
+    bids, asks = exposure.bids_notional, exposure.asks_notional
+    same_side_lots = exposure.bids_lots if is_buy else exposure.asks_lots
+    if replaced is not None and not replaced.reduce_only:
+        given_up = replaced.remaining * replaced.price
+        if replaced.is_buy:
+            bids -= given_up
+        else:
+            asks -= given_up
+        if replaced.is_buy is is_buy:
+            same_side_lots -= replaced.remaining
+    matching = _matching_lots(market, order, replaced) if crosses else 0
+    held = (lots - matching) * price + matching * mark
+    if is_buy:
+        bids += held
+    else:
+        asks += held
+    found = account.raw + account.position_value
+    margin = initial_margin(exposure.value, bids, asks, exposure.leverage, exposure.is_cross)
+    needed = account.margin_total - exposure.margin + margin
+    if is_margin_enough(found, needed) or same_side_lots + lots <= reducible:
+        return Rejection.ACCEPTED, found, needed
+    return Rejection.PERP_MARGIN, found, needed
+
+
+def _matching_lots(market: Market, order: Order, replaced: Order | None) -> int:
+    """Lots of the order that would match at once, without the order it replaces."""
+    opposite = market.book.opposite(order.is_buy)
+    gone = 0
+    if (
+        replaced is not None
+        and replaced.is_buy is not order.is_buy
+        and would_match(order.price, order.is_buy, replaced.price)
+    ):
+        gone = replaced.remaining
+    return opposite.lots_within(order.price, order.lots + gone) - gone
+
+
+def _execute(
+    state: State, recorder: Recorder, market: Market, order: Order, cause: int, verdict: Verdict
+) -> None:
+    """Match an accepted order, then rest or cancel what is left, and record the outcome."""
+    roll_fee_day(state, order.account)
+    stopped, found, needed = verdict
+    if order.tif is not TimeInForce.ALO:
+        stop = match(state, recorder, market, order, cause)
+        if stop is not None:
+            stopped = stop[0]
+            if stopped is Rejection.PERP_MARGIN:
+                found, needed = stop[1], stop[2]
+    remaining = order.remaining
+    filled = remaining < order.lots
+    if stopped is Rejection.ACCEPTED and rests(order.tif is not TimeInForce.IOC, remaining):
+        if filled:
+            stopped, found, needed = _check_rest(order, found, needed)
+        if stopped is Rejection.ACCEPTED:
+            rest_order(market, order)
+            status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
+            recorder.order(order, status, stopped, found, needed)
+            return
+    if remaining == 0:
+        recorder.order(order, OrderStatus.FILLED, Rejection.ACCEPTED, found, needed)
+    elif filled:
+        reason = ENDED_PARTLY_FILLED[stopped]
+        recorder.order(order, OrderStatus.CANCELED, reason, found, needed)
+    else:
+        recorder.order(order, OrderStatus.REJECTED, ENDED_UNFILLED[stopped], found, needed)
+
+
+def _check_rest(order: Order, found: int, needed: int) -> Verdict:
+    """After partial fills: whether the rest still reduces, and is still covered at its limit."""
+    account, exposure, is_buy = order.account, order.exposure, order.is_buy
+    reducible = reducible_lots(exposure.lots, is_buy)
+    value = account.raw + account.position_value
+    if order.reduce_only:
+        reason = Rejection.ACCEPTED if reducible else Rejection.REDUCE_ONLY_CANCELED
+        return reason, value, account.margin_total
+    same_side_lots = exposure.bids_lots if is_buy else exposure.asks_lots
+    if same_side_lots + order.remaining <= reducible:
+        return Rejection.ACCEPTED, found, needed
+    held = order.remaining * order.price
+    margin = initial_margin(
+        exposure.value,
+        exposure.bids_notional + (held if is_buy else 0),
+        exposure.asks_notional + (0 if is_buy else held),
+        exposure.leverage,
+        exposure.is_cross,
+    )
+    total = account.margin_total - exposure.margin + margin
+    if is_margin_enough(value, total):
+        return Rejection.ACCEPTED, found, needed
+    return Rejection.PERP_MARGIN, value, total

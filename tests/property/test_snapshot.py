@@ -1,0 +1,159 @@
+"""A snapshot continues the chain byte for byte, and no damaged snapshot is taken for it."""
+
+import os
+import random
+
+import pytest
+
+from chainperp.base import canonical
+from chainperp.base.errors import InvalidBytes, InvalidSnapshot
+from chainperp.chain.engine import Engine
+from chainperp.chain.genesis import parse_genesis
+from chainperp.evidence.merkle import Frontier
+from chainperp.model.actions import ApproveAgent, PlaceOrders
+from chainperp.model.decisions import SCHEMAS, Kind
+from chainperp.model.entries import decode_entry
+from chainperp.state.snapshot import decode_snapshot
+from tests.oracles.naive_exchange import Life
+from tests.property.test_exchange_agrees import carry_out, live_orders, living_world
+from tests.support.world import RULES, World, address_of, order
+
+LONG = os.environ.get("CHAINPERP_LONG") == "1"
+SEEDS = range(30) if LONG else range(3)
+INTERVAL = 7
+
+
+def fresh(world: World) -> Engine:
+    """Another engine of the same chain, before block 0."""
+    return Engine(parse_genesis(world.engine.genesis.raw), RULES)
+
+
+def restored(world: World, raw: bytes) -> Engine | None:
+    """An engine that accepts the snapshot, or None when it has to be refused.
+
+    Accepted means: it decodes, commits to the state root of its SEAL, its SEAL is the one in the
+    log at that height, and its log frontier has the size that follows that SEAL.
+    """
+    engine = fresh(world)
+    try:
+        snapshot = decode_snapshot(
+            raw, engine.genesis.parameters, engine.genesis.terms, engine.genesis.network
+        )
+        committed = engine.restore(snapshot)
+        seal = canonical.decode(SCHEMAS[Kind.SEAL], decode_entry(snapshot.seal).payload)
+    except (InvalidSnapshot, InvalidBytes):
+        return None
+    known = {block.height: block for block in world.blocks}
+    if snapshot.height not in known or known[snapshot.height].entries[-1] != snapshot.seal:
+        return None
+    if committed.state_root != seal["state_root"] or snapshot.state.time_ms != seal["time_ms"]:
+        return None
+    return engine
+
+
+def grown(seed: int, blocks: int, **parameters: object) -> tuple[World, dict[int, bytes]]:
+    """A life with an agent in it, and the snapshot of every snapshot height."""
+    world = living_world(snapshot_interval=INTERVAL, **parameters)
+    world.act("rich", ApproveAgent(address_of("key"), "bot"), user_signed=True)
+    world.act("key", PlaceOrders([order(0, "buy", "0.5", "90")]))
+    life = Life(40_000 + seed)
+    snapshots: dict[int, bytes] = {}
+    for _ in range(blocks):
+        carry_out(world, life.block(live_orders(world), 4))
+        if world.engine.is_snapshot_height(world.engine.height):
+            snapshots[world.engine.height] = world.engine.snapshot()
+    return world, snapshots
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_restored_engine_seals_the_same_bytes_from_any_snapshot(seed: int, every: int) -> None:
+    """INV-G4: every later entry and SEAL is equal, whatever order the memory grew in."""
+    world, snapshots = grown(seed, 90, state_commit_every=every)
+    heights = sorted(snapshots)
+    for height in random.Random(seed).sample(heights, 4):
+        engine = restored(world, snapshots[height])
+        assert engine is not None, f"seed {seed}, height {height}"
+        for block, sealed in zip(world.inputs[height:], world.blocks[height + 1 :], strict=True):
+            assert engine.execute(block).entries == sealed.entries, f"seed {seed}, {sealed.height}"
+            if engine.is_snapshot_height(engine.height):
+                assert engine.snapshot() == snapshots[engine.height]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_decoding_and_encoding_a_snapshot_is_identity(seed: int) -> None:
+    """INV-G5 for snapshots."""
+    world, snapshots = grown(seed, 30)
+    for raw in snapshots.values():
+        engine = restored(world, raw)
+        assert engine is not None
+        assert engine.snapshot() == raw
+
+
+def test_two_engines_interleaved_in_one_process_seal_what_they_seal_alone() -> None:
+    """No state is shared between chains: two replays in turns give the recorded blocks."""
+    worlds = [grown(seed, 40)[0] for seed in (91, 92)]
+    engines = [fresh(world) for world in worlds]
+    for world, engine in zip(worlds, engines, strict=True):
+        assert engine.seal_genesis().entries == world.blocks[0].entries
+    for number in range(len(worlds[0].inputs)):
+        for world, engine in zip(worlds, engines, strict=True):
+            assert engine.execute(world.inputs[number]).entries == world.blocks[number + 1].entries
+
+
+def damaged(raw: bytes, at: int, draw: random.Random) -> bytes:
+    """The same bytes with one byte changed."""
+    return raw[:at] + bytes([raw[at] ^ draw.randint(1, 255)]) + raw[at + 1 :]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_snapshot_with_a_changed_byte_is_refused_or_commits_to_another_root(seed: int) -> None:
+    """Never accepted: not even where the byte would do no harm."""
+    world, snapshots = grown(seed, 30)
+    raw = snapshots[max(snapshots)]
+    draw = random.Random(seed)
+    places = range(len(raw)) if LONG else sorted(draw.sample(range(len(raw)), 400))
+    taken = [at for at in places if restored(world, damaged(raw, at, draw)) is not None]
+    assert taken == [], f"seed {seed}: accepted with another byte at {taken}"
+
+
+def test_a_cut_or_lengthened_snapshot_is_refused() -> None:
+    """Every proper prefix, and one byte more."""
+    world, snapshots = grown(5, 12)
+    raw = snapshots[max(snapshots)]
+    assert restored(world, raw) is not None
+    assert restored(world, raw + b"\x00") is None
+    for size in random.Random(5).sample(range(len(raw)), 150):
+        assert restored(world, raw[:size]) is None, size
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_bytes_raise_nothing_but_invalid_snapshot(seed: int) -> None:
+    """Foreign bytes, with and without the right beginning."""
+    world, snapshots = grown(seed, 8)
+    raw = snapshots[max(snapshots)]
+    draw = random.Random(seed)
+    engine = fresh(world)
+    for _ in range(400):
+        noise = draw.randbytes(draw.randint(0, 300))
+        at = draw.randint(8, len(raw))
+        for bad in (noise, raw[:8] + noise, raw[:at] + noise + raw[at + len(noise) :]):
+            try:
+                decode_snapshot(
+                    bad, engine.genesis.parameters, engine.genesis.terms, engine.genesis.network
+                )
+            except InvalidSnapshot:
+                continue
+
+
+def test_a_frontier_of_another_log_does_not_pass_for_the_snapshots_own() -> None:
+    """The frontier is what the next SEAL's log root is built on."""
+    world, snapshots = grown(6, 12)
+    height = max(snapshots)
+    engine = restored(world, snapshots[height])
+    assert engine is not None
+    frontier = Frontier()
+    for block in world.blocks[: height + 1]:
+        for leaf in block.leaves:
+            frontier.append(leaf)
+    assert engine.frontier.encode() == frontier.encode()
