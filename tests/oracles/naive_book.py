@@ -160,7 +160,7 @@ class Venue:
             if order.oid == oid and order.owner == owner:
                 self.end(order, Rejection.CANCELED_BY_USER)
                 return
-        self.events.append(("order", oid, OrderStatus.REJECTED, Rejection.MISSING_ORDER, 0))
+        self.events.append(("order", oid, OrderStatus.REQUEST_REFUSED, Rejection.MISSING_ORDER, 0))
 
     def end(self, order: Resting, reason: Rejection) -> None:
         """Take a resting order away."""

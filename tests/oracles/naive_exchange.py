@@ -443,7 +443,7 @@ class NaiveExchange:
             order = self.own(who, asset, target)
             if order is None:
                 oid = 0 if isinstance(target, bytes) else target
-                self.say(oid, who, OrderStatus.REJECTED, R.MISSING_ORDER, 0)
+                self.say(oid, who, OrderStatus.REQUEST_REFUSED, R.MISSING_ORDER, 0)
             else:
                 self.end(self.places[asset], order, R.CANCELED_BY_USER)
         return R.ACCEPTED if action.targets else R.ORDERS_EMPTY
@@ -462,10 +462,10 @@ class NaiveExchange:
             oid = 0 if isinstance(target, bytes) else target
             if not action.always_place:
                 if order is None:
-                    self.say(oid, who, OrderStatus.REJECTED, R.MODIFY_MISSING, 0)
+                    self.say(oid, who, OrderStatus.REQUEST_REFUSED, R.MODIFY_MISSING, 0)
                     continue
                 if request.tif == TimeInForce.IOC:
-                    self.say(oid, who, OrderStatus.REJECTED, R.MODIFY_INVALID, 0)
+                    self.say(oid, who, OrderStatus.REQUEST_REFUSED, R.MODIFY_INVALID, 0)
                     continue
                 request = copy.copy(request)
                 request.tif = TimeInForce.ALO

@@ -57,9 +57,7 @@ def events_of(records: list[tuple[Kind, Record]]) -> list[Event]:
     for kind, fields in records:
         if kind is Kind.ORDER:
             status, reason = OrderStatus(fields["status"]), Rejection(fields["reason"])
-            # A refused order is recorded in the units it was signed in.
-            unit = LOT_E8 if status is OrderStatus.REJECTED and fields["lots"] % LOT_E8 == 0 else 1
-            remaining = fields["remaining"] // unit
+            remaining = fields["remaining"]
             found.append(("order", fields["oid"], status, reason, remaining))
         elif kind is Kind.FILL:
             found.append(

@@ -40,11 +40,8 @@ from tests.support.world import World, address_of, order
 LONG = os.environ.get("CHAINPERP_LONG") == "1"
 SEEDS = range(60) if LONG else range(3)
 NONCE_CODES = (Rejection.NONCE_DUPLICATE, Rejection.NONCE_TOO_LOW, Rejection.NONCE_TOO_HIGH)
+REFUSED = (OrderStatus.REJECTED, OrderStatus.REQUEST_REFUSED)
 STRANGERS = (Rejection.SIGNER_UNKNOWN, Rejection.MUST_DEPOSIT)
-# Refused cancels and modifies name the order that they were about; nothing happened to it.
-ABOUT_A_REQUEST = (
-    Rejection.MISSING_ORDER, Rejection.MODIFY_MISSING, Rejection.MODIFY_INVALID,
-)  # fmt: skip
 # Set when an account is first used in a day; a function of closed days only (U-FEE-3).
 LAZY = ("day", "fee_taker", "fee_maker", "volume_day", "days")
 
@@ -307,7 +304,7 @@ class Watch:
         orders = [fields for kind, fields in records if kind is Kind.ORDER]
         if not orders or len(orders) != len(records) - 1:
             return
-        if all(fields["status"] == OrderStatus.REJECTED for fields in orders):
+        if all(fields["status"] in REFUSED for fields in orders):
             self.rejected += 1
             assert all(
                 change == ("meta", b"counters", "next_oid")
@@ -320,7 +317,7 @@ class Watch:
         records = [(one.kind, decode_payload(one)) for one in map(decode_entry, raws)]
         for kind, fields in records:
             # A taker's decision comes after its fills, so its terms are noted first.
-            if kind is Kind.ORDER and fields["status"] != OrderStatus.REJECTED:
+            if kind is Kind.ORDER and fields["status"] not in REFUSED:
                 self.stories.setdefault(
                     fields["oid"],
                     Story(
@@ -398,7 +395,7 @@ class Watch:
     def check_status(self, fields: Record) -> None:
         """INV-O1 and O2 for one decision."""
         story, status = self.stories[fields["oid"]], OrderStatus(fields["status"])
-        if fields["reason"] in ABOUT_A_REQUEST:
+        if status is OrderStatus.REQUEST_REFUSED:
             return
         assert not story.final, f"order {fields['oid']} was {story.final}, now {status.name}"
         assert story.lots == story.filled + fields["remaining"]
