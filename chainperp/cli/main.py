@@ -17,6 +17,7 @@ from chainperp.base.errors import (
 )
 from chainperp.cli import output
 from chainperp.cli.commands import bench, demo, keys, replay, rules, tx, verify
+from chainperp.storage.datadir import DirectoryError
 
 app = typer.Typer(
     name="chainperp",
@@ -57,7 +58,7 @@ def run() -> None:
         app()
     except BadRequest as error:
         output.fail(EXIT_USAGE, str(error))
-    except NotFound as error:
+    except (NotFound, DirectoryError) as error:
         output.fail(EXIT_UNREACHABLE, str(error))
     except Invalid as error:
         output.fail(EXIT_FALSE, str(error))

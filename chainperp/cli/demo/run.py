@@ -32,6 +32,7 @@ CRASH_MS = 1_500
 ORACLE_CALM_MS = 16_000
 ORACLE_CRASH_MS = 3_000
 SNAPSHOT_INTERVAL = 500
+CHECKPOINT_INTERVAL_MS = 60_000
 
 
 @dataclass
@@ -121,7 +122,7 @@ class Demo:
         )
         log_seed = sha256(f"demo log {seed}".encode("ascii")).digest()
         DataDir.create(directory, genesis, log_seed).close()
-        store = ChainStore.open(directory)
+        store = ChainStore.open(directory, checkpoint_interval_ms=CHECKPOINT_INTERVAL_MS)
         self.sequencer = Sequencer(Engine(parse_genesis(genesis), rules_hash()), store, "Testnet")
         self.tally = Tally()
 
