@@ -37,6 +37,8 @@ R = Rejection
 FUND = b"\xfe" * 20
 VAULT = bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158e10df303")
 ROUNDING = b"\x00" * 18 + b"\xff\x01"
+# Refusals of a request that is not on a grid; they are recorded in the units that were signed.
+FORM = (R.MARKET_UNKNOWN, R.TRIGGER_NOT_OFFERED, R.SIZE_INVALID, R.SIZE_ZERO, R.TICK, R.NO_PRICE)
 HOUR = 3_600_000
 DAY = 86_400_000
 
@@ -277,6 +279,10 @@ class NaiveExchange:
         """One step of the price grid, times 10^8."""
         return int(10 ** (2 + int(self.places[asset].row["size_decimals"])))
 
+    def lots(self, request: OrderRequest) -> int:
+        """Size of a well-formed request in lots."""
+        return request.size // int(10 ** (8 - self.places[request.asset].row["size_decimals"]))
+
     def place(self, who: bytes, request: OrderRequest, replaced: Resting | None) -> None:
         """Judge one request, then match it, then rest or cancel what is left."""
         oid, self.oid = self.oid, self.oid + 1
@@ -284,7 +290,8 @@ class NaiveExchange:
         order, reason = self.judge(who, oid, request, replaced)
         self.show(hidden)
         if order is None:
-            self.say(oid, who, OrderStatus.REJECTED, reason, None)
+            lots = None if reason in FORM else self.lots(request)
+            self.say(oid, who, OrderStatus.REJECTED, reason, lots)
             return
         place = self.places[request.asset]
         if replaced is not None:
@@ -324,8 +331,7 @@ class NaiveExchange:
         """The order on its market's grid, or the first reason to refuse it (U-ORD-3)."""
         for reason in self.objections(who, request):
             return None, reason
-        decimals = int(self.places[request.asset].row["size_decimals"])
-        lots = request.size // 10 ** (8 - decimals)
+        lots = self.lots(request)
         price = request.price // self.tick(request.asset)
         order = Resting(oid, who, request.is_buy, price, lots, lots, request.reduce_only,
                         int(request.tif), request.cloid)  # fmt: skip
@@ -843,11 +849,14 @@ class Life:
             targets: list[tuple[int, int | bytes]] = [*draw.sample(live, min(len(live), 2))]
             if draw.random() < 0.1:
                 targets.append((draw.randint(0, 3), draw.randint(1, 900)))
+            if draw.random() < 0.3:
+                targets.append((draw.randint(0, 2), self.any_cloid()))
             return CancelOrders(targets), False
         if dice < 0.80:
             asset, oid = draw.choice(live) if live else (0, draw.randint(1, 900))
             modified = self.request(asset if draw.random() < 0.95 else None)
-            return ModifyOrders([(oid, modified)], draw.random() < 0.5), False
+            target = self.any_cloid() if draw.random() < 0.2 else oid
+            return ModifyOrders([(target, modified)], draw.random() < 0.5), False
         if dice < 0.87:
             leverage = draw.choice((0, 1, 2, 3, 5, 10, 15, 20, 25, 40))
             return UpdateLeverage(draw.randint(0, 3), draw.random() < 0.35, leverage), False
@@ -855,6 +864,10 @@ class Life:
             amount = draw.choice((0, 1, -1, -(10**9), draw.randint(-(10**8), 10**8)))
             return UpdateIsolatedMargin(draw.randint(0, 3), amount), False
         return self.money(name)
+
+    def any_cloid(self) -> bytes:
+        """One of the last client ids used."""
+        return max(0, self.cloid - self.draw.randint(0, 3)).to_bytes(16, "big")
 
     def money(self, name: str) -> tuple[Any, bool]:
         """A send, a withdrawal, or nothing."""

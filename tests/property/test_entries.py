@@ -91,6 +91,34 @@ def test_every_leaf_decodes_by_its_schema_and_encodes_to_the_same_bytes(seed: in
     assert {"acct", "agent", "val", "oracle", "param", "meta", "pos/00000000/L"} <= names
 
 
+# The two numbers of a decision, as the rule compares them.
+BELOW = (
+    Rejection.MIN_TRADE_NOTIONAL, Rejection.PERP_MARGIN, Rejection.MARGIN_CANCELED,
+)  # fmt: skip
+ABOVE = (Rejection.MAX_ORDER_VALUE, Rejection.TOO_MANY_OPEN_ORDERS)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_two_numbers_of_an_order_decision_explain_it(seed: int) -> None:
+    """A refusal can be re-evaluated from its record: what was found does not reach the need."""
+    seen: dict[Rejection, int] = defaultdict(int)
+    for block in lived(seed, 200).blocks:
+        for entry in map(decode_entry, block.entries):
+            if entry.kind is not Kind.ORDER:
+                continue
+            fields = decode_payload(entry)
+            reason = Rejection(fields["reason"])
+            seen[reason] += 1
+            if reason in BELOW:
+                assert fields["found"] < fields["needed"], f"seed {seed}: {fields}"
+            if reason in ABOVE and not fields["reduce_only"]:
+                assert fields["found"] > fields["needed"] - (reason is ABOVE[1]), fields
+            if reason is Rejection.BAD_ALO_PRICE:
+                best = fields["needed"]
+                assert fields["found"] >= best if fields["is_buy"] else fields["found"] <= best
+    assert all(seen[reason] for reason in BELOW)
+
+
 @settings(derandomize=True, deadline=None, max_examples=2000 if LONG else 400)
 @given(st.binary(max_size=120))
 def test_random_bytes_as_an_entry_raise_nothing_but_invalid_bytes(raw: bytes) -> None:

@@ -148,9 +148,9 @@ def check_everything(world: World, naive: NaiveExchange, where: str) -> None:
     assert (state.custody, pending) == (naive.custody, naive.pending), where
 
 
-def live(seed: int, transactions: int, blocks: int) -> dict[object, int]:
+def live(seed: int, transactions: int, blocks: int, **parameters: object) -> dict[object, int]:
     """One life on both exchanges, compared after every block; counts what happened in it."""
-    world = living_world()
+    world = living_world(**parameters)
     naive = NaiveExchange(world.engine.genesis.raw)
     for block in world.inputs:
         naive.block(block)
@@ -174,6 +174,22 @@ def test_random_lives_agree_after_every_block_of_several_transactions(seed: int)
     """Blocks of five: class order, shared fees and marks that move in between."""
     seen = live(seed, 5, 150)
     assert seen["fill"] > 80, f"seed {seed}: the life is too quiet to mean anything"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"user_fill_limit": 0},
+        {"transfer_margin_divisor": 3, "withdrawal_fee": 0, "activation_fee": 0},
+        {"fee_tiers": [[0, 0, 0]], "hlp_fee_share_bps": 10_000, "funding_hours_per_rate": 1},
+        {"volume_window_days": 1, "open_orders_base": 1, "open_orders_max": 20},
+    ],
+    ids=["no-fill-limit", "thirds", "no-fees", "short-window"],
+)
+def test_random_lives_agree_under_other_parameters(parameters: dict[str, object]) -> None:
+    """The rules read their constants from genesis: other constants, the same agreement."""
+    for seed in range(500, 520) if LONG else range(500, 502):
+        live(seed, 2, 200, **parameters)
 
 
 def test_random_lives_agree_after_every_transaction_and_meet_every_reason() -> None:
