@@ -4,6 +4,7 @@ The INV family never becomes a record: it stops the process before anything is p
 """
 
 import re
+import tomllib
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
@@ -121,6 +122,18 @@ def test_every_choice_is_listed_among_the_differences() -> None:
     listed = choices_in((ROOT / "docs" / "differences.md").read_text(encoding="utf-8"))
     used = choices_in(texts(PACKAGE)) | choices_in(texts(PACKAGE, "*.toml"))
     assert used <= listed, f"docs/differences.md lacks {sorted(used - listed)}"
+
+
+def test_every_dependency_has_its_reason() -> None:
+    """Each package of pyproject.toml has a line in the decision about dependencies."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = list(project["dependencies"])
+    for extra in project["optional-dependencies"].values():
+        wanted += extra
+    names = [re.split(r"[<>=\[]", one)[0] for one in wanted]
+    decision = (ROOT / "docs" / "adr" / "0010-dependencies.md").read_text(encoding="utf-8")
+    missing = [name for name in names if f"| {name} |" not in decision]
+    assert not missing, f"docs/adr/0010-dependencies.md has no line for {', '.join(missing)}"
 
 
 def test_links_of_the_documents_lead_somewhere() -> None:
