@@ -12,6 +12,7 @@ Source: audit-log-and-consensus 17; reliability 7.1, 7.3.
 
 import errno
 import os
+import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -64,16 +65,18 @@ def naming(verb: str, path: Path) -> Iterator[None]:
 
 
 def read_file(path: Path) -> bytes | None:
-    """Bytes of a file; None when there is none. Raises InvalidFile for anything but a file."""
+    """Bytes of a file; None when there is none.
+
+    Raises: DamagedFile for anything but a plain file: links are not followed, pipes not waited on.
+    """
     try:
-        with naming("read", path):
-            return path.read_bytes()
-    except StorageFault as fault:
-        if isinstance(fault.__cause__, FileNotFoundError):
-            return None
-        if isinstance(fault.__cause__, IsADirectoryError | NotADirectoryError):
-            raise DamagedFile(path, 0, "a file", "a directory") from fault
-        raise
+        mode = path.lstat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not stat.S_ISREG(mode):
+        raise DamagedFile(path, 0, "a plain file", "a directory, link or device")
+    with naming("read", path):
+        return path.read_bytes()
 
 
 class Files:
@@ -158,7 +161,7 @@ class Files:
             path = path.parent
         for directory in reversed(missing):
             self.make_directory(directory)
-        return [directory.parent for directory in missing]
+        return [directory.parent for directory in reversed(missing)]
 
     def replace(self, path: Path, raw: bytes, mode: int = FILE_MODE) -> None:
         """Replace one file as a whole: readers see the old bytes or the new ones."""
@@ -189,15 +192,13 @@ class Files:
             self.sync_directory(directory)
 
     def remove_tree(self, path: Path) -> None:
-        """Remove a directory with everything below it, if it is there; links are not followed."""
-        if not path.is_dir() or path.is_symlink():
-            return
-        for child in sorted(path.iterdir()):
-            if child.is_dir() and not child.is_symlink():
+        """Remove what has this name, with everything below it; links are not followed."""
+        if path.is_symlink() or path.is_file():
+            self.unlink(path)
+        elif path.is_dir():
+            for child in sorted(path.iterdir()):
                 self.remove_tree(child)
-            else:
-                self.unlink(child)
-        self.remove_directory(path)
+            self.remove_directory(path)
 
     def remove_temporary(self, directories: Iterable[Path]) -> list[Path]:
         """Remove what writes that a crash interrupted left in these directories; returns it."""

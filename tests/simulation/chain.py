@@ -47,7 +47,7 @@ def step(world: World, number: int) -> None:
     else:
         side = "buy" if number % 2 else "sell"
         who = "alice" if number % 3 else "bob"
-        world.place(who, *[order(0, side, "0.01", price) for _ in range(number % 7 + 12)])
+        world.place(who, *[order(0, side, "0.01", price) for _ in range(number % 7 + 15)])
 
 
 @cache
