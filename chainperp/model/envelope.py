@@ -39,9 +39,13 @@ U64: Final = struct.Struct(">Q")
 U32: Final = struct.Struct(">I")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Envelope:
-    """One signed action. Nothing in it is derived: the signer is recovered, not stored."""
+    """One signed action. Nothing in it is derived: the signer is recovered, not stored.
+
+    Never changed after it is made; not frozen, because a frozen one takes five times as long to
+    make and every transaction makes one.
+    """
 
     scheme: int
     nonce: int

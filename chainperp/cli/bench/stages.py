@@ -23,9 +23,10 @@ from chainperp.client.wallet import development_key, sign_action
 from chainperp.model.envelope import encode_envelope
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.store import ChainStore
-from chainperp.wire.actions import read_json
+from chainperp.wire.actions import canonical_action, read_json
 from chainperp.wire.recovery import signers_of
-from chainperp.wire.signing import admit, digest_of, recover_envelope
+from chainperp.wire.signing import action_hash, admit, digest_of, recover_envelope
+from chainperp.wire.typed_data import agent_digest
 
 Run = Callable[[], float]
 BATCH = 300
@@ -87,7 +88,13 @@ def crypto_stages() -> list[Stage]:
 
     def decode() -> None:
         for body in bodies:
-            digest_of(admit(read_json(body), "Testnet"), "Testnet")
+            request = read_json(body)
+            packed = msgpack.packb(canonical_action(request["action"]))
+            agent_digest(action_hash(packed, request["nonce"], None, None), "Testnet")
+
+    def whole() -> None:
+        for body in bodies:
+            recover_envelope(admit(read_json(body), "Testnet"), "Testnet")
 
     def check_logged() -> None:
         signers_of(raws, "Testnet")
@@ -96,6 +103,7 @@ def crypto_stages() -> list[Stage]:
         Stage("raw recover", "signature", "raw recover", None, lambda: timed(raw_recover, BATCH)),
         Stage("recover signer", "tx", "raw recover", 80.0, lambda: timed(recover, BATCH)),
         Stage("decode, hash, digest", "tx", "raw recover", 15.0, lambda: timed(decode, BATCH)),
+        Stage("bytes to signer, whole", "tx", "raw recover", None, lambda: timed(whole, BATCH)),
         Stage("check a logged tx", "tx", "raw recover", None, lambda: timed(check_logged, BATCH)),
     ]
 
