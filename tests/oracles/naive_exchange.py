@@ -747,15 +747,16 @@ def urgency(transaction: Transaction) -> int:
 
 
 def average(samples: list[tuple[int, int]], tau: int) -> Fraction | None:
-    """Samples weighted by their time and by exp(-age / tau), with sixty digits."""
-    with localcontext() as context:
-        context.prec = 60
-        top, bottom = Decimal(0), Decimal(0)
-        for value, elapsed in samples:
-            decay = (Decimal(-min(elapsed, 10 * tau)) / tau).exp()
-            top = top * decay + value * elapsed
-            bottom = bottom * decay + elapsed
-    return Fraction(top) / Fraction(bottom) if bottom else None
+    """Samples weighted by their time and by exp(-age / tau), kept in units of 2^-64 (PRC-5)."""
+    one = 2**64
+    top, bottom = 0, 0
+    for value, elapsed in samples:
+        with localcontext() as context:
+            context.prec = 60
+            decay = math.floor((Decimal(-min(elapsed, 10 * tau)) / tau).exp() * one)
+        top = math.floor(Fraction(top * decay, one)) + value * elapsed * one
+        bottom = math.floor(Fraction(bottom * decay, one)) + elapsed * one
+    return Fraction(top, bottom) if bottom else None
 
 
 def on_grid(price: Fraction, size_decimals: int) -> int:

@@ -29,13 +29,20 @@ from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.orders import Order
 from chainperp.state import leaves
-from chainperp.state.store import ROUNDING, Market, State
+from chainperp.state.store import (
+    ASSISTANCE_FUND,
+    LIQUIDITY_VAULT,
+    ROUNDING,
+    Market,
+    State,
+)
 from chainperp.transition import block as block_module
 from chainperp.transition import matching as matching_module
 from chainperp.transition.recorder import FLAG_MAKER_DONE, Recorder
+from chainperp.transition.transfers import available
 from tests.oracles.naive_exchange import HOUR, Life
 from tests.property.test_exchange_agrees import carry_out, live_orders, living_world
-from tests.support.world import World, address_of, order
+from tests.support.world import VALIDATOR, Result, World, address_of, order
 
 LONG = os.environ.get("CHAINPERP_LONG") == "1"
 SEEDS = range(60) if LONG else range(3)
@@ -443,6 +450,7 @@ def test_every_invariant_holds_after_every_transaction(
 
     monkeypatch.setattr(world, "transaction", odd)
     rounding = 0
+    before = all_leaves(world.engine.state)
     for number in range(700 // transactions):
         try:
             result = carry_out(world, life.block(live_orders(world), transactions))
@@ -451,8 +459,41 @@ def test_every_invariant_holds_after_every_transaction(
         except AssertionError as error:
             raise AssertionError(f"seed {seed}, block {number}: {error}") from error
         rounding = check_residues(world, result.of(Kind.FUNDING), rounding)
+        check_withdrawable(world.engine.state)
+        before = check_uninvolved(world, result, before)
     assert watch.fills > 60, "the life is too quiet to mean anything"
     assert watch.rejected > 150
+
+
+def check_withdrawable(state: State) -> None:
+    """INV-M8: while nobody is in deficit, all that could leave now is covered by custody."""
+    values = [
+        value
+        for account in state.accounts.values()
+        for asset in range(len(state.markets))
+        for value in scopes(state, account, asset)
+    ]
+    if min(values) >= 0:
+        free = sum(available(state, account) for account in state.accounts.values())
+        assert free + sum(one.amount for one in state.withdrawals.values()) <= state.custody
+
+
+def check_uninvolved(world: World, result: Result, before: Cells) -> Cells:
+    """INV-M11: who is in no entry of the block has the same cells as before."""
+    after = all_leaves(world.engine.state)
+    named: set[bytes] = set()
+    for entry in result.entries:
+        if entry.kind in (Kind.SEAL, Kind.GENESIS, Kind.TX_SYSTEM):
+            continue
+        fields = decode_payload(entry)
+        rows = [fields, *fields.get("rows", [])]
+        named |= {one for row in rows for one in row.values() if isinstance(one, bytes)}
+    # Fees and their share have no entry of their own beside the fill.
+    named |= {ASSISTANCE_FUND, LIQUIDITY_VAULT, VALIDATOR}
+    for name, key, what in changes(before, after):
+        if (name == "acct" and what not in LAZY) or name.startswith("pos/"):
+            assert key in named, (name, key, what)
+    return after
 
 
 def check_residues(world: World, fundings: list[Record], before: int) -> int:

@@ -1,12 +1,13 @@
 """The engine agrees with the exchange by definition: results, money, positions, orders, margins."""
 
 import os
+from typing import Any
 
 import pytest
 
 from chainperp.base.units import USD_ONE
 from chainperp.model.accounts import Account
-from chainperp.model.actions import UsdSend
+from chainperp.model.actions import UpdateLeverage, UsdSend
 from chainperp.model.blocks import SystemInput
 from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
@@ -15,6 +16,7 @@ from chainperp.transition.transfers import available
 from chainperp.transition.valuation import account_value, refresh
 from tests.oracles.naive_book import Event
 from tests.oracles.naive_exchange import (
+    DAY,
     MARKETS,
     PARAMETERS,
     PURSES,
@@ -24,7 +26,7 @@ from tests.oracles.naive_exchange import (
     NaiveExchange,
     Place,
 )
-from tests.support.world import Result, World, address_of
+from tests.support.world import Result, World, address_of, order
 
 LONG = os.environ.get("CHAINPERP_LONG") == "1"
 UNSEEN = (  # not drawn by a life
@@ -214,3 +216,84 @@ def test_sending_all_to_a_new_address_leaves_no_money_for_the_gas() -> None:
         assert naive.block(world.inputs[-1]) == result.codes
         check_everything(world, naive, f"sending {amount}")
     assert world.account("mid").raw == 0
+
+
+class Pair:
+    """Both exchanges, driven step by step."""
+
+    def __init__(self) -> None:
+        self.world = living_world()
+        self.naive = NaiveExchange(self.world.engine.genesis.raw)
+        for block in self.world.inputs:
+            self.naive.block(block)
+
+    def check(self, result: Result) -> list[Rejection]:
+        """Compare after a block of the world; returns the reasons of its orders."""
+        assert self.naive.block(self.world.inputs[-1]) == result.codes
+        check_events(events_of(result), self.naive.events, "step")
+        check_everything(self.world, self.naive, "step")
+        return [Rejection(fields["reason"]) for fields in result.orders]
+
+    def place(self, name: str, *words: Any, reduce_only: bool = False) -> Rejection:
+        """One order; returns its reason."""
+        return self.check(self.world.place(name, order(*words, reduce_only=reduce_only)))[-1]
+
+    def days(self, count: int) -> None:
+        """Let whole days pass, to the same time of day."""
+        time_ms = self.world.engine.state.time_ms + count * DAY + 1
+        self.world.nonce = time_ms
+        self.check(self.world.block(at=time_ms))
+
+
+def test_margin_that_is_exactly_enough_agrees() -> None:
+    """ORD-11 at equality, one lot above, and exactly nothing left to send."""
+    pair = Pair()
+    pair.check(pair.world.act("mid", UpdateLeverage(0, True, 1)))
+    assert pair.place("mid", 0, "buy", "9.01", "100") is Rejection.PERP_MARGIN
+    assert pair.place("mid", 0, "buy", "9", "100") is Rejection.ACCEPTED
+    assert pair.place("mid", 0, "buy", "0.2", "50") is Rejection.PERP_MARGIN
+    result = pair.world.act("mid", UsdSend(address_of("poor"), 1), user_signed=True)
+    pair.check(result)
+    assert result.codes == [Rejection.BALANCE_TRANSFER]
+
+
+def test_closing_a_position_worth_less_than_the_minimum_agrees() -> None:
+    """ORD-5: only reduce-only, and only the whole position."""
+    pair = Pair()
+    pair.place("rich", 0, "sell", "0.1", "100")
+    pair.place("mid", 0, "buy", "0.1", "100")
+    pair.place("rich", 0, "buy", "0.2", "95")
+    small = Rejection.MIN_TRADE_NOTIONAL
+    assert pair.place("mid", 0, "sell", "0.1", "95", "Ioc") is small
+    assert pair.place("mid", 0, "sell", "0.09", "95", "Ioc", reduce_only=True) is small
+    assert pair.place("mid", 0, "sell", "0.1", "95", "Ioc", reduce_only=True) is Rejection.ACCEPTED
+    assert pair.world.account("mid").exposures[0].lots == 0
+
+
+def test_band_and_tier_agree_at_their_bounds() -> None:
+    """ORD-4 and ORD-10: the bound itself, and one step on either side."""
+    pair = Pair()
+    assert pair.place("rich", 0, "buy", "3", "4.99") is Rejection.ORACLE_BAND
+    assert pair.place("rich", 0, "buy", "3", "5") is Rejection.ACCEPTED
+    assert pair.place("rich", 0, "sell", "3", "195") is Rejection.ACCEPTED
+    assert pair.place("rich", 0, "sell", "3", "195.01") is Rejection.ORACLE_BAND
+    assert pair.place("rich", 2, "buy", "75", "20") is Rejection.PERP_MAX_POSITION
+    assert pair.place("rich", 2, "buy", "74.999", "20") is Rejection.ACCEPTED
+
+
+@pytest.mark.parametrize(("extra", "taker"), [("0", 450), ("0.1", 400)])
+def test_fee_tier_agrees_at_its_bound_and_at_the_ends_of_its_window(extra: str, taker: int) -> None:
+    """FEE-2 and FEE-4: volume at the bound is below it; it counts for fourteen days after today."""
+    pair = Pair()
+    sizes = ["20", extra] if extra != "0" else ["20"]
+    for size in sizes:
+        pair.place("rich", 0, "sell", size, "100")
+        pair.place("wide", 0, "buy", size, "100", "Ioc")
+    for passed, rate in ((1, taker), (13, 400), (1, 450)):
+        pair.days(passed)
+        before = pair.world.account("wide").volume_total
+        pair.place("rich", 0, "sell", "0.1", "100")
+        result = pair.world.place("wide", order(0, "buy", "0.1", "100", "Ioc"))
+        pair.check(result)
+        assert result.fills[0]["taker_fee"] == 10_000_000 * rate // 10**6
+        assert pair.world.account("wide").volume_total > before
