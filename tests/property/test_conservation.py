@@ -6,6 +6,7 @@ one block and between the fills of one order. Codes are those of reliability sec
 
 import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from chainperp.base import canonical
 from chainperp.base.canonical import Record
+from chainperp.base.errors import InvariantBroken
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account
 from chainperp.model.actions import (
@@ -533,3 +535,69 @@ def test_no_signed_transaction_is_executed_twice_even_when_its_key_changes_roles
     assert Rejection.ACCEPTED not in world.block(list(done)).codes
     world.block(at=world.engine.state.time_ms + 60 * HOUR)
     assert Rejection.ACCEPTED not in world.block(list(done)).codes
+
+
+def falsify_cash(state: State) -> None:
+    """One micro-dollar from nowhere."""
+    account = state.accounts[address_of("rich")]
+    account.raw += 1
+    state.touch(account)
+
+
+def falsify_isolated(state: State) -> None:
+    """A cell that the running totals do not see; the recount does."""
+    exposure = state.open_exposure(state.accounts[address_of("rich")], 0)
+    exposure.raw_isolated += 1
+
+
+def falsify_lots(state: State) -> None:
+    """Open interest of one side only."""
+    state.markets[0].lots_long += 1
+
+
+def falsify_both_sides(state: State) -> None:
+    """Counters that agree with each other and not with the positions."""
+    state.markets[0].lots_long += 1
+    state.markets[0].lots_short += 1
+
+
+def falsify_book(state: State) -> None:
+    """A bid moved to the price of the best ask."""
+    market = state.markets[0]
+    asks = market.book.asks.best_price()
+    assert asks is not None
+    account = state.accounts[address_of("rich")]
+    exposure = state.open_exposure(account, 0)
+    market.book.bids.add(
+        Order(10**6, account, exposure, True, asks, 1, False, TimeInForce.GTC, None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("falsify", "code"),
+    [
+        (falsify_cash, "INV-1"),
+        (falsify_isolated, "INV-1"),
+        (falsify_lots, "INV-2"),
+        (falsify_both_sides, "INV-2"),
+        (falsify_book, "INV-3"),
+    ],
+)
+def test_a_falsified_state_stops_the_engine_before_it_seals(
+    falsify: Callable[[State], None], code: str
+) -> None:
+    """Section 5.1: no check is vacuous; the block is dropped whole."""
+    world = living_world()
+    world.place("rich", order(0, "sell", "1", "101"), order(0, "buy", "1", "99"))
+    world.place("mid", order(0, "buy", "0.5", "101", "Ioc"))
+    falsify(world.engine.state)
+    with pytest.raises(InvariantBroken) as raised:
+        world.block()
+    assert raised.value.code == code
+
+
+def test_block_time_that_does_not_rise_stops_the_engine() -> None:
+    """INV-C1 at equality."""
+    world = living_world()
+    with pytest.raises(InvariantBroken, match="INV-4"):
+        world.block(at=world.engine.state.time_ms)
