@@ -6,7 +6,7 @@ that were not followed by a file flush, vanish in part.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,11 @@ class UnflushedFiles(Files):
 
     def sync(self, handle: Handle) -> None:
         """Nothing."""
+
+    def sync_all(self, handles: Sequence[Handle]) -> None:
+        """One after the other, so that a call has the same number in every run."""
+        for handle in handles:
+            self.sync(handle)
 
     def sync_directory(self, path: Path) -> None:
         """Nothing."""
@@ -185,7 +190,6 @@ class FaultyFiles(UnflushedFiles):
     def make_directory(self, path: Path) -> None:
         """Lost: the directory and what is in it are gone."""
         whole = super().make_directory
-        remove = super().remove_tree
 
         def act() -> None:
             if not path.exists():
@@ -193,7 +197,6 @@ class FaultyFiles(UnflushedFiles):
                 plain = UnflushedFiles()
                 self.pending.append(Pending(path.parent, lambda: plain.remove_tree(path)))
 
-        del remove
         self.point(f"mkdir {path.name}", act, _nothing)
 
     def remove_directory(self, path: Path) -> None:
