@@ -14,7 +14,7 @@ from chainperp.chain.replay import Recover, Replay, ReplayReport, replay
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.fsck import FsckReport, fsck
 from chainperp.storage.package import rules_hash
-from chainperp.storage.recovery import find_tip
+from chainperp.storage.recovery import inspect
 from chainperp.storage.segments import read_blocks
 
 Step = Callable[[int, int | None], None]
@@ -47,8 +47,10 @@ def run_replay(
         seal = next(iter(read_blocks(directory.segments, first - 1, first - 1))).entries[-1]
         run.start_from(snapshots[first - 1].read_bytes(), seal)
         run.report.notes.append(f"started from the snapshot of block {first - 1}")
-    tip = find_tip(directory.segments).height
-    last = tip if end is None else min(end, tip)
+    tip, tail = inspect(directory.segments)
+    if tail is not None:
+        run.report.notes.append(f"unsealed bytes after block {tip.height} are left out: {tail}")
+    last = tip.height if end is None else min(end, tip.height)
     blocks: Blocks = (
         (block.height, block.entries) for block in read_blocks(directory.segments, first, last)
     )

@@ -70,6 +70,19 @@ def find_tip(directory: Path) -> Tip:
     return _scan(list_segments(directory))[0]
 
 
+def inspect(directory: Path) -> tuple[Tip, DamagedFile | None]:
+    """Last sealed block, and what is wrong with the unsealed bytes after it; changes nothing.
+
+    Raises: DamagedFile when a sealed block follows the damage: that is corruption, not a tail
+    that a crash left behind.
+    """
+    paths = list_segments(directory)
+    tip, end, damage = _scan(paths)
+    if damage is not None:
+        _refuse_sealed(paths[-1], end, tip, damage)
+    return tip, damage
+
+
 def recover(directory: Path, files: Files | None = None, signed_size: int = 0) -> Recovery:
     """Bring the segments to their last sealed block.
 

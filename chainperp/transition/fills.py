@@ -142,6 +142,7 @@ def apply_fill(
         exposure.entry_notional += abs(delta) * price
     exposure.lots = after
     _count_open_interest(market, account, exposure, lots, after)
+    _roll_fee_day(state, account)
     notional = abs(delta) * price
     account.volume_day += notional
     account.volume_total += notional
@@ -163,21 +164,31 @@ def _count_open_interest(
         del market.holders[account.address]
 
 
-def roll_fee_day(state: State, account: Account) -> None:
-    """Close the account's day of volume and set the fee rates of the day that begins.
+def fee_rates_today(state: State, account: Account) -> tuple[int, int]:
+    """The taker and maker rates of an account today (FEE-2), without changing it.
 
-    Done when the account is first used in a day: the result depends on closed days only, so it is
+    They follow from closed days only, so working them out at an account's first fill of a day is
     the same as doing it for everybody at midnight (U-FEE-3).
     """
+    if account.day == state.day:
+        return account.fee_taker, account.fee_maker
+    days = account.days
+    if account.volume_day:
+        days = [*days, (account.day, account.volume_day)]
+    parameters = state.parameters
+    volume = volume_of_window(days, state.day, parameters.volume_window_days)
+    return fee_rates(volume, parameters.fee_tiers)
+
+
+def _roll_fee_day(state: State, account: Account) -> None:
+    """Close the account's day of volume and keep the rates of the day that begins."""
     today = state.day
     if account.day == today:
         return
-    window = state.parameters.volume_window_days
+    account.fee_taker, account.fee_maker = fee_rates_today(state, account)
     if account.volume_day:
         account.days.append((account.day, account.volume_day))
         account.volume_day = 0
-    account.days = [one for one in account.days if one[0] >= today - window]
-    volume = volume_of_window(account.days, today, window)
-    account.fee_taker, account.fee_maker = fee_rates(volume, state.parameters.fee_tiers)
+    oldest = today - state.parameters.volume_window_days
+    account.days = [one for one in account.days if one[0] >= oldest]
     account.day = today
-    state.touch(account)

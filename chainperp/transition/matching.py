@@ -12,7 +12,7 @@ from chainperp.rules.fees import trading_fee
 from chainperp.rules.matching import execution_price, is_self_trade
 from chainperp.rules.orders import reducible_lots, would_match
 from chainperp.state.store import ASSISTANCE_FUND, Market, State
-from chainperp.transition.fills import FillPlan, apply_fill, plan_fill, roll_fee_day
+from chainperp.transition.fills import FillPlan, apply_fill, fee_rates_today, plan_fill
 from chainperp.transition.recorder import (
     FILL,
     FILL_SIZE,
@@ -73,11 +73,10 @@ def _trade(
     """One match of `lots`, if both sides may. Returns why the taker must stop, or None."""
     maker_account, taker_account = maker.account, taker.account
     refresh(state, maker_account)
-    roll_fee_day(state, maker_account)
     price = execution_price(maker.price)
     notional = lots * price
-    maker_fee = trading_fee(notional, maker_account.fee_maker)
-    taker_fee = trading_fee(notional, taker_account.fee_taker)
+    maker_fee = trading_fee(notional, fee_rates_today(state, maker_account)[1])
+    taker_fee = trading_fee(notional, fee_rates_today(state, taker_account)[0])
     delta = lots if taker.is_buy else -lots
     limit = state.parameters.user_fill_limit
     theirs, ours = maker.exposure, taker.exposure

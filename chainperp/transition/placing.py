@@ -29,7 +29,6 @@ from chainperp.rules.orders import (
 )
 from chainperp.rules.prices import is_on_price_grid
 from chainperp.state.store import Market, State
-from chainperp.transition.fills import roll_fee_day
 from chainperp.transition.matching import Verdict, end_order, match, rest_order
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.valuation import refresh
@@ -249,7 +248,6 @@ def _execute(
     state: State, recorder: Recorder, market: Market, order: Order, cause: int, verdict: Verdict
 ) -> None:
     """Match an accepted order, then rest or cancel what is left, and record the outcome."""
-    roll_fee_day(state, order.account)
     stopped, found, needed = verdict
     if order.tif is not TimeInForce.ALO:
         stop = match(state, recorder, market, order, cause)

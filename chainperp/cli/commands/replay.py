@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,8 +17,9 @@ from chainperp.cli.checking import Blocks
 from chainperp.model.decisions import SCHEMAS, Kind, SystemType
 from chainperp.model.entries import HEADER_SIZE
 from chainperp.transition.block import VOTE_BODY
-from chainperp.wire.recovery import signers_of
-from chainperp.wire.typed_data import Network
+
+if TYPE_CHECKING:
+    from chainperp.wire.typed_data import Network
 
 BATCH = 200
 AHEAD_BATCHES = 8
@@ -63,22 +64,25 @@ def replay(
         raise typer.Exit(EXIT_FALSE)
 
 
-def _network(name: str) -> Network:
+def _network(name: str) -> "Network":
     return "Mainnet" if name == "Mainnet" else "Testnet"
 
 
 class SignersAhead:
     """Recovers signers ahead of execution, in a pool when there is one."""
 
-    def __init__(self, network: Network, pool: ProcessPoolExecutor | None) -> None:
-        self.network: Network = network
+    def __init__(self, network: "Network", pool: ProcessPoolExecutor | None) -> None:
+        from chainperp.wire.recovery import signers_of
+
+        self.network = network
+        self.signers_of = signers_of
         self.pool = pool
         self.found: dict[bytes, bytes | str] = {}
 
     def recover(self, envelopes: list[bytes]) -> list[bytes | str]:
         """Signers of a block's envelopes: those found ahead, or found now."""
         if self.pool is None:
-            return list(signers_of(envelopes, self.network))
+            return list(self.signers_of(envelopes, self.network))
         return [self.found[raw] for raw in envelopes]
 
     def blocks(self, blocks: Blocks) -> Blocks:
@@ -89,7 +93,7 @@ class SignersAhead:
             return
         groups: deque[Group] = deque()
         for group, waiting in _grouped(blocks):
-            groups.append((group, waiting, pool.submit(signers_of, waiting, self.network)))
+            groups.append((group, waiting, pool.submit(self.signers_of, waiting, self.network)))
             if len(groups) > AHEAD_BATCHES:
                 yield from self._finish(groups.popleft())
         while groups:

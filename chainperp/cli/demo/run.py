@@ -94,10 +94,14 @@ class Tally:
 
 
 class Demo:
-    """One run of the story into a data directory."""
+    """One run of the story into a data directory. Longer blocks make a shorter story."""
 
-    def __init__(self, directory: Path, seed: int) -> None:
+    def __init__(
+        self, directory: Path, seed: int, *, calm_ms: int = CALM_MS, crash_ms: int = CRASH_MS
+    ) -> None:
         self.path = PricePath()
+        self.calm_ms = calm_ms
+        self.crash_ms = crash_ms
         self.draws = Draws(f"demo {seed}")
         key = self.draws.key
         self.validators = [
@@ -118,7 +122,7 @@ class Demo:
             self.path.start,
             [(one.signer.address, one.power) for one in self.validators],
             markets=[row for coin in COINS for row in default_markets() if row["name"] == coin],
-            parameters={"snapshot_interval": SNAPSHOT_INTERVAL},
+            parameters={"snapshot_interval": SNAPSHOT_INTERVAL if calm_ms == CALM_MS else 40},
         )
         log_seed = sha256(f"demo log {seed}".encode("ascii")).digest()
         DataDir.create(directory, genesis, log_seed).close()
@@ -129,10 +133,10 @@ class Demo:
     def run(self, step: Progress) -> Tally:
         """Make the whole chain, durable block by block."""
         self.tally.add(self.sequencer.start())
-        times = self.path.block_times(CALM_MS, CRASH_MS)
+        times = self.path.block_times(self.calm_ms, self.crash_ms)
         last_votes = 0
         for number, time_ms in enumerate(times):
-            is_crash = number > 0 and time_ms - times[number - 1] == CRASH_MS
+            is_crash = number > 0 and time_ms - times[number - 1] == self.crash_ms
             if number == 0:
                 self._set_up(time_ms)
             interval = ORACLE_CRASH_MS if is_crash else ORACLE_CALM_MS
