@@ -241,12 +241,13 @@ def _mark(row: Row) -> str:
     texts = {name: maybe(row, name) for name in ("book", "elsewhere", "book average")}
     values = {name: None if text is None else decimal(text, scale) for name, text in texts.items()}
     average = values["book average"]
+    # Averages are fractions: other denominators than 1 make the rule compare them as such.
     found = prices.mark_price(
         decimal(row["oracle"], scale),
-        (decimal(row["basis"], scale), 1),
+        (3 * decimal(row["basis"], scale), 3),
         values["book"],
         values["elsewhere"],
-        None if average is None else (average, 1),
+        None if average is None else (7 * average, 7),
         decimals,
     )
     return strip_decimal(found, scale)
