@@ -270,7 +270,7 @@ def _ema(row: Row) -> str:
 @case("PRC-6")
 def _decay(row: Row) -> str:
     factor = prices.decay_factor(whole(row, "elapsed ms"), whole(row, "tau ms"))
-    return format_decimal(factor * 10**15 >> 64, 15)
+    return str(factor) if "bits" in row else format_decimal(factor * 10**15 >> 64, 15)
 
 
 @case("PRC-7")
