@@ -1,5 +1,6 @@
 """Replay, verify and fsck as an auditor runs them, on honest and on damaged chains."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,11 @@ from chainperp.cli.demo.forge import forge_fee
 from chainperp.storage.segments import encode_block, list_segments, walk_segment
 from tests.support.chain import DemoChain, build_chain, run_cli
 
-PYTHONS = [found for name in ("3.11", "3.12", "3.13") if (found := shutil.which(f"python{name}"))]
+PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+PYTHONS = sorted(
+    {found for name in ("3.11", "3.12", "3.13") if (found := shutil.which(f"python{name}"))}
+    | {str(found) for found in PYENV.glob("3.1[1-9].*/bin/python3")}
+)
 
 
 def test_replay_gives_the_same_bytes_and_recovers_every_signature(demo_chain: DemoChain) -> None:
