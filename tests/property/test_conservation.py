@@ -463,7 +463,7 @@ def test_every_invariant_holds_after_every_transaction(
         rounding = check_residues(world, result.of(Kind.FUNDING), rounding)
         check_withdrawable(world.engine.state)
         before = check_uninvolved(world, result, before)
-    assert watch.fills > 60, "the life is too quiet to mean anything"
+    assert watch.fills > 25, "the life is too quiet to mean anything"
     assert watch.rejected > 150
 
 

@@ -143,7 +143,7 @@ def test_classes_run_in_their_order_however_they_are_mixed(seed: int) -> None:
     """BLK-1: mixing the classes and keeping the order inside each gives the same bytes."""
     draw = random.Random(seed)
     straight, mixed = grown(seed), grown(seed)
-    transactions = sorted(signed(straight, drawn_steps(seed, 25, straight)), key=urgency)
+    transactions = sorted(signed(straight, drawn_steps(seed, 40, straight)), key=urgency)
     expected = straight.block(list(transactions))
     heaps = {level: [one for one in transactions if urgency(one) == level] for level in (1, 2, 3)}
     assert all(heaps.values())
@@ -163,7 +163,7 @@ def test_independent_transactions_commute(seed: int) -> None:
     steps: list[list[Step]] = []
     life = Life(seed)
     for first, second, asset in groups:
-        requests = [life.request(asset) for _ in range(10)]
+        requests = [life.request(asset) for _ in range(24)]
         # GTC orders only: all of one class, so that a permutation is one of execution.
         for request in requests:
             request.tif = TimeInForce.GTC
@@ -298,6 +298,8 @@ def test_placing_and_cancelling_leaves_no_trace_but_nonce_and_order_id(seed: int
     """SIM-M6 for orders: whatever rests can be taken back, and then it never was."""
     world = grown(seed)
     draw = random.Random(seed)
+    mine: list[tuple[int, int | bytes]] = [*live_orders(world)["rich"]]
+    world.act("rich", CancelOrders(mine))
     before = cells(world), queues(world)
     refresh(world.engine.state, world.account("rich"))
     margin = world.account("rich").margin_total
