@@ -204,12 +204,12 @@ def run_case(versions: dict[str, Path], path: Path, seed: str) -> str:
 
 @pytest.mark.parametrize("round_number", range(ROUNDS))
 def test_one_damage_never_gives_another_state(
-    tmp_path: Path, versions: dict[str, Path], round_number: int
+    memory_path: Path, versions: dict[str, Path], round_number: int
 ) -> None:
     outcomes: dict[str, int] = {}
     for case in range(CASES_PER_ROUND):
         seed = f"{round_number}/{case}"
-        path = tmp_path / str(case)
+        path = memory_path / str(case)
         try:
             outcome = run_case(versions, path, seed)
         except BaseException:
@@ -221,14 +221,14 @@ def test_one_damage_never_gives_another_state(
     assert outcomes["unharmed"] > 3
 
 
-def test_every_damage_of_every_kind_of_file(tmp_path: Path, versions: dict[str, Path]) -> None:
+def test_every_damage_of_every_kind_of_file(memory_path: Path, versions: dict[str, Path]) -> None:
     """One case for each damage and each file that exists once."""
     names = ["FORMAT", "genesis.json", "log.key", "log.signed", "log/checkpoint", "log/vkey",
              "segments/000000000020", "snapshots/000000000024.snap"]  # fmt: skip
     rng = random.Random(7)
     for name in names:
         for damage in DAMAGES:
-            path = tmp_path / "case"
+            path = memory_path / "case"
             shutil.copytree(versions["closed"], path)
             damage(path / name, rng, versions["old"] / name)
             outcome = check_damaged(path, is_closed=True)

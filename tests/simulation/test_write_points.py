@@ -4,6 +4,7 @@ Dying after call k leaves the same bytes as dying before call k + 1, so "after" 
 only for the last call. With a lost machine, what was not flushed vanishes too.
 """
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,20 +73,20 @@ def go_on(path: Path, chain: Chain, where: str) -> None:
     assert report.problems == (), where
 
 
-def count_calls(tmp_path: Path, chain: Chain) -> list[str]:
+def count_calls(memory_path: Path, chain: Chain) -> list[str]:
     """The calls of an undisturbed run."""
     files = FaultyFiles()
-    create(tmp_path / "whole", chain, UnflushedFiles())
-    assert run(tmp_path / "whole", chain, files) == list(range(len(chain.blocks)))
+    create(memory_path / "whole", chain, UnflushedFiles())
+    assert run(memory_path / "whole", chain, files) == list(range(len(chain.blocks)))
     return files.calls
 
 
 def run_all(
-    tmp_path: Path, mode: str, seed: int = 0, *, loses: bool = False, only: str = ""
+    memory_path: Path, mode: str, seed: int = 0, *, loses: bool = False, only: str = ""
 ) -> None:
     """The run, once for each call that starts with `only`."""
     chain = make_chain()
-    calls = count_calls(tmp_path, chain)
+    calls = count_calls(memory_path, chain)
     kinds = {call.split()[0] for call in calls}
     assert kinds == {"create", "mkdir", "open", "rename", "rmdir", "sync", "syncdir", "unlink",
                      "write"}  # fmt: skip
@@ -93,38 +94,39 @@ def run_all(
         if not call.startswith(only):
             continue
         where = f"{mode} call {at}, {call}, loses={loses} seed={seed}"
-        path = tmp_path / f"{mode}-{at}"
+        path = memory_path / f"{mode}-{at}"
         create(path, chain, UnflushedFiles())
         files = FaultyFiles(at=at, mode=mode, loses=loses, seed=seed)
         acknowledged = run(path, chain, files)
         check(path, chain, acknowledged, where)
         if at % 9 == 0:
             go_on(path, chain, where)
+        shutil.rmtree(path)
 
 
-def test_a_process_that_dies_before_any_call_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    run_all(tmp_path, "before")
+def test_a_process_that_dies_before_any_call_loses_and_doubles_nothing(memory_path: Path) -> None:
+    run_all(memory_path, "before")
 
 
-def test_a_write_torn_at_any_byte_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    run_all(tmp_path, "torn", only="write")
-    run_all(tmp_path / "again", "torn", 1, only="write 0")
+def test_a_write_torn_at_any_byte_loses_and_doubles_nothing(memory_path: Path) -> None:
+    run_all(memory_path, "torn", only="write")
+    run_all(memory_path / "again", "torn", 1, only="write 0")
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_machine_that_dies_loses_nothing_that_was_flushed(tmp_path: Path, seed: int) -> None:
-    run_all(tmp_path, "after", seed, loses=True)
+def test_a_machine_that_dies_loses_nothing_that_was_flushed(memory_path: Path, seed: int) -> None:
+    run_all(memory_path, "after", seed, loses=True)
 
 
-def test_a_full_disk_or_a_failed_flush_stops_the_store_at_once(tmp_path: Path) -> None:
-    run_all(tmp_path, "full", only="write")
-    run_all(tmp_path / "flush", "fails", only="sync")
+def test_a_full_disk_or_a_failed_flush_stops_the_store_at_once(memory_path: Path) -> None:
+    run_all(memory_path, "full", only="write")
+    run_all(memory_path / "flush", "fails", only="sync")
 
 
-def test_a_lost_machine_during_recovery_leaves_recovery_to_do(tmp_path: Path) -> None:
+def test_a_lost_machine_during_recovery_leaves_recovery_to_do(memory_path: Path) -> None:
     chain = make_chain()
     for at in range(200):
-        path = tmp_path / str(at)
+        path = memory_path / str(at)
         create(path, chain, UnflushedFiles())
         files = FaultyFiles()
         store = ChainStore.open(path, files=files)
@@ -139,20 +141,21 @@ def test_a_lost_machine_during_recovery_leaves_recovery_to_do(tmp_path: Path) ->
         assert [file.read_bytes() for file in torn.parent.glob("*.tail-*")] == [
             chain.snapshots[12][:700]
         ]
+        shutil.rmtree(path)
         if not again.dead:
             assert at > 5
             return
     raise AssertionError("recovery did not come to an end")
 
 
-def test_a_directory_that_was_never_finished_is_refused(tmp_path: Path) -> None:
+def test_a_directory_that_was_never_finished_is_refused(memory_path: Path) -> None:
     chain = make_chain()
     whole = FaultyFiles()
-    create(tmp_path / "whole", chain, whole)
+    create(memory_path / "whole", chain, whole)
     messages: list[str] = []
     for at in range(len(whole.calls)):
         for loses in (False, True):
-            path = tmp_path / f"{at}-{loses}"
+            path = memory_path / f"{at}-{loses}"
             files = FaultyFiles(at=at, mode="after", loses=loses, seed=at)
             with pytest.raises(Death):
                 create(path, chain, files)
@@ -164,4 +167,4 @@ def test_a_directory_that_was_never_finished_is_refused(tmp_path: Path) -> None:
                 assert contents(path).keys() >= {"FORMAT", "genesis.json", "log.key", "log/vkey"}
     assert len(messages) > len(whole.calls)
     assert all("delete it" in row or "not a data directory" in row for row in messages)
-    assert fsck(tmp_path / "whole").problems == ()
+    assert fsck(memory_path / "whole").problems == ()
