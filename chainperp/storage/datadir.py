@@ -270,7 +270,11 @@ def _first_entry(directory: Path) -> bytes | None:
 
 
 def _take_lock(path: Path) -> int:
-    """Lock a directory for this process and write its pid. The lock ends with the process."""
+    """Lock a directory for this process and write its pid. The lock ends with the process.
+
+    Forked children do not hold it, so a pool that outlives its killed node blocks nobody. The
+    price: a process that opens and closes LOCK once more, by whatever means, loses its lock.
+    """
     real = path.resolve()
     if real in _writing:
         raise DirectoryError(f"{path} is locked by pid {os.getpid()}, this process itself")
