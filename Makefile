@@ -24,7 +24,7 @@ check: setup    ## format, lint, types, floors
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-bench: setup    ## budgets of docs/performance.md, as ratios in one run
+bench: setup    ## every stage against its budget, as ratios in one run
 	$(BIN)/chainperp bench
 
 golden: setup   ## regenerate the golden vectors and show what changed

@@ -1,0 +1,240 @@
+"""A chain in which transactions meet every refusal that the engine knows.
+
+The actions are real canonical bytes, so that the chain is re-executed from its files; signatures
+are blank, signers are named.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from chainperp.base import msgpack
+from chainperp.base.units import Address, address_text
+from chainperp.chain.decode import transaction_of, vote_input
+from chainperp.model.blocks import BlockInput, SystemInput, Transaction
+from chainperp.model.decisions import SystemType
+from chainperp.model.envelope import Envelope, encode_envelope
+from chainperp.storage.package import build_genesis, default_markets
+from tests.support.world import START, VALIDATOR, address_of
+
+BTC, ETH, ODD = 0, 1, 2
+
+
+class Script:
+    """Collects the inputs of blocks, 200 ms apart."""
+
+    def __init__(self) -> None:
+        self.time_ms = START
+        self.nonce = START
+        self.deposits = 0
+        self.blocks: list[BlockInput] = []
+
+    def envelope(self, action: dict[str, Any], **changes: Any) -> bytes:
+        """Canonical bytes of an action with a blank signature."""
+        self.nonce += 1
+        scheme = 2 if action["type"] in ("usdSend", "withdraw3", "approveAgent") else 1
+        fields: dict[str, Any] = {
+            "scheme": scheme,
+            "nonce": self.nonce,
+            "vault": None,
+            "expires_after": None,
+            **changes,
+        }
+        return encode_envelope(
+            Envelope(
+                fields["scheme"], fields["nonce"], fields["vault"], fields["expires_after"],
+                msgpack.pack(action), 27, bytes(32), bytes(32),
+            )
+        )  # fmt: skip
+
+    def by(self, name: str, action: dict[str, Any], **changes: Any) -> Transaction:
+        """A transaction of a named signer."""
+        return transaction_of(self.envelope(action, **changes), address_of(name))
+
+    def block(
+        self, *transactions: Transaction, system: list[SystemInput] | None = None, gap: int = 200
+    ) -> None:
+        """Add a block."""
+        self.time_ms += gap
+        self.blocks.append(BlockInput(self.time_ms, VALIDATOR, system or [], list(transactions)))
+
+    def deposit(self, name: str, usdc: int, nonce: int | None = None) -> SystemInput:
+        """A deposit."""
+        self.deposits += nonce is None
+        number = self.deposits if nonce is None else nonce
+        body = address_of(name) + (usdc * 10**6).to_bytes(16, "big")
+        return SystemInput(
+            SystemType.DEPOSIT, body + number.to_bytes(8, "big") + bytes(31) + b"\x05"
+        )
+
+    def vote(self, prices: dict[int, str], signer: Address = VALIDATOR) -> SystemInput:
+        """A validator's prices."""
+        rows = [{"a": asset, "p": price} for asset, price in prices.items()]
+        return vote_input(self.envelope({"type": "setGlobal", "pxs": rows}), signer)
+
+
+def order(asset: int, side: str, size: str, price: str, tif: str = "Gtc", **more: Any) -> Any:
+    """One order in canonical form."""
+    row = {"a": asset, "b": side == "buy", "p": price, "s": size, "r": more.get("r", False),
+           "t": {"limit": {"tif": tif}}}  # fmt: skip
+    return {**row, "c": more["c"]} if "c" in more else row
+
+
+def place(*orders: Any) -> dict[str, Any]:
+    """An order action."""
+    return {"type": "order", "orders": list(orders), "grouping": "na"}
+
+
+def leverage(asset: int, times: int, is_cross: bool = True) -> dict[str, Any]:
+    """A leverage action."""
+    return {"type": "updateLeverage", "asset": asset, "isCross": is_cross, "leverage": times}
+
+
+def margin(asset: int, amount: int) -> dict[str, Any]:
+    """An isolated margin action."""
+    return {"type": "updateIsolatedMargin", "asset": asset, "isBuy": True, "ntli": amount}
+
+
+def send(to: str, amount: str) -> dict[str, Any]:
+    """A send."""
+    return {"type": "usdSend", "destination": address_text(address_of(to)), "amount": amount}
+
+
+def agent(name: str, key: str) -> dict[str, Any]:
+    """An approval."""
+    address = address_text(address_of(key)) if key else "0x" + "00" * 20
+    return {"type": "approveAgent", "agentAddress": address, "agentName": name}
+
+
+def refused_blocks() -> tuple[bytes, list[BlockInput]]:
+    """Genesis and blocks of the chain."""
+    markets = default_markets()[:2]
+    markets.append({**markets[0], "name": "ODD", "isolated_only": True, "size_decimals": 2})
+    genesis = build_genesis(
+        "golden/refusals", START, [(VALIDATOR, 1)], markets=markets,
+        parameters={"open_orders_base": 4, "orders_per_action_max": 6, "snapshot_interval": 10},
+    )  # fmt: skip
+    script = Script()
+    for part in (_money, _orders, _positions, _agents, _nonces):
+        list(part(script))
+    return genesis, script.blocks
+
+
+def _money(script: Script) -> Iterator[None]:
+    """Deposits, sends, withdrawals and prices, good and bad."""
+    script.block(system=[script.deposit("alice", 100_000), script.deposit("bob", 50_000)])
+    script.block(system=[script.deposit("carol", 1_000, nonce=9), script.deposit("carol", 500)])
+    script.block(script.by("alice", place(order(BTC, "buy", "0.01", "100000"))))  # no price yet
+    script.block(system=[script.vote({BTC: "100000"}, address_of("eve"))])
+    script.block(system=[script.vote({BTC: "0"}), script.vote({9: "1"})])
+    script.block(system=[script.vote({BTC: "100000", ETH: "4000", ODD: "50"})])
+    for amount in ("1", "0", "99999999", "1.0000001", "1e3"):
+        script.block(script.by("alice", send("bob", amount)))
+    script.block(script.by("alice", send("alice", "1")))
+    script.block(script.by("carol", send("dave", "500")))  # nothing left for the fee
+    script.block(script.by("carol", send("dave", "20")))
+    for amount in ("7", "1", "100000"):
+        action = {"type": "withdraw3", "destination": "0x" + "12" * 20, "amount": amount}
+        script.block(script.by("bob", action))
+    script.block(
+        system=[SystemInput(SystemType.WITHDRAWAL_DONE, (1).to_bytes(8, "big") + bytes(32))]
+    )
+    script.block(
+        system=[SystemInput(SystemType.WITHDRAWAL_DONE, (7).to_bytes(8, "big") + bytes(32))]
+    )
+    yield
+
+
+def _orders(script: Script) -> Iterator[None]:
+    """Every reason to refuse an order, in the order of the checks."""
+    refused = [
+        order(9, "buy", "1", "1"),
+        order(BTC, "buy", "0.000001", "100000"),
+        order(BTC, "buy", "0", "100000"),
+        order(BTC, "buy", "0.01", "100000.5"),
+        order(BTC, "buy", "0.01", "4000"),
+        order(BTC, "buy", "0.00001", "100000"),
+    ]
+    script.block(script.by("alice", place(*refused)))
+    script.block(script.by("alice", place()), script.by("alice", place(*[refused[0]] * 7)))
+    script.block(
+        script.by(
+            "alice",
+            place(
+                order(BTC, "buy", "400", "100000", "Ioc"),
+                order(BTC, "buy", "0.01", "100000", r=True),
+                order(BTC, "buy", "0.01", "100000", "Ioc"),
+                order(BTC, "buy", "50", "100000"),
+                order(BTC, "buy", "0.1", "99000", c="0x" + "0a" * 16),
+                order(BTC, "buy", "0.1", "98000", c="0x" + "0a" * 16),
+            ),
+        )
+    )
+    script.block(script.by("bob", place(order(BTC, "sell", "0.01", "98000", "Alo"))))
+    trigger = {"trigger": {"isMarket": True, "triggerPx": "90000", "tpsl": "sl"}}
+    script.block(script.by("bob", place({**order(BTC, "sell", "0.01", "90000"), "t": trigger})))
+    script.block(script.by("alice", {"type": "cancel", "cancels": [{"a": BTC, "o": 12345}]}))
+    cloid = {"asset": ETH, "cloid": "0x" + "0a" * 16}
+    script.block(script.by("alice", {"type": "cancelByCloid", "cancels": [cloid]}))
+    for oid, tif, always in ((999, "Alo", False), ("0x" + "0a" * 16, "Ioc", False),
+                             ("0x" + "0a" * 16, "Gtc", False), (999, "Gtc", True)):  # fmt: skip
+        modify = {"oid": oid, "order": order(BTC, "buy", "0.2", "98500", tif)}
+        action: dict[str, Any] = {"type": "batchModify", "modifies": [modify]}
+        script.block(script.by("alice", {**action, "a": True} if always else action))
+    script.block(script.by("alice", place(*[order(ETH, "buy", "1", "3000")] * 4)))  # too many
+    yield
+
+
+def _positions(script: Script) -> Iterator[None]:
+    """Trades, self-trades, isolated margin and leverage."""
+    script.block(script.by("bob", place(order(BTC, "sell", "0.3", "98000"))))
+    script.block(script.by("alice", place(order(BTC, "sell", "0.2", "98500", "Ioc"))))  # own bid
+    script.block(script.by("alice", place(order(BTC, "buy", "0.2", "100000", r=True))))
+    for action in (
+        leverage(BTC, 41), leverage(BTC, 0), leverage(BTC, 5, False), leverage(9, 5),
+        leverage(ODD, 5), leverage(ODD, 5, False), leverage(BTC, 1),
+        margin(BTC, 0), margin(BTC, 1_000_000), margin(ETH, 1_000_000), margin(9, 1),
+    ):  # fmt: skip
+        script.block(script.by("alice", action))
+    script.block(script.by("bob", place(order(ODD, "sell", "100", "50"))))
+    script.block(script.by("alice", place(order(ODD, "buy", "100", "50"))))
+    for amount in (10_000_000, -5_000_000, -(10**12), 10**15):
+        script.block(script.by("alice", margin(ODD, amount)))
+    script.block(script.by("alice", leverage(ODD, 1, False)))
+    script.block(script.by("alice", {"type": "cancel", "cancels": [{"a": ETH, "o": 18}]}))
+    script.block(script.by("alice", leverage(ETH, 5, False)))
+    script.block(script.by("bob", place(order(ETH, "sell", "2", "3000", "Ioc"))))
+    script.block(script.by("alice", margin(ETH, -(10**9))))
+    script.block(system=[script.vote({BTC: "40000", ETH: "1600", ODD: "20"})], gap=3_600_000)
+    script.block(script.by("alice", place(order(BTC, "buy", "3", "40000"))))
+    script.block(script.by("alice", {"type": "noop"}), script.by("alice", {"type": "claimRewards"}))
+    yield
+
+
+def _agents(script: Script) -> Iterator[None]:
+    """Agents: approved, used, replaced, revoked, refused."""
+    for action in (
+        agent("", "key one"), agent("a", "key two"), agent("b", "key three"),
+        agent("c", "key four"), agent("d", "key five"), agent("a", "bob"), agent("b", "key one"),
+        agent("a valid_until 5", "key six"), agent("x" * 40, "key six"), agent("a", "key six"),
+        agent("b", ""),
+    ):  # fmt: skip
+        script.block(script.by("alice", action))
+    for key in ("key one", "key two", "key three", "key six"):
+        script.block(script.by(key, place(order(ETH, "buy", "0.01", "1500"))))
+    script.block(script.by("key one", send("bob", "1")))
+    script.block(system=[script.deposit("key one", 10)])
+    script.block(script.by("key one", {"type": "noop"}))
+    yield
+
+
+def _nonces(script: Script) -> Iterator[None]:
+    """Nonces, expiry, vaults and strangers."""
+    noop = {"type": "noop"}
+    script.block(script.by("stranger", noop), script.by("stranger", send("bob", "1")))
+    script.block(script.by("bob", noop, vault=bytes(19) + b"\xaa"))
+    script.block(script.by("bob", noop, expires_after=script.time_ms - 1))
+    same = script.time_ms
+    script.block(script.by("bob", noop, nonce=same), script.by("bob", noop, nonce=same))
+    script.block(script.by("bob", noop, nonce=script.time_ms - 172_800_000 - 1_000))
+    script.block(script.by("bob", noop, nonce=script.time_ms + 86_400_000 + 1_000))
+    yield
