@@ -1,6 +1,8 @@
 """The engine agrees with the exchange by definition: results, money, positions, orders, margins."""
 
 import os
+import random
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from chainperp.model.actions import UpdateLeverage, UsdSend
 from chainperp.model.blocks import SystemInput
 from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.rules.prices import round_to_price_grid
 from chainperp.state.store import Market
 from chainperp.transition.transfers import available
 from chainperp.transition.valuation import account_value, refresh
@@ -25,6 +28,7 @@ from tests.oracles.naive_exchange import (
     Life,
     NaiveExchange,
     Place,
+    on_grid,
 )
 from tests.support.world import Result, World, address_of, order
 
@@ -297,3 +301,23 @@ def test_fee_tier_agrees_at_its_bound_and_at_the_ends_of_its_window(extra: str, 
         pair.check(result)
         assert result.fills[0]["taker_fee"] == 10_000_000 * rate // 10**6
         assert pair.world.account("wide").volume_total > before
+
+
+def test_a_book_that_holds_exactly_the_impact_notional_gives_a_sample() -> None:
+    """FND-1 at equality, and one lot too thin."""
+    pair = Pair()
+    for size, samples in (("3.89", 0), ("0.11", 1)):
+        pair.place("rich", 0, "buy", size, "100")
+        pair.check(pair.world.block(at=pair.world.engine.state.time_ms + 5_000))
+        assert pair.world.market(0).premium_samples == samples
+
+
+def test_derived_prices_round_to_the_grid_as_their_definition_says() -> None:
+    """PRC-2 over many sizes: five figures, half to even, whole numbers keep all figures."""
+    draw = random.Random(3)
+    for _ in range(20_000):
+        decimals = draw.randint(0, 6)
+        bottom = draw.choice((1, 2, 8, draw.randint(1, 10**6)))
+        top = draw.randint(1, 10 ** draw.randint(1, 12)) * draw.choice((1, 5, bottom))
+        expected = on_grid(Fraction(top, bottom), decimals)
+        assert round_to_price_grid(top, bottom, decimals) == expected, (top, bottom, decimals)

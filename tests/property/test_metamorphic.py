@@ -172,7 +172,7 @@ def test_independent_transactions_commute(seed: int) -> None:
         )
     ends: list[tuple[object, ...]] = []
     for _ in range(4):
-        world = living_world()
+        world = living_world(open_orders_base=1000, open_orders_max=1000)
         world.block(at=world.engine.state.time_ms + 5_000)
         heaps = [list(one) for one in steps]
         mixed: list[Step] = []

@@ -16,7 +16,7 @@ from tests.property.test_exchange_agrees import carry_out, live_orders, living_w
 from tests.support.world import RULES, World, address_of, order
 
 LONG = os.environ.get("CHAINPERP_LONG") == "1"
-SEEDS = range(30) if LONG else range(3)
+SEEDS = range(8) if LONG else range(3)
 INTERVAL = 7
 
 
