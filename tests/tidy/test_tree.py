@@ -39,7 +39,7 @@ EXEMPT = (
     Exempt("rules/margin.py", "division", 1, "hot spot: MRG-1 is asked for every order and fill"),
     Exempt("base/canonical.py", "recursion", 4, "depth is that of a fixed schema, at most three"),
     Exempt("model/orders.py", "arguments", 1, "constructor of a hot noun: Order"),
-    Exempt("transition/matching.py", "arguments", 1, "constructor of a hot noun: Taker"),
+    Exempt("transition/matching.py", "arguments", 1, "hot loop: one match, both sides"),
     Exempt("transition/fills.py", "arguments", 1, "apply_fill is called twice for every fill"),
     Exempt("transition/matching.py", "long function", 1, "hot loop: one match packs its own entry"),
     Exempt("transition/oracle.py", "long function", 1, "one mark move writes two wide records"),
