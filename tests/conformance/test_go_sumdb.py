@@ -21,6 +21,7 @@ from chainperp.evidence.merkle import Frontier, prove_consistency, prove_inclusi
 from chainperp.evidence.note import format_vkey
 from chainperp.storage.logkey import LogKey, find_verifier
 from chainperp.storage.tiles import TileLog, load_checkpoint, load_vkey, open_reader, save_vkey
+from tests.support.chain import DemoChain
 
 SOURCE = Path(__file__).parent / "go"
 ORIGIN = "chainperp.example/go-test"
@@ -158,6 +159,15 @@ def test_go_accepts_the_log(data_dir: Path) -> None:
     verdict = go_verify(data_dir)
     assert verdict.refused == ()
     assert (verdict.size, verdict.inclusions, verdict.consistencies) == (ENTRIES, 50, 5)
+
+
+def test_go_accepts_the_log_that_the_demo_made(demo_chain: DemoChain) -> None:
+    """A chain of signed transactions: checkpoint, 50 inclusion and 5 consistency proofs."""
+    verdict = go_verify(demo_chain.path)
+    assert verdict.refused == ()
+    assert verdict.size == demo_chain.log_size
+    assert verdict.inclusions >= 50
+    assert verdict.consistencies >= 5
 
 
 def test_go_accepts_the_checkpoint_of_the_vectors() -> None:

@@ -1,0 +1,102 @@
+"""A genesis file is read strictly: every defect has its own sentence with the value."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chainperp.base.errors import InvalidGenesis
+from chainperp.chain.genesis import parse_genesis
+from chainperp.storage.package import build_genesis
+
+GOOD = build_genesis("test/genesis", 1_760_000_000_000, [(b"\xaa" * 20, 1)])
+
+
+def changed(path: str, value: Any) -> bytes:
+    """The good genesis with one value changed; `path` is dotted, a dash deletes."""
+    tree = json.loads(GOOD)
+    *parents, last = path.split(".")
+    node = tree
+    for key in parents:
+        node = node[int(key)] if key.isdigit() else node[key]
+    if value is DELETE:
+        del node[last]
+    elif isinstance(node, list):
+        node[int(last)] = value
+    else:
+        node[last] = value
+    return json.dumps(tree).encode("ascii")
+
+
+DELETE = object()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("format", 2, "format is not 1: was 2"),
+        ("network", "Devnet", "network is not Testnet or Mainnet: was 'Devnet'"),
+        ("origin", "a b", "origin is not a log name: was 'a b'"),
+        ("origin", DELETE, "genesis.origin is missing"),
+        ("extra", 1, "genesis.extra does not exist: was 1"),
+        ("time_ms", 0, "time_ms is not a whole number"),
+        ("time_ms", 1.5, "genesis is not JSON: number 1.5 is not a whole number"),
+        ("time_ms", True, "time_ms is not a whole number"),
+        ("proposer", "0xAA", "proposer is not a lower-case address: was '0xAA'"),
+        ("validators", [], "validators is empty"),
+        ("validators.0.power", 0, "validators[0].power is not a whole number from 1"),
+        ("validators.0.stake", 1, "validators[0].stake does not exist: was 1"),
+        ("parameters.fee_tiers", [[1, 2]], "parameters.fee_tiers needs rows of 3: was [1, 2]"),
+        ("parameters.nonces_kept", -1, "nonces_kept is not a non-negative integer: was -1"),
+        ("parameters.nonces_kept", DELETE, "parameters.nonces_kept is missing"),
+        ("parameters.nonce_kept", 1, "parameters.nonce_kept does not exist: was 1"),
+        ("markets", [], "markets needs 1 to 1000 rows"),
+        ("markets.1.name", "BTC", "markets[1].name is not a new name"),
+        ("markets.0.size_decimals", 7, "size_decimals is not a whole number from 0 to 6"),
+        ("markets.0.margin_tiers", [[1, 40]], "margin_tiers[0] is out of order: was [1, 40]"),
+        ("markets.0.margin_tiers", [[0, 20], [5, 40]], "margin_tiers[1] is out of order"),
+        ("markets.0.impact_notional", "6000", "impact_notional is not a whole number"),
+        ("markets.0.isolated_only", 1, "markets[0].isolated_only is not a boolean"),
+        ("accounts", [{"address": "0x" + "11" * 20, "usdc": -1}], "[0].usdc is not a whole"),
+        ("accounts", [{"address": "0x" + "11" * 20, "usdc": 1}] * 2, "[1].address occurs twice"),
+    ],
+)  # fmt: skip
+def test_a_defect_is_named_with_its_value(path: str, value: Any, message: str) -> None:
+    """One field changed, one sentence that names it."""
+    with pytest.raises(InvalidGenesis) as caught:
+        parse_genesis(changed(path, value))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "genesis is not JSON"),
+        (b"[1]", "genesis is not a table"),
+        (b'{"format":1,"format":1}', "key 'format' occurs twice"),
+        (b'{"format":NaN}', "number NaN is not a whole number"),
+        (b"\xff\xfe", "genesis is not JSON"),
+        (b"[" * 50_000, "genesis is not JSON"),
+        (b" " * 70_000, "genesis has 70000 bytes"),
+    ],
+)
+def test_what_is_no_genesis_at_all_is_refused(raw: bytes, message: str) -> None:
+    """Anything but the one form is a sentence, never a traceback of another kind."""
+    with pytest.raises(InvalidGenesis) as caught:
+        parse_genesis(raw)
+    assert message in str(caught.value)
+
+
+def test_the_bytes_of_the_file_are_the_chain() -> None:
+    """One space more is another chain."""
+    assert parse_genesis(GOOD).chain_id != parse_genesis(GOOD + b" ").chain_id
+
+
+def test_default_markets_are_the_published_ones() -> None:
+    """Size decimals, leverage and tiers of the eight default perpetuals."""
+    terms = {one.name: one for one in parse_genesis(GOOD).terms}
+    assert list(terms) == ["BTC", "ETH", "SOL", "HYPE", "XRP", "DOGE", "AVAX", "FARTCOIN"]
+    assert [one.size_decimals for one in terms.values()] == [5, 4, 2, 2, 0, 0, 2, 1]
+    assert [one.leverage_max for one in terms.values()] == [40, 25, 20, 10, 20, 10, 10, 10]
+    assert terms["ETH"].tiers[1].leverage_max == 15
