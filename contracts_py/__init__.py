@@ -1,1 +1,1 @@
-"""The on-chain half of chainperp: contracts and their Python handles (arrives with the EVM step)."""
+"""The on-chain half of chainperp: contracts and their Python handles, from the EVM step on."""
