@@ -108,7 +108,7 @@ class NaiveExchange:
         self.pending: dict[int, int] = {}
         self.oid = 1
         self.wid = 1
-        self.fees = 0
+        self.owed_to_vault = 0
         self.events: list[Event] = []
 
     # --- what an account is worth, from scratch -------------------------------------------------
@@ -207,10 +207,9 @@ class NaiveExchange:
             for place in self.places:
                 self.sample(place)
         results = [self.transaction(one) for one in sorted(block.transactions, key=urgency)]
-        share = math.floor(Fraction(self.fees * self.p["hlp_fee_share_bps"], 10_000))
-        self.people[FUND].raw -= share
-        self.people[VAULT].raw += share
-        self.fees = 0
+        self.people[FUND].raw -= self.owed_to_vault
+        self.people[VAULT].raw += self.owed_to_vault
+        self.owed_to_vault = 0
         return results
 
     def system(self, item: SystemInput, voted: dict[int, int]) -> None:
@@ -499,7 +498,8 @@ class NaiveExchange:
             event += [order.owner, order.oid, fees[order.owner], start, pnl]
         self.events.append(tuple(event))
         self.people[FUND].raw += sum(fees.values())
-        self.fees += sum(fees.values())
+        share = Fraction(sum(fees.values()) * self.p["hlp_fee_share_bps"], 10_000)
+        self.owed_to_vault += math.floor(share)
         place.last = maker.price
         if maker.remaining == 0:
             place.book.orders.remove(maker)

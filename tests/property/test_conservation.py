@@ -51,8 +51,6 @@ SEEDS = range(60) if LONG else range(3)
 NONCE_CODES = (Rejection.NONCE_DUPLICATE, Rejection.NONCE_TOO_LOW, Rejection.NONCE_TOO_HIGH)
 REFUSED = (OrderStatus.REJECTED, OrderStatus.REQUEST_REFUSED)
 STRANGERS = (Rejection.SIGNER_UNKNOWN, Rejection.MUST_DEPOSIT)
-# Set when an account is first used in a day; a function of closed days only (U-FEE-3).
-LAZY = ("day", "fee_taker", "fee_maker", "volume_day", "days")
 
 
 # --- one state ------------------------------------------------------------------------------------
@@ -315,11 +313,7 @@ class Watch:
             return
         if all(fields["status"] in REFUSED for fields in orders):
             self.rejected += 1
-            assert all(
-                change == ("meta", b"counters", "next_oid")
-                or (change[0] == "acct" and change[2] in LAZY)
-                for change in rest
-            ), rest
+            assert set(rest) <= {("meta", b"counters", "next_oid")}, rest
 
     def read(self, world: World, raws: list[bytes]) -> None:
         """Follow the orders and fills of a block through their lives."""
@@ -493,7 +487,7 @@ def check_uninvolved(world: World, result: Result, before: Cells) -> Cells:
     # Fees and their share have no entry of their own beside the fill.
     named |= {ASSISTANCE_FUND, LIQUIDITY_VAULT, VALIDATOR}
     for name, key, what in changes(before, after):
-        if (name == "acct" and what not in LAZY) or name.startswith("pos/"):
+        if name == "acct" or name.startswith("pos/"):
             assert key in named, (name, key, what)
     return after
 

@@ -9,7 +9,7 @@ import pytest
 
 from chainperp.base.units import USD_ONE
 from chainperp.model.accounts import Account
-from chainperp.model.actions import UpdateLeverage, UsdSend
+from chainperp.model.actions import UpdateLeverage, UsdSend, Withdraw
 from chainperp.model.blocks import SystemInput
 from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
@@ -321,3 +321,52 @@ def test_derived_prices_round_to_the_grid_as_their_definition_says() -> None:
         top = draw.randint(1, 10 ** draw.randint(1, 12)) * draw.choice((1, 5, bottom))
         expected = on_grid(Fraction(top, bottom), decimals)
         assert round_to_price_grid(top, bottom, decimals) == expected, (top, bottom, decimals)
+
+
+def test_the_rest_of_an_order_that_only_reduces_is_not_asked_for_margin() -> None:
+    """ORD-11, U-MAR-3: below initial margin, a partly filled closing order rests like any other."""
+    pair = Pair()
+    pair.place("rich", 0, "sell", "1.5", "100")
+    pair.place("poor", 0, "buy", "0.5", "100")
+    pair.place("less", 0, "buy", "1", "100")
+    pair.check(pair.world.act("less", UpdateLeverage(0, True, 20)))
+    pair.check(pair.world.act("less", Withdraw(address_of("less"), 338_000_000), user_signed=True))
+    pair.check(pair.world.prices({0: "97"}))
+    pair.place("wide", 0, "buy", "0.4", "97")
+    before = pair.world.engine.state.next_oid
+    assert pair.place("less", 0, "sell", "0.9", "97") is Rejection.ACCEPTED
+    assert pair.world.account("less").orders[before].remaining == 50
+
+
+def test_the_rest_is_asked_when_other_orders_of_the_side_already_close_the_position() -> None:
+    """Fees of the fills make the difference: the rest alone would reduce, together they open."""
+    pair = Pair()
+    pair.check(pair.world.act("mid", UpdateLeverage(0, True, 1)))
+    pair.place("rich", 0, "sell", "5", "100")
+    pair.place("mid", 0, "buy", "5", "100")
+    pair.check(pair.world.act("mid", UsdSend(address_of("poor"), 825_000), user_signed=True))
+    assert pair.place("mid", 0, "sell", "8.9", "101") is Rejection.ACCEPTED
+    pair.place("rich", 0, "buy", "3", "100")
+    assert pair.place("mid", 0, "sell", "5", "100") is Rejection.MARGIN_CANCELED
+    assert pair.world.account("mid").exposures[0].lots == 200
+
+
+def test_an_isolated_fill_counts_the_markets_other_orders() -> None:
+    """MAT-3, INV-R1: after the first fill and its fee, margin for the second bid is short."""
+    pair = Pair()
+    pair.check(pair.world.act("mid", UpdateLeverage(0, False, 1)))
+    pair.place("mid", 0, "buy", "4", "100")
+    pair.place("mid", 0, "buy", "5", "100")
+    pair.place("rich", 0, "sell", "2", "100", "Ioc")
+    assert not [one for one in pair.world.account("mid").orders.values() if one.lots == 400]
+
+
+def test_a_modify_that_changes_side_does_not_count_the_order_it_replaces() -> None:
+    """ORD-11: the replaced ask is gone, so nothing matches and the limit price is held."""
+    pair = Pair()
+    pair.check(pair.world.act("mid", UpdateLeverage(0, True, 1)))
+    pair.place("mid", 0, "sell", "4", "105")
+    oid = next(iter(pair.world.account("mid").orders))
+    for size, reason in (("8.5", Rejection.PERP_MARGIN), ("8.1", Rejection.ACCEPTED)):
+        result = pair.world.modify("mid", oid, order(0, "buy", size, "110"), True)
+        assert pair.check(result)[-1] is reason

@@ -19,7 +19,6 @@ from chainperp.model.actions import (
 )
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Kind, Rejection
-from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT
 from chainperp.transition.valuation import refresh
 from tests.oracles.naive_exchange import (
     MARKETS,
@@ -38,22 +37,16 @@ SEEDS = range(60) if LONG else range(6)
 Step = tuple[str, Action, bool]
 
 
-def cells(world: World, *, without_fee_split: bool = True) -> dict[bytes, tuple[object, ...]]:
-    """Cash, positions and settings of every account. How a fee splits between fund and vault is
-    rounded once per block, so the two count as one cell where block borders differ."""
+def cells(world: World) -> dict[bytes, tuple[object, ...]]:
+    """Cash, volume, positions and settings of every account."""
     found: dict[bytes, tuple[object, ...]] = {}
-    pot = 0
     for address, account in sorted(world.engine.state.accounts.items()):
         held = [
             (asset, one.lots, one.entry_notional, one.raw_isolated, one.is_cross, one.leverage)
             for asset, one in sorted(account.exposures.items())
             if one.lots
         ]
-        if without_fee_split and address in (ASSISTANCE_FUND, LIQUIDITY_VAULT):
-            pot += account.raw
-        else:
-            found[address] = (account.raw, account.volume_total, held)
-    found[b"fees"] = (pot,)
+        found[address] = (account.raw, account.volume_total, held)
     return found
 
 
@@ -253,7 +246,7 @@ def test_an_account_that_does_nothing_changes_nobody_else(seed: int) -> None:
         life = Life(seed)
         for _ in range(60):
             carry_out(world, life.block(live_orders(world), 3))
-        ends.append(cells(world, without_fee_split=False))
+        ends.append(cells(world))
     assert ends[1].pop(address_of("aside"))[0] == 77_000_000
     assert ends[0] == ends[1]
 

@@ -153,3 +153,19 @@ def test_a_frontier_of_another_log_does_not_pass_for_the_snapshots_own() -> None
 def raw_with_frontier(raw: bytes, frontier: bytes) -> bytes:
     """The snapshot with another frontier, length included."""
     return raw[:24] + frontier + raw[28 + int.from_bytes(raw[24:28], "big") :]
+
+
+def test_orders_of_an_account_end_in_the_order_they_were_placed_also_after_a_restore() -> None:
+    """The book lists them by price; what cancels them walks them by age."""
+    world = living_world(snapshot_interval=1)
+    world.place("rich", order(0, "sell", "4", "100"), order(0, "buy", "4", "90"))
+    world.place("mid", order(0, "buy", "4", "100"))
+    for price in ("110", "105", "108"):
+        world.place("mid", order(0, "sell", "1", price, reduce_only=True))
+    height = world.engine.height
+    raw = world.engine.snapshot()
+    ended = world.place("mid", order(0, "sell", "4", "90", "Ioc")).orders
+    assert len(ended) == 4
+    engine = restored(world, raw, height)
+    assert engine is not None
+    assert engine.execute(world.inputs[-1]).entries == world.blocks[-1].entries
