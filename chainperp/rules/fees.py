@@ -40,9 +40,10 @@ def fee_rates(volume: int, tiers: tuple[tuple[int, int, int], ...]) -> tuple[int
 
 @rule("FEE-3")
 def hlp_share(fees: int, share_bps: int) -> int:
-    """Of a block's fees the liquidity vault gets its published share, the fund gets the rest.
+    """Of each trade's fees the liquidity vault gets its published share, the fund gets the rest.
 
-    Rounding: down for the vault, so the residue is the fund's. Source: U-FEE-1.
+    The shares of a block's trades move together at its end. Rounding: down for the vault, at
+    each trade, so the residue is the fund's. Source: U-FEE-1.
 
     >>> hlp_share(6_000_000, 100)
     60000

@@ -78,10 +78,28 @@ class State:
     """Everything that the rules may read. One per chain; changed only by `transition/`."""
 
     __slots__ = (
-        "accounts", "agents", "changed_accounts", "changed_agents", "changed_exposures",
-        "changed_validators", "changed_withdrawals", "custody", "day", "deposits", "fees_in_block",
-        "height", "mark_epoch", "markets", "network", "next_oid", "next_tid", "next_wid",
-        "parameters", "time_ms", "validators", "withdrawals",
+        "accounts",
+        "agents",
+        "changed_accounts",
+        "changed_agents",
+        "changed_exposures",
+        "changed_validators",
+        "changed_withdrawals",
+        "custody",
+        "day",
+        "deposits",
+        "height",
+        "mark_epoch",
+        "markets",
+        "network",
+        "next_oid",
+        "next_tid",
+        "next_wid",
+        "owed_to_vault",
+        "parameters",
+        "time_ms",
+        "validators",
+        "withdrawals",
     )  # fmt: skip
 
     def __init__(self, parameters: Parameters, terms: list[MarketTerms], network: str) -> None:
@@ -101,7 +119,7 @@ class State:
         self.next_tid = 1
         self.next_wid = 1
         self.mark_epoch = 0
-        self.fees_in_block = 0
+        self.owed_to_vault = 0
         self.changed_accounts: list[Account] = []
         self.changed_exposures: list[tuple[Account, Exposure]] = []
         self.changed_agents: dict[Address, None] = {}

@@ -27,7 +27,6 @@ from chainperp.model.actions import (
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import LedgerType, Rejection, SystemType
 from chainperp.rules.conservation import check_book, check_lots, check_time
-from chainperp.rules.fees import hlp_share
 from chainperp.rules.ordering import action_class, periods_due
 from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
 from chainperp.transition.accounts import process_agent, process_leverage, prune_agents
@@ -145,18 +144,16 @@ def _execute_account_action(
 
 
 def process_housekeeping(state: State, recorder: Recorder, time_before: int) -> None:
-    """Share the block's fees (FEE-3) and, once an hour, drop keys that nothing needs."""
-    fees = state.fees_in_block
-    if fees:
-        state.fees_in_block = 0
-        share = hlp_share(fees, state.parameters.hlp_fee_share_bps)
-        if share:
-            fund = state.accounts[ASSISTANCE_FUND]
-            vault = state.accounts[LIQUIDITY_VAULT]
-            fund.raw -= share
-            vault.raw += share
-            state.touch(fund)
-            state.touch(vault)
-            recorder.ledger(ASSISTANCE_FUND, LIQUIDITY_VAULT, share, LedgerType.FEE_SHARE)
+    """Pay the vault its shares of the block's trades (FEE-3); hourly, drop keys nobody needs."""
+    share = state.owed_to_vault
+    if share:
+        state.owed_to_vault = 0
+        fund = state.accounts[ASSISTANCE_FUND]
+        vault = state.accounts[LIQUIDITY_VAULT]
+        fund.raw -= share
+        vault.raw += share
+        state.touch(fund)
+        state.touch(vault)
+        recorder.ledger(ASSISTANCE_FUND, LIQUIDITY_VAULT, share, LedgerType.FEE_SHARE)
     if periods_due(time_before, state.time_ms, HOUR_MS)[1]:
         prune_agents(state)

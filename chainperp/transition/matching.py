@@ -5,21 +5,14 @@ Each step looks at the best resting order and does exactly one thing: cancel it 
 """
 
 from chainperp.model.accounts import Account, Exposure
-from chainperp.model.decisions import Kind, OrderStatus, Rejection
-from chainperp.model.entries import FORMAT
+from chainperp.model.decisions import OrderStatus, Rejection
 from chainperp.model.orders import Order
-from chainperp.rules.fees import trading_fee
+from chainperp.rules.fees import hlp_share, trading_fee
 from chainperp.rules.matching import execution_price, is_self_trade
 from chainperp.rules.orders import reducible_lots, would_match
 from chainperp.state.store import ASSISTANCE_FUND, Market, State
 from chainperp.transition.fills import FillPlan, apply_fill, fee_rates_today, plan_fill
-from chainperp.transition.recorder import (
-    FILL,
-    FILL_SIZE,
-    FLAG_MAKER_DONE,
-    FLAG_TAKER_BUYS,
-    Recorder,
-)
+from chainperp.transition.recorder import Fill, Recorder
 from chainperp.transition.valuation import refresh, revalue
 
 Verdict = tuple[Rejection, int, int]
@@ -108,42 +101,18 @@ def _trade(
     )
     if not taker_plan.allowed:
         return Rejection.PERP_MARGIN, taker_plan.found, taker_plan.needed
-    maker_start, taker_start = theirs.lots, ours.lots
+    fill = Fill(maker, taker, price, lots, cause)
+    fill.maker_fee, fill.taker_fee = maker_fee, taker_fee
     _shrink(market, maker, lots)
-    maker_pnl = apply_fill(state, market, maker_account, theirs, -delta, price, maker_plan)
-    taker_pnl = apply_fill(state, market, taker_account, ours, delta, price, taker_plan)
+    fill.maker_pnl = apply_fill(state, market, maker_account, theirs, -delta, price, maker_plan)
+    fill.taker_pnl = apply_fill(state, market, taker_account, ours, delta, price, taker_plan)
     taker.remaining -= lots
     _take_fees(state, maker_fee + taker_fee)
     market.book.price_last = price
     market.is_dirty = True
-    done = maker.remaining == 0
-    recorder.entries.append(
-        FILL.pack(
-            FORMAT,
-            Kind.FILL,
-            recorder.height,
-            len(recorder.entries),
-            FILL_SIZE,
-            state.next_tid,
-            market.asset,
-            price,
-            lots,
-            maker_account.address,
-            maker.oid,
-            maker_fee,
-            maker_start,
-            maker_pnl,
-            taker_account.address,
-            taker.oid,
-            taker_fee,
-            taker_start,
-            taker_pnl,
-            (FLAG_TAKER_BUYS if taker.is_buy else 0) | (FLAG_MAKER_DONE if done else 0),
-            cause,
-        )
-    )
+    recorder.fill(state.next_tid, market.asset, fill)
     state.next_tid += 1
-    if done:
+    if maker.remaining == 0:
         forget_order(market, maker)
     if theirs.reduce_only_orders:
         _end_reduce_only(state, recorder, market, maker_account, theirs)
@@ -153,11 +122,11 @@ def _trade(
 
 
 def _take_fees(state: State, fees: int) -> None:
-    """Credit a trade's fees to the fund; the block's end shares them (FEE-3)."""
+    """Credit a trade's fees to the fund, and note what it owes the liquidity vault (FEE-3)."""
     fund = state.accounts[ASSISTANCE_FUND]
     fund.raw += fees
     state.touch(fund)
-    state.fees_in_block += fees
+    state.owed_to_vault += hlp_share(fees, state.parameters.hlp_fee_share_bps)
 
 
 def _shrink(market: Market, maker: Order, lots: int) -> None:

@@ -6,6 +6,7 @@ gets an ORACLE entry with all votes in force, a MARK entry, and the inputs of th
 
 from chainperp.base.hashing import tagged_hash
 from chainperp.base.rounding import half_even
+from chainperp.base.units import Price
 from chainperp.model.actions import OracleVote
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Kind, Rejection, rule_number
@@ -122,41 +123,18 @@ def _external_price(
 
 def _move_mark(state: State, recorder: Recorder, market: Market, oracle: int) -> None:
     """One step of the averages and the new mark (PRC-4, PRC-5)."""
-    parameters = state.parameters
     book = market.book
-    bid, ask = book.bids.best_price(), book.asks.best_price()
+    local = book_price(book.bids.best_price(), book.asks.best_price(), book.price_last)
     elapsed = state.time_ms - market.oracle_time if market.oracle_time else 0
-    local = book_price(bid, ask, book.price_last)
-    if bid is not None and ask is not None:
-        # The sample of (mid - oracle) is doubled, so that half a tick stays exact.
-        market.basis_numerator, market.basis_denominator = ema_step(
-            market.basis_numerator,
-            market.basis_denominator,
-            bid + ask - 2 * oracle,
-            elapsed,
-            decay_factor(elapsed, parameters.ema_basis_tau_ms),
-        )
-    if local is not None:
-        market.book_numerator, market.book_denominator = ema_step(
-            market.book_numerator,
-            market.book_denominator,
-            local,
-            elapsed,
-            decay_factor(elapsed, parameters.ema_book_tau_ms),
-        )
-    basis = (market.basis_numerator, 2 * market.basis_denominator)
-    if not market.basis_denominator:
-        basis = (0, 1)
-    average = (market.book_numerator, market.book_denominator)
-    mark = mark_price(
-        oracle,
-        basis,
-        local,
-        market.external,
-        average if market.book_denominator else None,
-        market.terms.size_decimals,
-    )
-    mark = max(mark, type(mark)(1))
+    _step_averages(state, market, oracle, local, elapsed)
+    basis = (0, 1)
+    if market.basis_denominator:
+        basis = (market.basis_numerator, 2 * market.basis_denominator)
+    average = None
+    if market.book_denominator:
+        average = (market.book_numerator, market.book_denominator)
+    decimals = market.terms.size_decimals
+    mark = max(mark_price(oracle, basis, local, market.external, average, decimals), Price(1))
     market.mark_previous = market.mark or mark
     market.mark = mark
     market.oracle = oracle
@@ -177,14 +155,37 @@ def _move_mark(state: State, recorder: Recorder, market: Market, oracle: int) ->
             "asset": market.asset,
             "rule": rule_number("PRC-4"),
             "oracle": oracle,
-            "bid": bid,
-            "ask": ask,
+            "bid": book.bids.best_price(),
+            "ask": book.asks.best_price(),
             "last": book.price_last,
             "external": market.external,
             "ema_basis": half_even(*basis),
-            "ema_book": round_to_price_grid(*average, market.terms.size_decimals)
-            if market.book_denominator
-            else None,
+            "ema_book": None if average is None else round_to_price_grid(*average, decimals),
             "elapsed_ms": elapsed,
         },
     )
+
+
+def _step_averages(
+    state: State, market: Market, oracle: int, local: int | None, elapsed: int
+) -> None:
+    """Take one sample of (mid - oracle) and one of the book's own price, where they exist."""
+    parameters = state.parameters
+    bid, ask = market.book.bids.best_price(), market.book.asks.best_price()
+    if bid is not None and ask is not None:
+        # The sample of (mid - oracle) is doubled, so that half a tick stays exact.
+        market.basis_numerator, market.basis_denominator = ema_step(
+            market.basis_numerator,
+            market.basis_denominator,
+            bid + ask - 2 * oracle,
+            elapsed,
+            decay_factor(elapsed, parameters.ema_basis_tau_ms),
+        )
+    if local is not None:
+        market.book_numerator, market.book_denominator = ema_step(
+            market.book_numerator,
+            market.book_denominator,
+            local,
+            elapsed,
+            decay_factor(elapsed, parameters.ema_book_tau_ms),
+        )

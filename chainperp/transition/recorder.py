@@ -25,6 +25,37 @@ FLAG_TAKER_BUYS: Final = 1
 FLAG_MAKER_DONE: Final = 2
 
 
+class Fill:
+    """One match as its record needs it, with both positions as they were before it."""
+
+    __slots__ = (
+        "cause",
+        "lots",
+        "maker",
+        "maker_fee",
+        "maker_pnl",
+        "maker_start",
+        "price",
+        "taker",
+        "taker_fee",
+        "taker_pnl",
+        "taker_start",
+    )
+
+    def __init__(self, maker: Order, taker: Order, price: int, lots: int, cause: int) -> None:
+        self.maker = maker
+        self.taker = taker
+        self.price = price
+        self.lots = lots
+        self.cause = cause
+        self.maker_fee = 0
+        self.taker_fee = 0
+        self.maker_start = maker.exposure.lots
+        self.taker_start = taker.exposure.lots
+        self.maker_pnl = 0
+        self.taker_pnl = 0
+
+
 class Recorder:
     """Entries of one block, in order. `first_index` is the log index of the first one."""
 
@@ -100,6 +131,39 @@ class Recorder:
             has_cloid,
         )
         entries.append(head if cloid is None else head + cloid)
+
+    def fill(self, tid: int, asset: int, fill: Fill) -> None:
+        """Append a match that was just carried out."""
+        maker, taker = fill.maker, fill.taker
+        flags = FLAG_TAKER_BUYS if taker.is_buy else 0
+        if maker.remaining == 0:
+            flags |= FLAG_MAKER_DONE
+        entries = self.entries
+        entries.append(
+            FILL.pack(
+                FORMAT,
+                Kind.FILL,
+                self.height,
+                len(entries),
+                FILL_SIZE,
+                tid,
+                asset,
+                fill.price,
+                fill.lots,
+                maker.account.address,
+                maker.oid,
+                fill.maker_fee,
+                fill.maker_start,
+                fill.maker_pnl,
+                taker.account.address,
+                taker.oid,
+                fill.taker_fee,
+                fill.taker_start,
+                fill.taker_pnl,
+                flags,
+                fill.cause,
+            )
+        )
 
     def ledger(self, source: bytes, destination: bytes, amount: int, kind: int) -> None:
         """Append a transfer between two cells."""

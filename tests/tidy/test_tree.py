@@ -41,8 +41,6 @@ EXEMPT = (
     Exempt("model/orders.py", "arguments", 1, "constructor of a hot noun: Order"),
     Exempt("transition/matching.py", "arguments", 1, "hot loop: one match, both sides"),
     Exempt("transition/fills.py", "arguments", 1, "apply_fill is called twice for every fill"),
-    Exempt("transition/matching.py", "long function", 1, "hot loop: one match packs its own entry"),
-    Exempt("transition/oracle.py", "long function", 1, "one mark move writes two wide records"),
 )
 
 

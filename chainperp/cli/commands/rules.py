@@ -20,6 +20,7 @@ def rules(
         sys.stdout.write(book.rule_book_markdown())
         return
     listed = {rule.code: rule for rule in book.load_rules()}
+    code = code.upper() if code is not None else None
     if code is None:
         rows = [[rule.code, rule.text.strip().split("\n\n")[0].replace("\n", " ")]
                 for rule in listed.values()]  # fmt: skip
