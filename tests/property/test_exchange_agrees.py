@@ -362,8 +362,9 @@ def test_an_isolated_fill_counts_the_markets_other_orders() -> None:
 
 
 def test_a_modify_that_changes_side_does_not_count_the_order_it_replaces() -> None:
-    """ORD-11: the replaced ask is gone, so nothing matches and the limit price is held."""
+    """ORD-11: the replaced ask is gone, so only one unit matches; the limit price is held."""
     pair = Pair()
+    pair.place("rich", 0, "sell", "1", "109")
     pair.check(pair.world.act("mid", UpdateLeverage(0, True, 1)))
     pair.place("mid", 0, "sell", "4", "105")
     oid = next(iter(pair.world.account("mid").orders))
