@@ -58,7 +58,7 @@ class Account:
 
     __slots__ = (
         "address", "agents", "cloids", "day", "days", "epoch", "exposures", "fee_maker",
-        "fee_taker", "is_dirty", "margin_total", "nonces", "orders", "position_value", "raw",
+        "fee_taker", "is_dirty", "is_filed", "margin_total", "nonces", "orders", "position_value", "raw",
         "raw_isolated_total", "volume_day", "volume_total",
     )  # fmt: skip
 
@@ -82,6 +82,7 @@ class Account:
         self.volume_total = 0
         self.days: list[tuple[int, int]] = []
         self.is_dirty = False
+        self.is_filed = False
 
 
 class Agent:

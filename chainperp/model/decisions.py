@@ -17,16 +17,25 @@ class Kind(IntEnum):
 
     GENESIS = 0x0001
     SEAL = 0x0002
+    STATE_COMMIT = 0x0003
     TX_USER = 0x0010
     TX_SYSTEM = 0x0011
     ORACLE = 0x0020
     MARK = 0x0021
     MARK_INPUTS = 0x0022
     ORDER = 0x0030
+    TRIGGER = 0x0031
     FILL = 0x0032
     LEVERAGE = 0x0034
     FUNDING = 0x0040
     PREMIUM = 0x0041
+    LIQ_TEST = 0x0050
+    BACKSTOP = 0x0052
+    VAULT = 0x0053
+    ADL_BEGIN = 0x0060
+    ADL_ROWS = 0x0061
+    ADL_NET = 0x0062
+    ADL_END = 0x0063
     DEPOSIT = 0x0070
     WITHDRAW_REQ = 0x0071
     WITHDRAW_DONE = 0x0072
@@ -53,6 +62,34 @@ class OrderStatus(IntEnum):
     REQUEST_REFUSED = 6  # a cancel or modify; the order that it names is as it was
 
 
+class CommitReason(IntEnum):
+    """Why the state was committed in the middle of a block."""
+
+    LIQUIDATION = 1
+    ADL_ROUND = 2
+
+
+class LiquidationOutcome(IntEnum):
+    """What the liquidation phase did with a scope that failed its test."""
+
+    RECOVERED = 0  # an earlier step of the same phase made it safe
+    BOOK = 1  # sold into the book and safe, or more of it next block
+    BACKSTOP = 2  # taken over by the liquidator vault
+    ADL_CASE = 3  # account value below zero: auto-deleveraging
+    WAITING = 4  # beyond the block's limit: first in the next block
+
+
+class AdlReason(IntEnum):
+    """Why a position of the other side is, or is not, a candidate of an ADL round."""
+
+    ELIGIBLE = 0
+    NOT_IN_PROFIT = 1
+    VALUE_NOT_POSITIVE = 2
+    UNDERWATER = 3
+    EXEMPT = 4
+    CAPPED = 5
+
+
 class LedgerType(IntEnum):
     """Why money moved between two cells outside of fills."""
 
@@ -63,6 +100,9 @@ class LedgerType(IntEnum):
     FUNDING_ROUNDING = 5
     ISOLATED_MARGIN_ADDED = 6
     ISOLATED_MARGIN_REMOVED = 7
+    BACKSTOP_COLLATERAL = 8
+    INSURANCE_DRAW = 9
+    LIQUIDATION_PROFIT = 10
 
 
 class Rejection(IntEnum):
@@ -100,6 +140,7 @@ class Rejection(IntEnum):
     MODIFY_MISSING = 36
     MODIFY_INVALID = 37
     MISSING_ORDER = 38
+    BAD_TRIGGER_PRICE = 39
     # An order that rested ends.
     CANCELED_BY_USER = 50
     SELF_TRADE = 51
@@ -107,6 +148,9 @@ class Rejection(IntEnum):
     REDUCE_ONLY_CANCELED = 53
     IOC_REMAINDER = 54
     MODIFIED = 55
+    LIQUIDATED = 56
+    LIQUIDATION = 57
+    SIBLING_FILLED = 58
     # Accounts and money.
     LEVERAGE_INVALID = 70
     LEVERAGE_SWITCH_WITH_POSITION = 71
@@ -217,6 +261,10 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.REDUCE_ONLY_CANCELED: Reason("ORD-8", "reduceOnlyCanceled", ""),
     Rejection.IOC_REMAINDER: Reason("MAT-4", "canceled", ""),
     Rejection.MODIFIED: Reason("ORD-13", "canceled", ""),
+    Rejection.BAD_TRIGGER_PRICE: Reason("TRG-1", "badTriggerPxRejected", "Invalid TP/SL price."),
+    Rejection.LIQUIDATED: Reason("LIQ-2", "liquidatedCanceled", ""),
+    Rejection.LIQUIDATION: Reason("LIQ-4", "filled", ""),
+    Rejection.SIBLING_FILLED: Reason("TRG-4", "siblingFilledCanceled", ""),
     Rejection.LEVERAGE_INVALID: Reason("MRG-6", "rejected", "Invalid leverage value"),
     Rejection.LEVERAGE_SWITCH_WITH_POSITION: Reason(
         "MRG-6", "rejected", "Cannot switch leverage type with open position."
@@ -306,7 +354,16 @@ RULE_OF: Final[dict[int, int]] = {
 }
 
 SEAL_SIZE: Final = 392
+CROSS_SCOPE: Final = 0xFFFF_FFFF
+ADL_ROWS_PER_ENTRY: Final = 500
 FUNDING_ROWS_PER_ENTRY: Final = 1000
+
+# One candidate of an ADL round: 114 bytes, hashed into `queue_root` behind a leading 41.
+ADL_ROW: Final[Schema] = (
+    ("rank", "u32"), ("account", "b20"), ("scope", "u8"), ("lots", "u64"),
+    ("entry_notional", "u128"), ("account_value", "i128"), ("reason", "u8"),
+    ("take_lots", "u64"), ("weight", "u128"), ("cum_weight", "u128"), ("cum_take", "u64"),
+)  # fmt: skip
 
 # Source: audit-log-and-consensus 4.1. `signer` follows the envelope so that a chain can be
 # replayed where no signature check is installed (ADR 0003); start position and realised profit
@@ -357,6 +414,47 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     Kind.PREMIUM: (
         ("asset", "u32"), ("rule", "u16"), ("oracle", "u64"), ("premium", "i64"),
         ("n_samples", "u32"),
+    ),
+    Kind.STATE_COMMIT: (("reason", "u8"), ("state_root", "b32"), ("n_collections", "u32")),
+    Kind.TRIGGER: (
+        ("oid", "u64"), ("account", "b20"), ("asset", "u32"), ("mark", "u64"),
+        ("trigger_price", "u64"), ("is_stop", "bool"), ("rule", "u16"),
+    ),
+    # `asset` is ffffffff for a cross scope. `rule` is the one that decided the outcome.
+    Kind.LIQ_TEST: (
+        ("account", "b20"), ("asset", "u32"), ("value", "i128"), ("maintenance", "u128"),
+        ("marks_root", "b32"), ("outcome", "u8"), ("rule", "u16"), ("value_after", "i128"),
+        ("maintenance_after", "u128"),
+    ),
+    Kind.BACKSTOP: (
+        ("account", "b20"), ("asset", "u32"), ("vault", "b20"), ("value", "i128"),
+        ("maintenance", "u128"), ("vault_value_after", "i128"), ("vault_margin_after", "u128"),
+        ("taken", "bool"), ("rule", "u16"), ("collateral", "i128"),
+        ("positions", [(("asset", "u32"), ("lots", "i64"), ("price", "u64"))]),
+    ),
+    Kind.VAULT: (
+        ("vault", "b20"), ("value", "i128"), ("margin", "u128"), ("positions", "u32"),
+        ("notional", "u128"), ("rule", "u16"),
+    ),
+    Kind.ADL_BEGIN: (
+        ("policy_id", "u16"), ("asset", "u32"), ("candidate_side", "u8"), ("target", "b20"),
+        ("target_scope", "u8"), ("target_value", "i128"), ("target_lots", "u64"),
+        ("adl_price", "u64"), ("state_index", "u64"), ("marks_root", "b32"), ("coll_h", "b32"),
+        ("coll_count", "u64"), ("coll_lots", "i128"), ("coll_entry", "i128"),
+        ("exempt_h", "b32"), ("exempt_count", "u64"), ("exempt_mode", "u8"),
+        ("params_hash", "b32"), ("budget", "u128"), ("previous_mark", "u64"), ("mark", "u64"),
+        ("waterfall", [(("stage", "u16"), ("before", "i128"), ("after", "i128"))]),
+        ("seed", "b32"), ("queue_root", "b32"), ("queue_count", "u32"), ("n_eligible", "u32"),
+    ),
+    Kind.ADL_ROWS: (("begin_index", "u64"), ("first_rank", "u32"), ("rows", [ADL_ROW])),
+    Kind.ADL_NET: (
+        ("asset", "u32"), ("long_account", "b20"), ("short_account", "b20"), ("lots", "u64"),
+        ("price", "u64"), ("rule", "u16"),
+    ),
+    Kind.ADL_END: (
+        ("begin_index", "u64"), ("filled_lots", "u64"), ("shortfall_lots", "u64"),
+        ("marginal_rank", "u32"), ("remainder", "i128"), ("target_value_after", "i128"),
+        ("n_fills", "u32"),
     ),
     Kind.DEPOSIT: (("user", "b20"), ("amount", "u128"), ("l1_nonce", "u64"), ("l1_ref", "b32")),
     Kind.WITHDRAW_REQ: (

@@ -17,7 +17,7 @@ class Order:
     """
 
     __slots__ = (
-        "account", "asset", "cloid", "exposure", "is_buy", "level", "lots", "next_order", "oid",
+        "account", "asset", "cloid", "exposure", "is_buy", "is_liquidation", "level", "lots", "next_order", "oid",
         "previous", "price", "reduce_only", "remaining", "tif",
     )  # fmt: skip
 
@@ -43,6 +43,7 @@ class Order:
         self.remaining = lots
         self.reduce_only = reduce_only
         self.tif = tif
+        self.is_liquidation = False
         self.cloid = cloid
         self.level: Level | None = None
         self.previous: Order | None = None

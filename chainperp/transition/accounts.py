@@ -43,6 +43,7 @@ def process_leverage(
     exposure.is_cross = action.is_cross
     revalue(account, exposure, market.mark)
     state.touch(account)
+    state.unfile(account)
     if exposure.lots:
         state.touch_exposure(account, exposure)
     recorder.record(

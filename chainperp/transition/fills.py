@@ -45,9 +45,13 @@ def plan_fill(
     bids: int,
     asks: int,
     limit: int,
+    keeps_margin: bool = False,
 ) -> FillPlan:
     """What a fill of `delta` signed lots at `price` leaves. `bids` and `asks` are the resting
-    notionals after the fill; `limit` is the parameter `user_fill_limit`."""
+    notionals after the fill; `limit` is the parameter `user_fill_limit`. `keeps_margin` is for
+    liquidations: an isolated position gives nothing back while it is reduced (U-LIQ-9)."""
+    if keeps_margin and not exposure.is_cross:
+        return _plan_liquidation(market, account, exposure, delta, price, fee, limit)
     if not exposure.is_cross:
         return _plan_isolated(
             market, account, exposure, delta, price, fee, bids=bids, asks=asks, limit=limit
@@ -113,6 +117,27 @@ def _plan_isolated(
     return FillPlan(allowed, raw, isolated, found, 0)
 
 
+def _plan_liquidation(
+    market: Market,
+    account: Account,
+    exposure: Exposure,
+    delta: int,
+    price: int,
+    fee: int,
+    limit: int,
+) -> FillPlan:
+    """Reduce an isolated position by force: freed equity and the fee stay in its own cell, and
+    only a full close returns what is left to cross."""
+    after = exposure.lots + delta
+    isolated = exposure.raw_isolated - delta * price - fee
+    before = exposure.raw_isolated + exposure.value
+    found = isolated + after * market.mark
+    allowed = is_fill_affordable(before, found, 0, True, limit)
+    if after == 0:
+        return FillPlan(allowed, account.raw + isolated, 0, found, 0)
+    return FillPlan(allowed, account.raw, isolated, found, 0)
+
+
 def apply_fill(
     state: State,
     market: Market,
@@ -142,12 +167,9 @@ def apply_fill(
         exposure.entry_notional += abs(delta) * price
     exposure.lots = after
     _count_open_interest(market, account, exposure, lots, after)
-    _roll_fee_day(state, account)
-    notional = abs(delta) * price
-    account.volume_day += notional
-    account.volume_total += notional
     revalue(account, exposure, market.mark)
     state.touch(account)
+    state.unfile(account)
     state.touch_exposure(account, exposure)
     return pnl
 
@@ -162,6 +184,13 @@ def _count_open_interest(
         market.holders[account.address] = exposure
     elif after == 0:
         del market.holders[account.address]
+
+
+def count_volume(state: State, account: Account, notional: int) -> None:
+    """Add a trade to the account's volume; forced closures are not counted (U-ADL-15)."""
+    _roll_fee_day(state, account)
+    account.volume_day += notional
+    account.volume_total += notional
 
 
 def fee_rates_today(state: State, account: Account) -> tuple[int, int]:

@@ -106,6 +106,7 @@ def _settle(state: State, recorder: Recorder, market: Market, hour: int, hours: 
             state.touch_exposure(account, exposure)
         revalue(account, exposure, market.mark)
         state.touch(account)
+        state.unfile(account)
     entry: Record = {
         "asset": market.asset,
         "rate_ppb": rate * PPB_PER_RATE,

@@ -11,8 +11,20 @@ from chainperp.rules.fees import hlp_share, trading_fee
 from chainperp.rules.matching import execution_price, is_self_trade
 from chainperp.rules.orders import reducible_lots, would_match
 from chainperp.state.store import ASSISTANCE_FUND, Market, State
-from chainperp.transition.fills import FillPlan, apply_fill, fee_rates_today, plan_fill
-from chainperp.transition.recorder import Fill, Recorder
+from chainperp.transition.fills import (
+    FillPlan,
+    apply_fill,
+    count_volume,
+    fee_rates_today,
+    plan_fill,
+)
+from chainperp.transition.recorder import (
+    FLAG_LIQUIDATION,
+    FLAG_MAKER_DONE,
+    FLAG_TAKER_BUYS,
+    Fill,
+    Recorder,
+)
 from chainperp.transition.valuation import refresh, revalue
 
 Verdict = tuple[Rejection, int, int]
@@ -98,15 +110,25 @@ def _trade(
         bids=ours.bids_notional,
         asks=ours.asks_notional,
         limit=limit,
+        keeps_margin=taker.is_liquidation,
     )
     if not taker_plan.allowed:
         return Rejection.PERP_MARGIN, taker_plan.found, taker_plan.needed
-    fill = Fill(maker, taker, price, lots, cause)
+    fill = Fill(maker_account.address, taker_account.address, price, lots, cause)
+    fill.maker_oid, fill.taker_oid = maker.oid, taker.oid
     fill.maker_fee, fill.taker_fee = maker_fee, taker_fee
+    fill.maker_start, fill.taker_start = theirs.lots, ours.lots
     _shrink(market, maker, lots)
     fill.maker_pnl = apply_fill(state, market, maker_account, theirs, -delta, price, maker_plan)
     fill.taker_pnl = apply_fill(state, market, taker_account, ours, delta, price, taker_plan)
+    count_volume(state, maker_account, notional)
+    count_volume(state, taker_account, notional)
     taker.remaining -= lots
+    fill.flags = (
+        (FLAG_TAKER_BUYS if taker.is_buy else 0)
+        | (FLAG_MAKER_DONE if maker.remaining == 0 else 0)
+        | (FLAG_LIQUIDATION if taker.is_liquidation else 0)
+    )
     _take_fees(state, maker_fee + taker_fee)
     market.book.price_last = price
     market.is_dirty = True
@@ -115,9 +137,9 @@ def _trade(
     if maker.remaining == 0:
         forget_order(market, maker)
     if theirs.reduce_only_orders:
-        _end_reduce_only(state, recorder, market, maker_account, theirs)
+        end_reduce_only(state, recorder, market, maker_account, theirs)
     if ours.reduce_only_orders:
-        _end_reduce_only(state, recorder, market, taker_account, ours)
+        end_reduce_only(state, recorder, market, taker_account, ours)
     return None
 
 
@@ -146,7 +168,7 @@ def _shrink(market: Market, maker: Order, lots: int) -> None:
         exposure.asks_notional -= lots * maker.price
 
 
-def _end_reduce_only(
+def end_reduce_only(
     state: State, recorder: Recorder, market: Market, account: Account, exposure: Exposure
 ) -> None:
     """Cancel the account's reduce-only orders that can no longer reduce."""

@@ -23,35 +23,47 @@ LEDGER_SIZE: Final = LEDGER.size - HEADER_SIZE
 
 FLAG_TAKER_BUYS: Final = 1
 FLAG_MAKER_DONE: Final = 2
+FLAG_LIQUIDATION: Final = 4
+FLAG_BACKSTOP: Final = 8
+FLAG_ADL: Final = 16
 
 
 class Fill:
-    """One match as its record needs it, with both positions as they were before it."""
+    """One trade as its record needs it: both parties with their positions before it.
+
+    `flags` says who buys, whether the resting order is done, and which phase forced the trade.
+    """
 
     __slots__ = (
         "cause",
+        "flags",
         "lots",
         "maker",
         "maker_fee",
+        "maker_oid",
         "maker_pnl",
         "maker_start",
         "price",
         "taker",
         "taker_fee",
+        "taker_oid",
         "taker_pnl",
         "taker_start",
     )
 
-    def __init__(self, maker: Order, taker: Order, price: int, lots: int, cause: int) -> None:
+    def __init__(self, maker: bytes, taker: bytes, price: int, lots: int, cause: int) -> None:
         self.maker = maker
         self.taker = taker
         self.price = price
         self.lots = lots
         self.cause = cause
+        self.flags = 0
+        self.maker_oid = 0
+        self.taker_oid = 0
         self.maker_fee = 0
         self.taker_fee = 0
-        self.maker_start = maker.exposure.lots
-        self.taker_start = taker.exposure.lots
+        self.maker_start = 0
+        self.taker_start = 0
         self.maker_pnl = 0
         self.taker_pnl = 0
 
@@ -133,11 +145,7 @@ class Recorder:
         entries.append(head if cloid is None else head + cloid)
 
     def fill(self, tid: int, asset: int, fill: Fill) -> None:
-        """Append a match that was just carried out."""
-        maker, taker = fill.maker, fill.taker
-        flags = FLAG_TAKER_BUYS if taker.is_buy else 0
-        if maker.remaining == 0:
-            flags |= FLAG_MAKER_DONE
+        """Append a trade that was just carried out."""
         entries = self.entries
         entries.append(
             FILL.pack(
@@ -150,17 +158,17 @@ class Recorder:
                 asset,
                 fill.price,
                 fill.lots,
-                maker.account.address,
-                maker.oid,
+                fill.maker,
+                fill.maker_oid,
                 fill.maker_fee,
                 fill.maker_start,
                 fill.maker_pnl,
-                taker.account.address,
-                taker.oid,
+                fill.taker,
+                fill.taker_oid,
                 fill.taker_fee,
                 fill.taker_start,
                 fill.taker_pnl,
-                flags,
+                fill.flags,
                 fill.cause,
             )
         )

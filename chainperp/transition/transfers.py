@@ -44,6 +44,7 @@ def process_deposit(
     account.raw += amount
     state.custody += amount
     state.touch(account)
+    state.unfile(account)
     recorder.record(
         Kind.DEPOSIT, {"user": user, "amount": amount, "l1_nonce": nonce, "l1_ref": reference}
     )
@@ -84,6 +85,8 @@ def _move(
     target.raw += amount
     state.touch(source)
     state.touch(target)
+    state.unfile(source)
+    state.unfile(target)
     recorder.ledger(source.address, destination, amount, kind)
 
 
@@ -100,6 +103,7 @@ def process_withdraw(
     pending = action.amount - fee
     account.raw -= pending
     state.touch(account)
+    state.unfile(account)
     state.withdrawals[wid] = Withdrawal(wid, account.address, action.destination, pending)
     state.changed_withdrawals[wid] = None
     recorder.record(
@@ -163,6 +167,7 @@ def process_isolated_margin(
     exposure.raw_isolated += amount
     revalue(account, exposure, market.mark)
     state.touch(account)
+    state.unfile(account)
     state.touch_exposure(account, exposure)
     kind = LedgerType.ISOLATED_MARGIN_ADDED if amount > 0 else LedgerType.ISOLATED_MARGIN_REMOVED
     recorder.ledger(account.address, account.address, amount, kind)
