@@ -58,8 +58,8 @@ class Account:
 
     __slots__ = (
         "address", "agents", "cloids", "day", "days", "epoch", "exposures", "fee_maker",
-        "fee_taker", "is_dirty", "is_filed", "margin_total", "nonces", "orders", "position_value", "raw",
-        "raw_isolated_total", "volume_day", "volume_total",
+        "fee_taker", "is_dirty", "is_filed", "margin_total", "nonces", "orders", "position_value",
+        "raw", "raw_isolated_total", "volume_day", "volume_total",
     )  # fmt: skip
 
     def __init__(self, address: Address) -> None:

@@ -98,6 +98,7 @@ class State:
         "owed_to_vault",
         "parameters",
         "time_ms",
+        "unfiled",
         "validators",
         "withdrawals",
     )  # fmt: skip
@@ -125,6 +126,7 @@ class State:
         self.changed_agents: dict[Address, None] = {}
         self.changed_validators: dict[Address, None] = {}
         self.changed_withdrawals: dict[int, None] = {}
+        self.unfiled: list[Account] = []
         for address in SYSTEM_ACCOUNTS:
             self.touch(self.open_account(address))
 
@@ -134,6 +136,7 @@ class State:
         if account is None:
             account = Account(address)
             self.accounts[address] = account
+            self.unfiled.append(account)
         return account
 
     def open_exposure(self, account: Account, asset: int) -> Exposure:
@@ -157,6 +160,15 @@ class State:
         if not exposure.is_dirty:
             exposure.is_dirty = True
             self.changed_exposures.append((account, exposure))
+
+    def unfile(self, account: Account) -> None:
+        """Note that an account's money or positions changed: `Sweep` must file it anew.
+
+        Invariant: an account is in `unfiled` exactly when it is not `is_filed`.
+        """
+        if account.is_filed:
+            account.is_filed = False
+            self.unfiled.append(account)
 
     def accounts_in_order(self) -> list[Account]:
         """All accounts by address."""
