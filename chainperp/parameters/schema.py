@@ -45,6 +45,24 @@ class Parameters:
     funding_clamp: int
     funding_cap: int
     funding_hours_per_rate: int
+    liq_partial_threshold: int
+    liq_partial_percent: int
+    liq_cooldown_ms: int
+    liq_limit: int
+    liquidations_per_block: int
+    backstop_numerator: int
+    backstop_denominator: int
+    backstop_leverage: int
+    backstop_notional_max: int
+    unwind_interval_ms: int
+    unwind_half_life_ms: int
+    unwind_slippage_bps: int
+    liquidation_fund_bps: int
+    liquidation_insurance_bps: int
+    adl_policy: int
+    adl_tolerance: int
+    exempt_max: int
+    exempt_notice_blocks: int
     state_commit_every: int
     snapshot_interval: int
     recount_interval: int

@@ -76,60 +76,27 @@ def _trade(
     cause: int,
 ) -> Verdict | None:
     """One match of `lots`, if both sides may. Returns why the taker must stop, or None."""
-    maker_account, taker_account = maker.account, taker.account
-    refresh(state, maker_account)
-    price = execution_price(maker.price)
-    notional = lots * price
-    maker_fee = trading_fee(notional, fee_rates_today(state, maker_account)[1])
-    taker_fee = trading_fee(notional, fee_rates_today(state, taker_account)[0])
+    refresh(state, maker.account)
+    fill = _new_fill(state, maker, taker, lots, cause)
     delta = lots if taker.is_buy else -lots
-    limit = state.parameters.user_fill_limit
-    theirs, ours = maker.exposure, taker.exposure
-    leaves = 0 if maker.reduce_only else notional
-    maker_plan = plan_fill(
-        market,
-        maker_account,
-        theirs,
-        -delta,
-        price,
-        maker_fee,
-        bids=theirs.bids_notional - (leaves if maker.is_buy else 0),
-        asks=theirs.asks_notional - (0 if maker.is_buy else leaves),
-        limit=limit,
-    )
+    maker_plan = _plan_side(state, market, maker, -delta, fill, fill.maker_fee)
     if not maker_plan.allowed:
         end_order(state, recorder, market, maker, Rejection.MARGIN_CANCELED, maker_plan)
         return None
-    taker_plan = plan_fill(
-        market,
-        taker_account,
-        ours,
-        delta,
-        price,
-        taker_fee,
-        bids=ours.bids_notional,
-        asks=ours.asks_notional,
-        limit=limit,
-        keeps_margin=taker.is_liquidation,
-    )
+    taker_plan = _plan_side(state, market, taker, delta, fill, fill.taker_fee)
     if not taker_plan.allowed:
         return Rejection.PERP_MARGIN, taker_plan.found, taker_plan.needed
-    fill = Fill(maker_account.address, taker_account.address, price, lots, cause)
-    fill.maker_oid, fill.taker_oid = maker.oid, taker.oid
-    fill.maker_fee, fill.taker_fee = maker_fee, taker_fee
-    fill.maker_start, fill.taker_start = theirs.lots, ours.lots
+    ours, theirs = taker.exposure, maker.exposure
     _shrink(market, maker, lots)
-    fill.maker_pnl = apply_fill(state, market, maker_account, theirs, -delta, price, maker_plan)
-    fill.taker_pnl = apply_fill(state, market, taker_account, ours, delta, price, taker_plan)
-    count_volume(state, maker_account, notional)
-    count_volume(state, taker_account, notional)
+    price, notional = fill.price, fill.price * lots
+    fill.maker_pnl = apply_fill(state, market, maker.account, theirs, -delta, price, maker_plan)
+    fill.taker_pnl = apply_fill(state, market, taker.account, ours, delta, price, taker_plan)
+    count_volume(state, maker.account, notional)
+    count_volume(state, taker.account, notional)
     taker.remaining -= lots
-    fill.flags = (
-        (FLAG_TAKER_BUYS if taker.is_buy else 0)
-        | (FLAG_MAKER_DONE if maker.remaining == 0 else 0)
-        | (FLAG_LIQUIDATION if taker.is_liquidation else 0)
-    )
-    _take_fees(state, maker_fee + taker_fee)
+    if maker.remaining == 0:
+        fill.flags |= FLAG_MAKER_DONE
+    _take_fees(state, fill.maker_fee + fill.taker_fee)
     market.book.price_last = price
     market.is_dirty = True
     recorder.fill(state.next_tid, market.asset, fill)
@@ -137,10 +104,46 @@ def _trade(
     if maker.remaining == 0:
         forget_order(market, maker)
     if theirs.reduce_only_orders:
-        end_reduce_only(state, recorder, market, maker_account, theirs)
+        end_reduce_only(state, recorder, market, maker.account, theirs)
     if ours.reduce_only_orders:
-        end_reduce_only(state, recorder, market, taker_account, ours)
+        end_reduce_only(state, recorder, market, taker.account, ours)
     return None
+
+
+def _new_fill(state: State, maker: Order, taker: Order, lots: int, cause: int) -> Fill:
+    """The trade of `lots` at the resting order's price, with both fees."""
+    price = execution_price(maker.price)
+    fill = Fill(maker.account.address, taker.account.address, price, lots, cause)
+    fill.maker_oid, fill.taker_oid = maker.oid, taker.oid
+    fill.maker_start, fill.taker_start = maker.exposure.lots, taker.exposure.lots
+    notional = price * lots
+    fill.maker_fee = trading_fee(notional, fee_rates_today(state, maker.account)[1])
+    fill.taker_fee = trading_fee(notional, fee_rates_today(state, taker.account)[0])
+    if taker.is_buy:
+        fill.flags = FLAG_TAKER_BUYS
+    if taker.is_liquidation:
+        fill.flags |= FLAG_LIQUIDATION
+    return fill
+
+
+def _plan_side(
+    state: State, market: Market, order: Order, delta: int, fill: Fill, fee: int
+) -> FillPlan:
+    """What the trade leaves one side with; a resting order gives up the reserve of its lots."""
+    exposure = order.exposure
+    leaves = fill.price * fill.lots if order.level is not None and not order.reduce_only else 0
+    return plan_fill(
+        market,
+        order.account,
+        exposure,
+        delta,
+        fill.price,
+        fee,
+        bids=exposure.bids_notional - (leaves if order.is_buy else 0),
+        asks=exposure.asks_notional - (0 if order.is_buy else leaves),
+        limit=state.parameters.user_fill_limit,
+        keeps_margin=order.is_liquidation,
+    )
 
 
 def _take_fees(state: State, fees: int) -> None:
