@@ -5,7 +5,8 @@ is next looked at, and adjusted in place when one of its exposures changes.
 """
 
 from chainperp.model.accounts import Account, Exposure
-from chainperp.rules.margin import initial_margin
+from chainperp.model.decisions import CROSS_SCOPE
+from chainperp.rules.margin import initial_margin, maintenance_margin
 from chainperp.state.store import State
 
 
@@ -64,3 +65,25 @@ def position_notional(state: State, account: Account) -> int:
         if exposure.is_cross:
             total += abs(exposure.value)
     return total
+
+
+def scope_value_and_maintenance(state: State, account: Account, asset: int) -> tuple[int, int]:
+    """Value and maintenance margin of a scope at the current marks, exactly, past all caches.
+
+    `asset` names an isolated position, or is `CROSS_SCOPE` for everything that is held cross.
+    """
+    markets = state.markets
+    if asset != CROSS_SCOPE:
+        exposure = account.exposures[asset]
+        market = markets[asset]
+        worth = exposure.lots * market.mark
+        return exposure.raw_isolated + worth, maintenance_margin(abs(worth), market.terms)
+    value = account.raw
+    maintenance = 0
+    for exposure in account.exposures.values():
+        if exposure.lots and exposure.is_cross:
+            market = markets[exposure.asset]
+            worth = exposure.lots * market.mark
+            value += worth
+            maintenance += maintenance_margin(abs(worth), market.terms)
+    return value, maintenance
