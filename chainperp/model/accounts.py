@@ -57,7 +57,7 @@ class Account:
     """
 
     __slots__ = (
-        "address", "agents", "cloids", "day", "days", "epoch", "exposures", "fee_maker",
+        "address", "agents", "cloids", "cooldown", "day", "days", "epoch", "exposures", "fee_maker",
         "fee_taker", "is_dirty", "is_filed", "margin_total", "nonces", "orders", "position_value",
         "raw", "raw_isolated_total", "volume_day", "volume_total",
     )  # fmt: skip
@@ -81,6 +81,7 @@ class Account:
         self.volume_day = 0
         self.volume_total = 0
         self.days: list[tuple[int, int]] = []
+        self.cooldown = 0
         self.is_dirty = False
         self.is_filed = False
 
@@ -107,6 +108,21 @@ class Validator:
         self.address = address
         self.power = power
         self.nonces = NonceSet()
+
+
+class Exemption:
+    """A public exception from auto-deleveraging: who, how far, and from which height to which."""
+
+    __slots__ = ("account", "cap_ppb", "from_height", "mode", "to_height")
+
+    def __init__(
+        self, account: Address, mode: int, cap_ppb: int, from_height: int, to_height: int
+    ) -> None:
+        self.account = account
+        self.mode = mode
+        self.cap_ppb = cap_ppb
+        self.from_height = from_height
+        self.to_height = to_height
 
 
 class Withdrawal:

@@ -151,6 +151,7 @@ class Rejection(IntEnum):
     LIQUIDATED = 56
     LIQUIDATION = 57
     SIBLING_FILLED = 58
+    UNWIND = 59
     # Accounts and money.
     LEVERAGE_INVALID = 70
     LEVERAGE_SWITCH_WITH_POSITION = 71
@@ -265,6 +266,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.LIQUIDATED: Reason("LIQ-2", "liquidatedCanceled", ""),
     Rejection.LIQUIDATION: Reason("LIQ-4", "filled", ""),
     Rejection.SIBLING_FILLED: Reason("TRG-4", "siblingFilledCanceled", ""),
+    Rejection.UNWIND: Reason("BKS-3", "filled", ""),
     Rejection.LEVERAGE_INVALID: Reason("MRG-6", "rejected", "Invalid leverage value"),
     Rejection.LEVERAGE_SWITCH_WITH_POSITION: Reason(
         "MRG-6", "rejected", "Cannot switch leverage type with open position."

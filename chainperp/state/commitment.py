@@ -13,8 +13,16 @@ from chainperp.state.store import State
 from chainperp.state.tree import Tree
 
 COUNTERS_KEY = b"counters"
-FIXED = (("acct", 1), ("agent", 0), ("val", 0), ("oracle", 0), ("wd", 1), ("param", 0),
-         ("meta", 0))  # fmt: skip
+FIXED = (
+    ("acct", 1),
+    ("agent", 0),
+    ("val", 0),
+    ("oracle", 0),
+    ("wd", 1),
+    ("exempt", 0),
+    ("param", 0),
+    ("meta", 0),
+)
 
 
 class Committed:
@@ -54,6 +62,7 @@ class Commitment:
         state.changed_agents = dict.fromkeys(state.agents)
         state.changed_validators = dict.fromkeys(state.validators)
         state.changed_withdrawals = dict.fromkeys(state.withdrawals)
+        state.changed_exempt = dict.fromkeys(state.exempt)
         self.last: Committed | None = None
 
     def commit(self, state: State, with_books: bool = False) -> Committed:
@@ -119,6 +128,13 @@ class Commitment:
                 value = leaves.encode_withdrawal(pending)
                 self.trees["wd"].set(key, value, (pending.amount,))
         state.changed_withdrawals = {}
+        for address in state.changed_exempt:
+            exemption = state.exempt.get(address)
+            if exemption is None:
+                self.trees["exempt"].delete(address)
+            else:
+                self.trees["exempt"].set(address, leaves.encode_exemption(exemption), ())
+        state.changed_exempt = {}
         for market in state.markets:
             if market.is_dirty:
                 market.is_dirty = False

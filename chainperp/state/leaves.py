@@ -10,6 +10,7 @@ name the fields when two states differ. Collections (audit-log 5.1):
 | agent, val | address | – |
 | oracle | asset u32 | – |
 | wd | wid u64 | amount |
+| exempt | address | – |
 | param | name | – |
 | meta | "counters" | – |
 | book | asset u32, at snapshot heights only | – |
@@ -22,7 +23,15 @@ from typing import Final
 from chainperp.base import canonical
 from chainperp.base.canonical import Record, Schema
 from chainperp.base.hashing import ZERO32
-from chainperp.model.accounts import Account, Agent, Exposure, NonceSet, Validator, Withdrawal
+from chainperp.model.accounts import (
+    Account,
+    Agent,
+    Exemption,
+    Exposure,
+    NonceSet,
+    Validator,
+    Withdrawal,
+)
 from chainperp.parameters.schema import parameter_values
 from chainperp.state.store import Market, State
 
@@ -30,7 +39,8 @@ VERSION: Final = 1
 
 ACCOUNT: Final[Schema] = (
     ("version", "u16"), ("raw", "i128"), ("raw_isolated", "i128"), ("nonces", "u8"),
-    ("nonces_digest", "b32"), ("volume_total", "u128"), ("day", "i64"), ("fee_taker", "u32"),
+    ("nonces_digest", "b32"), ("volume_total", "u128"), ("cooldown", "u64"), ("day", "i64"),
+    ("fee_taker", "u32"),
     ("fee_maker", "u32"), ("volume_day", "u128"),
     ("days", [(("day", "i64"), ("volume", "u128"))]),
     ("settings", [(("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"))]),
@@ -61,7 +71,11 @@ WITHDRAWAL: Final[Schema] = (
 )  # fmt: skip
 COUNTERS: Final[Schema] = (
     ("version", "u16"), ("next_oid", "u64"), ("next_tid", "u64"), ("next_wid", "u64"),
-    ("custody", "u128"), ("deposits", "u64"),
+    ("custody", "u128"), ("deposits", "u64"), ("uncovered", "u128"),
+)  # fmt: skip
+EXEMPTION: Final[Schema] = (
+    ("version", "u16"), ("mode", "u8"), ("cap_ppb", "u64"), ("from_height", "u64"),
+    ("to_height", "u64"),
 )  # fmt: skip
 PARAMETER: Final[Schema] = (("version", "u16"), ("rows", [(("value", "u256"),)]))
 BOOK_DIGEST: Final[Schema] = (("version", "u16"), ("digest", "b32"))
@@ -70,7 +84,7 @@ BOOK_ORDER: Final[Schema] = (
     ("remaining", "u64"), ("reduce_only", "bool"), ("tif", "u8"), ("cloid", "opt:b16"),
 )  # fmt: skip
 
-ACCOUNT_HEAD: Final = struct.Struct(">H16s16sB32s16sqII16sI")
+ACCOUNT_HEAD: Final = struct.Struct(">H16s16sB32s16sQqII16sI")
 DAY_ROW: Final = struct.Struct(">q16s")
 SETTING_ROW: Final = struct.Struct(">I?I")
 POSITION_VALUE: Final = struct.Struct(">HQ16s?I16s")
@@ -110,6 +124,7 @@ def encode_account(state: State, account: Account) -> bytes:
             len(account.nonces.kept),
             nonces_digest(account.nonces),
             account.volume_total.to_bytes(16, "big"),
+            account.cooldown,
             account.day,
             account.fee_taker,
             account.fee_maker,
@@ -212,6 +227,20 @@ def encode_withdrawal(withdrawal: Withdrawal) -> bytes:
     )
 
 
+def encode_exemption(exemption: Exemption) -> bytes:
+    """A public exemption's value."""
+    return canonical.encode(
+        EXEMPTION,
+        {
+            "version": VERSION,
+            "mode": exemption.mode,
+            "cap_ppb": exemption.cap_ppb,
+            "from_height": exemption.from_height,
+            "to_height": exemption.to_height,
+        },
+    )
+
+
 def encode_counters(state: State) -> bytes:
     """The series that never go down, and custody."""
     return canonical.encode(
@@ -223,6 +252,7 @@ def encode_counters(state: State) -> bytes:
             "next_wid": state.next_wid,
             "custody": state.custody,
             "deposits": state.deposits,
+            "uncovered": state.uncovered,
         },
     )
 
@@ -264,6 +294,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "val": VALIDATOR,
     "oracle": MARKET,
     "wd": WITHDRAWAL,
+    "exempt": EXEMPTION,
     "meta": COUNTERS,
     "param": PARAMETER,
     "book": BOOK_DIGEST,

@@ -13,7 +13,15 @@ from chainperp.base import canonical
 from chainperp.base.canonical import Reader, Record, Schema
 from chainperp.base.errors import InvalidBytes, InvalidSnapshot
 from chainperp.base.units import Address, day_of
-from chainperp.model.accounts import Account, Agent, Exposure, NonceSet, Validator, Withdrawal
+from chainperp.model.accounts import (
+    Account,
+    Agent,
+    Exemption,
+    Exposure,
+    NonceSet,
+    Validator,
+    Withdrawal,
+)
 from chainperp.model.actions import TimeInForce
 from chainperp.model.markets import MarketTerms
 from chainperp.model.orders import Order
@@ -28,7 +36,7 @@ HEAD: Final[Schema] = (
 )  # fmt: skip
 LEAF: Final[Schema] = (("key", "bytes"), ("value", "bytes"))
 NONCES: Final[Schema] = (("owner", "b20"), ("kept", [(("nonce", "u64"),)]))
-SECTIONS: Final = ("acct", "agent", "val", "oracle", "wd", "meta")
+SECTIONS: Final = ("acct", "agent", "val", "oracle", "wd", "exempt", "meta")
 
 
 class Snapshot:
@@ -138,7 +146,12 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
         state.withdrawals[wid] = Withdrawal(
             wid, value["user"], value["destination"], value["amount"]
         )
+    elif name == "exempt":
+        state.exempt[Address(key)] = Exemption(
+            Address(key), value["mode"], value["cap_ppb"], value["from_height"], value["to_height"]
+        )
     else:
+        state.uncovered = value["uncovered"]
         state.next_oid = value["next_oid"]
         state.next_tid = value["next_tid"]
         state.next_wid = value["next_wid"]
@@ -151,6 +164,7 @@ def _restore_account(state: State, address: Address, value: Record) -> None:
     account.raw = value["raw"]
     account.raw_isolated_total = value["raw_isolated"]
     account.volume_total = value["volume_total"]
+    account.cooldown = value["cooldown"]
     account.day = value["day"]
     account.fee_taker = value["fee_taker"]
     account.fee_maker = value["fee_maker"]

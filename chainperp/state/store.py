@@ -8,7 +8,14 @@ leaf once per commit; whatever changes a committed value calls them.
 from typing import Final
 
 from chainperp.base.units import Address
-from chainperp.model.accounts import Account, Agent, Exposure, Validator, Withdrawal
+from chainperp.model.accounts import (
+    Account,
+    Agent,
+    Exemption,
+    Exposure,
+    Validator,
+    Withdrawal,
+)
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
@@ -16,7 +23,15 @@ from chainperp.state.book import Book
 ASSISTANCE_FUND: Final = Address(b"\xfe" * 20)
 LIQUIDITY_VAULT: Final = Address(bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158e10df303"))
 ROUNDING: Final = Address(b"\x00" * 18 + b"\xff\x01")
-SYSTEM_ACCOUNTS: Final = (ASSISTANCE_FUND, LIQUIDITY_VAULT, ROUNDING)
+BACKSTOP_VAULT: Final = Address(b"\x00" * 18 + b"\xff\x02")
+INSURANCE: Final = Address(b"\x00" * 18 + b"\xff\x03")
+SYSTEM_ACCOUNTS: Final = (
+    ASSISTANCE_FUND,
+    LIQUIDITY_VAULT,
+    ROUNDING,
+    BACKSTOP_VAULT,
+    INSURANCE,
+)
 
 
 class Market:
@@ -82,12 +97,14 @@ class State:
         "agents",
         "changed_accounts",
         "changed_agents",
+        "changed_exempt",
         "changed_exposures",
         "changed_validators",
         "changed_withdrawals",
         "custody",
         "day",
         "deposits",
+        "exempt",
         "height",
         "mark_epoch",
         "markets",
@@ -98,6 +115,7 @@ class State:
         "owed_to_vault",
         "parameters",
         "time_ms",
+        "uncovered",
         "unfiled",
         "validators",
         "withdrawals",
@@ -121,6 +139,9 @@ class State:
         self.next_wid = 1
         self.mark_epoch = 0
         self.owed_to_vault = 0
+        self.uncovered = 0
+        self.exempt: dict[Address, Exemption] = {}
+        self.changed_exempt: dict[Address, None] = {}
         self.changed_accounts: list[Account] = []
         self.changed_exposures: list[tuple[Account, Exposure]] = []
         self.changed_agents: dict[Address, None] = {}

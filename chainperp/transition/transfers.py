@@ -65,13 +65,13 @@ def process_send(state: State, recorder: Recorder, account: Account, action: Usd
     fee = activation_fee(is_new, state.parameters.activation_fee)
     if action.amount + fee > free:
         return Rejection.BALANCE_TRANSFER_GAS
-    _move(state, recorder, account, action.destination, action.amount, LedgerType.USD_SEND)
+    move_cash(state, recorder, account, action.destination, action.amount, LedgerType.USD_SEND)
     if fee:
-        _move(state, recorder, account, ASSISTANCE_FUND, fee, LedgerType.ACTIVATION_FEE)
+        move_cash(state, recorder, account, ASSISTANCE_FUND, fee, LedgerType.ACTIVATION_FEE)
     return Rejection.ACCEPTED
 
 
-def _move(
+def move_cash(
     state: State,
     recorder: Recorder,
     source: Account,
@@ -116,7 +116,7 @@ def process_withdraw(
             "fee": fee,
         },
     )
-    _move(state, recorder, account, ASSISTANCE_FUND, fee, LedgerType.WITHDRAWAL_FEE)
+    move_cash(state, recorder, account, ASSISTANCE_FUND, fee, LedgerType.WITHDRAWAL_FEE)
     return Rejection.ACCEPTED
 
 
