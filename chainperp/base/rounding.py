@@ -71,6 +71,24 @@ def shift_down(value: int, bits: int) -> int:
     return value >> bits
 
 
+def order_keys(ratios: Sequence[tuple[int, int]]) -> list[int]:
+    """Integers that stand in the same order as exact fractions; equal fractions, equal keys.
+
+    Two different fractions with denominators below 2**k are at least 1 / (b * d) > 2**-2k apart,
+    so their floors after scaling by 2**2k differ too. A denominator of 0 stands above all.
+
+    >>> keys = order_keys([(1, 3), (2, 6), (333_333, 1_000_000), (-1, 3), (1, 0)])
+    >>> keys[0] == keys[1], keys[2] < keys[0], keys[3] < 0, keys[4] > keys[0]
+    (True, True, True, True)
+    """
+    bits = 2 * max((denominator for _, denominator in ratios), default=0).bit_length()
+    keys = [(one << bits) // below if below else 0 for one, below in ratios]
+    if any(below == 0 for _, below in ratios):
+        top = max(keys) + 1
+        return [key if below else top for key, (_, below) in zip(keys, ratios, strict=True)]
+    return keys
+
+
 def largest_remainder(total: int, weights: Sequence[int], keys: Sequence[bytes]) -> list[int]:
     """Split `total` in proportion to `weights`, to the unit.
 
