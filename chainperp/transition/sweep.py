@@ -10,18 +10,17 @@ The box of a scope. Write f(m) = lots * m - maintenance(|lots| * m) for what one
 each position appears in one term only and each term depends on one mark only.
 1. A safe scope has slack S >= 0 at the marks c of its filing. S is split into shares s_i >= 0
    whose sum is at most S.
-2. The last safe price t_i of a position is the farthest price with f_i(t_i) >= f_i(c_i) - s_i.
-   f_i moves one way only: maintenance grows by at most half of what notional grows by (1x is the
-   least leverage), and rounding it up to whole micro-USDC cannot turn that around. So every price
-   on the near side of t_i, t_i included, also has f_i(m) >= f_i(c_i) - s_i: for a long every
-   m >= t_i, for a short every m <= t_i, whichever tiers lie between.
+2. The last safe price t_i is the farthest price with f_i(t_i) >= f_i(c_i) - s_i = target. Rates
+   rise from tier to tier and the table is continuous, so maintenance is the largest of the tiers'
+   lines, and f_i(m) >= target says the same of every line. On one line it is linear in m, exactly:
+   the target is whole, so rounding the maintenance up cancels. Rates are at most 1/2 (1x), so the
+   line rises with m for a long and falls for a short, and the prices that satisfy all lines are
+   one range: for a long every m >= t_i, for a short every m <= t_i, whatever tiers lie between.
 3. While every mark is on its near side, slack >= raw + sum f_i(c_i) - sum s_i = S - sum s_i >= 0:
    the scope is safe for any combination of marks in the box. A scope can only become liquidatable
    after at least one trigger was crossed, and a crossed trigger brings the exact test.
-4. t_i is exact. Rates rise from tier to tier and the table is continuous, so maintenance is the
-   largest of the tiers' lines, f_i is the least of them, and t_i is the nearest to c_i of the
-   prices at which each line alone reaches the target. An isolated position's share is all of S:
-   its trigger is the last price at which it is safe.
+4. t_i is the nearest to c_i of the lines' own bounds, rounded towards c_i; nothing is lost. An
+   isolated position's share is all of S: its trigger is the last price at which it is safe.
 Money that comes in only adds slack: a box stays safe without being filed anew.
 """
 
@@ -190,17 +189,23 @@ class Sweep:
             return False
         slack = value - maintenance
         for exposure, (notional, part) in zip(held, terms_of_slack, strict=True):
-            share = floor_div(slack * notional, gross) if gross else 0
+            target = part - share_of(slack, notional, gross)
             terms = markets[exposure.asset].terms
             if exposure.lots > 0:
-                price = last_safe_price_long(exposure.lots, part - share, terms)
+                price = last_safe_price_long(exposure.lots, target, terms)
                 # Marks are at least 1, so a long that is safe there needs no trigger.
                 if price > 1:
                     self.falling[exposure.asset].add(-price, filing)
             else:
-                price = last_safe_price_short(-exposure.lots, part - share, terms)
+                price = last_safe_price_short(-exposure.lots, target, terms)
                 self.rising[exposure.asset].add(price, filing)
         return True
+
+
+def share_of(slack: int, notional: int, gross: int) -> int:
+    """A position's share of its scope's slack, by notional. Rounding: down, so that the shares
+    never exceed the slack. Without a mark there is nothing to share by."""
+    return floor_div(slack * notional, gross) if gross else 0
 
 
 def last_safe_price_long(lots: int, target: int, terms: MarketTerms) -> int:
