@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Final
 
 from chainperp.base.errors import InvalidBytes, InvalidSnapshot, InvariantBroken, ensure
-from chainperp.base.hashing import EMPTY_LOG_ROOT, ZERO32, leaf_hash, tagged_hash
+from chainperp.base.hashing import ZERO32, leaf_hash, tagged_hash
 from chainperp.base.units import Address
 from chainperp.chain.genesis import Genesis, first_state
 from chainperp.evidence.merkle import Frontier, root_of
@@ -21,10 +21,13 @@ from chainperp.rules.ordering import periods_due
 from chainperp.state.commitment import Commitment, Committed
 from chainperp.state.snapshot import decode_snapshot, encode_snapshot
 from chainperp.state.store import State
-from chainperp.transition.block import apply_block
+from chainperp.state.tree import Tree
+from chainperp.transition.block import BlockOutcome, Companions, apply_block
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.risk import MARK_ROW_PREFIX, RiskOutcome, mark_row
+from chainperp.transition.sweep import Sweep
 
-MARK_ROW: Final = b"\x4d"
+ADL_ITEM_PREFIX: Final = b"\x00\x61"
 
 
 class SealedBlock:
@@ -48,7 +51,7 @@ class Engine:
     """State, state tree and log frontier of one chain, at the end of some block."""
 
     __slots__ = ("chain_id", "commitment", "committed", "frontier", "genesis", "rules_hash",
-                 "seal", "seal_leaf", "state", "unsealed", "valset_hash")  # fmt: skip
+                 "seal", "seal_leaf", "state", "sweep", "unsealed", "valset_hash")  # fmt: skip
 
     def __init__(self, genesis: Genesis, rules_hash: bytes) -> None:
         self.genesis = genesis
@@ -57,6 +60,7 @@ class Engine:
         self.state: State = first_state(genesis)
         self.commitment = Commitment(self.state)
         self.committed: Committed | None = None
+        self.sweep: Sweep | None = None
         self.frontier = Frontier()
         self.unsealed = b""
         self.seal = b""
@@ -73,15 +77,18 @@ class Engine:
         ensure(self.frontier.size == 0, "INV-G1", "block 0 was sealed before")
         recorder = Recorder(0, 0)
         recorder.add(Kind.GENESIS, self.genesis.raw)
-        return self._seal(recorder, self.genesis.proposer, [])
+        return self._seal(recorder, self.genesis.proposer, BlockOutcome([], RiskOutcome()))
 
     def execute(self, block: BlockInput) -> SealedBlock:
         """Apply one block, check the invariants, commit the state and seal it."""
         recorder = Recorder(self.state.height + 1, self.frontier.size)
-        moved = apply_block(self.state, block, recorder)
-        return self._seal(recorder, block.proposer, moved)
+        if self.sweep is None:
+            self.sweep = Sweep(self.state)
+        beside = Companions(self.commitment, self.sweep, self.seal_leaf)
+        outcome = apply_block(self.state, block, recorder, beside)
+        return self._seal(recorder, block.proposer, outcome)
 
-    def _seal(self, recorder: Recorder, proposer: Address, moved: list[int]) -> SealedBlock:
+    def _seal(self, recorder: Recorder, proposer: Address, outcome: BlockOutcome) -> SealedBlock:
         state = self.state
         height = recorder.height
         committed = self._commit(height)
@@ -90,7 +97,16 @@ class Engine:
         self.frontier.extend(leaves)
         if self.is_snapshot_height(height):
             self.unsealed = self.frontier.encode()
-        marks = [sha256(b"\x00" + MARK_ROW + _mark_row(state, asset)).digest() for asset in moved]
+        marks = [
+            sha256(MARK_ROW_PREFIX + mark_row(state, asset)).digest() for asset in outcome.moved
+        ]
+        tests = Tree("liq", 0)
+        for key, place in outcome.risk.tests:
+            tests.set(key, leaves[place], ())
+        begins = [
+            sha256(ADL_ITEM_PREFIX + leaves[index - first_index]).digest()
+            for index in outcome.risk.adl_begins
+        ]
         seal = encode_seal(
             {
                 "chain_id": self.chain_id,
@@ -104,10 +120,10 @@ class Engine:
                 "rules_hash": self.rules_hash,
                 "marks_root": root_of(marks),
                 "n_marks": len(marks),
-                "liq_root": ZERO32,
-                "n_liq": 0,
-                "adl_root": EMPTY_LOG_ROOT,
-                "n_adl": 0,
+                "liq_root": tests.commit().h,
+                "n_liq": len(outcome.risk.tests),
+                "adl_root": root_of(begins),
+                "n_adl": len(begins),
                 "valset_hash": self.valset_hash,
                 "proposer": proposer,
                 "cash_sum": committed.cash_sum(),
@@ -163,6 +179,7 @@ class Engine:
             entry = decode_entry(seal_entry)
             sealed = decode_payload(entry)
             self.state = snapshot.state
+            self.sweep = None
             self.commitment = Commitment(self.state)
             is_snapshot = self.is_snapshot_height(snapshot.height)
             self.committed = self.commitment.commit(self.state, with_books=is_snapshot)
@@ -215,16 +232,6 @@ def recount(state: State) -> None:
 
 def _is_multiple(height: int, interval: int) -> bool:
     return periods_due(height, height, max(interval, 1))[0] * max(interval, 1) == height
-
-
-def _mark_row(state: State, asset: int) -> bytes:
-    market = state.markets[asset]
-    return (
-        asset.to_bytes(4, "big")
-        + market.mark.to_bytes(8, "big")
-        + market.mark_previous.to_bytes(8, "big")
-        + market.oracle.to_bytes(8, "big")
-    )
 
 
 def _valset_hash(genesis: Genesis) -> bytes:

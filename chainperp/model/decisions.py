@@ -60,6 +60,8 @@ class OrderStatus(IntEnum):
     REJECTED = 4
     PARTIALLY_FILLED = 5
     REQUEST_REFUSED = 6  # a cancel or modify; the order that it names is as it was
+    WAITING_FOR_TRIGGER = 7  # a trigger order waits for the mark
+    WAITING_FOR_FILL = 8  # a trigger order waits for its parent
 
 
 class CommitReason(IntEnum):
@@ -103,6 +105,7 @@ class LedgerType(IntEnum):
     BACKSTOP_COLLATERAL = 8
     INSURANCE_DRAW = 9
     LIQUIDATION_PROFIT = 10
+    ADL_HAIRCUT = 11
 
 
 class Rejection(IntEnum):
@@ -135,12 +138,12 @@ class Rejection(IntEnum):
     PERP_MARGIN = 31
     IOC_CANCEL = 32
     CLOID_IN_USE = 33
-    TRIGGER_NOT_OFFERED = 34
     NO_PRICE = 35
     MODIFY_MISSING = 36
     MODIFY_INVALID = 37
     MISSING_ORDER = 38
     BAD_TRIGGER_PRICE = 39
+    TRIGGER_NOT_REDUCE_ONLY = 40
     # An order that rested ends.
     CANCELED_BY_USER = 50
     SELF_TRADE = 51
@@ -151,6 +154,7 @@ class Rejection(IntEnum):
     LIQUIDATED = 56
     LIQUIDATION = 57
     SIBLING_FILLED = 58
+    PARENT_ENDED = 59
     UNWIND = 59
     # Accounts and money.
     LEVERAGE_INVALID = 70
@@ -243,9 +247,6 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.CLOID_IN_USE: Reason(
         "ORD-12", "rejected", "Client order id is already in use by an open order."
     ),
-    Rejection.TRIGGER_NOT_OFFERED: Reason(
-        "ORD-1", "rejected", "Trigger orders are not offered by this version."
-    ),
     Rejection.NO_PRICE: Reason("ORD-4", "rejected", "Asset has no oracle price yet."),
     Rejection.MODIFY_MISSING: Reason(
         "ORD-13", "rejected", "Cannot modify canceled or filled order"
@@ -263,9 +264,13 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.IOC_REMAINDER: Reason("MAT-4", "canceled", ""),
     Rejection.MODIFIED: Reason("ORD-13", "canceled", ""),
     Rejection.BAD_TRIGGER_PRICE: Reason("TRG-1", "badTriggerPxRejected", "Invalid TP/SL price."),
+    Rejection.TRIGGER_NOT_REDUCE_ONLY: Reason(
+        "TRG-7", "rejected", "Trigger order is not reduce only."
+    ),
     Rejection.LIQUIDATED: Reason("LIQ-2", "liquidatedCanceled", ""),
     Rejection.LIQUIDATION: Reason("LIQ-4", "filled", ""),
     Rejection.SIBLING_FILLED: Reason("TRG-4", "siblingFilledCanceled", ""),
+    Rejection.PARENT_ENDED: Reason("TRG-5", "canceled", "Order that this order waits for is gone."),
     Rejection.UNWIND: Reason("BKS-3", "filled", ""),
     Rejection.LEVERAGE_INVALID: Reason("MRG-6", "rejected", "Invalid leverage value"),
     Rejection.LEVERAGE_SWITCH_WITH_POSITION: Reason(
@@ -480,6 +485,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.MARK: ("PRC-2", "PRC-4"),
     Kind.MARK_INPUTS: ("PRC-4", "PRC-5", "PRC-6", "PRC-7"),
     Kind.ORDER: ("PRC-1", "MRG-1"),
+    Kind.TRIGGER: ("TRG-2", "TRG-3", "TRG-6", "TRG-8"),
     Kind.FILL: (
         "MAT-1", "FEE-1", "FEE-2", "FEE-4", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3", "MRG-4",
     ),

@@ -2,10 +2,12 @@
 
     1 time and validity   2 system inputs: oracle votes, deposits, payouts
     3 oracle and marks    4 funding: settlement due, then premium samples
-    5 user actions in class order   6 housekeeping   7 invariants
+    5 user actions in class order   6 the vault's unwinding, fee shares, housekeeping
+    7 liquidation and backstop      8 auto-deleveraging      9 invariants
 
 Nothing here decides: every phase calls the rules. The caller commits the state and seals the block.
-Source: U-BLK-2 (liquidation, ADL, triggers and the buyback take their places with their rules).
+Nothing moves money after phase 8, so the sealed root is the root of the phase (decision 9).
+Source: U-BLK-2 (triggers and the buyback take their places with their rules).
 """
 
 from chainperp.base import canonical
@@ -28,13 +30,17 @@ from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import LedgerType, Rejection, SystemType
 from chainperp.rules.conservation import check_book, check_lots, check_time
 from chainperp.rules.ordering import action_class, periods_due
+from chainperp.state.commitment import Commitment
 from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
 from chainperp.transition.accounts import process_agent, process_leverage, prune_agents
 from chainperp.transition.admission import admit
+from chainperp.transition.backstop import unwind
 from chainperp.transition.funding import process_funding
 from chainperp.transition.oracle import accept_vote, process_prices
 from chainperp.transition.orders import process_cancel, process_modify, process_place
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.risk import RiskOutcome, process_risk
+from chainperp.transition.sweep import Sweep
 from chainperp.transition.transfers import (
     process_deposit,
     process_isolated_margin,
@@ -50,11 +56,34 @@ WITHDRAWAL_DONE_BODY: Schema = (("wid", "u64"), ("l1_ref", "b32"))
 VOTE_BODY: Schema = (("envelope", "bytes"), ("signer", "b20"))
 
 
-def apply_block(state: State, block: BlockInput, recorder: Recorder) -> list[int]:
+class BlockOutcome:
+    """What a SEAL needs to know of its block: markets whose mark moved, and the risk phase."""
+
+    __slots__ = ("moved", "risk")
+
+    def __init__(self, moved: list[int], risk: RiskOutcome) -> None:
+        self.moved = moved
+        self.risk = risk
+
+
+class Companions:
+    """What the engine keeps beside the state: the state tree, the sweep index, the last seal."""
+
+    __slots__ = ("commitment", "parent_hash", "sweep")
+
+    def __init__(self, commitment: Commitment, sweep: Sweep, parent_hash: bytes) -> None:
+        self.commitment = commitment
+        self.sweep = sweep
+        self.parent_hash = parent_hash
+
+
+def apply_block(
+    state: State, block: BlockInput, recorder: Recorder, beside: Companions
+) -> BlockOutcome:
     """Execute one block on the state and record every decision.
 
-    Returns the markets whose mark moved. Raises InvariantBroken when the state contradicts
-    itself; the caller then drops the block whole.
+    Raises InvariantBroken when the state contradicts itself; the caller then drops the block
+    whole.
     """
     time_before = state.time_ms
     check_time(time_before, block.time_ms)
@@ -68,11 +97,14 @@ def apply_block(state: State, block: BlockInput, recorder: Recorder) -> list[int
     process_funding(state, recorder, time_before)
     for transaction in sorted(block.transactions, key=_class_of):
         process_transaction(state, recorder, transaction)
+    unwind(state, recorder, time_before)
     process_housekeeping(state, recorder, time_before)
+    risk = process_risk(state, recorder, beside.sweep, beside.commitment, moved, beside.parent_hash)
+    pay_vault_share(state, recorder)
     for market in state.markets:
         check_lots(market.asset, market.lots_long, market.lots_short)
         check_book(market.asset, market.book.bids.best_price(), market.book.asks.best_price())
-    return moved
+    return BlockOutcome(moved, risk)
 
 
 def _class_of(transaction: Transaction) -> int:
@@ -144,7 +176,14 @@ def _execute_account_action(
 
 
 def process_housekeeping(state: State, recorder: Recorder, time_before: int) -> None:
-    """Pay the vault its shares of the block's trades (FEE-3); hourly, drop keys nobody needs."""
+    """Pay the vault its shares of the block's trades; hourly, drop keys nobody needs."""
+    pay_vault_share(state, recorder)
+    if periods_due(time_before, state.time_ms, HOUR_MS)[1]:
+        prune_agents(state)
+
+
+def pay_vault_share(state: State, recorder: Recorder) -> None:
+    """Move what trades owe the liquidity vault since the last time (FEE-3)."""
     share = state.owed_to_vault
     if share:
         state.owed_to_vault = 0
@@ -155,5 +194,3 @@ def process_housekeeping(state: State, recorder: Recorder, time_before: int) -> 
         state.touch(fund)
         state.touch(vault)
         recorder.ledger(ASSISTANCE_FUND, LIQUIDITY_VAULT, share, LedgerType.FEE_SHARE)
-    if periods_due(time_before, state.time_ms, HOUR_MS)[1]:
-        prune_agents(state)

@@ -106,6 +106,11 @@ class Recorder:
             + signer
         )
 
+    def fill_place(self, place: int, kind: Kind, fields: Record) -> None:
+        """Write an entry of a reserved place, encoding its fields by the kind's schema."""
+        payload = canonical.encode(SCHEMAS[kind], fields)
+        self.entries[place] = encode_entry(kind, self.height, place, payload)
+
     def fill_system(self, place: int, code: int, system_type: int, body: bytes) -> None:
         """Write the system transaction of a reserved place, with its result."""
         payload = canonical.encode(

@@ -1,0 +1,182 @@
+"""The waterfall at the end of a block: book, backstop, auto-deleveraging (phases 7 and 8).
+
+Every scope that fails its test is written down with what was done about it, those that must wait
+included; nothing else moves money until the SEAL, so the sealed root is the root of this phase.
+Source: hyperliquid-protocol 6.4, U-LIQ-1..18; audit-log-and-consensus 9.6.
+"""
+
+from hashlib import sha256
+
+from chainperp.model.accounts import Account
+from chainperp.model.decisions import (
+    CommitReason,
+    Kind,
+    LiquidationOutcome,
+    rule_number,
+)
+from chainperp.rules.backstop import is_backstop_due
+from chainperp.rules.liquidation import scope_rank, uncovered_deficit, work_and_wait
+from chainperp.rules.margin import is_liquidatable
+from chainperp.state.commitment import Commitment
+from chainperp.state.root import merkle_root
+from chainperp.state.store import State
+from chainperp.transition.backstop import take_over
+from chainperp.transition.deleverage import AdlPhase, process_adl
+from chainperp.transition.liquidation import (
+    Scope,
+    cancel_scope_orders,
+    measure,
+    sell_into_book,
+)
+from chainperp.transition.recorder import Recorder
+from chainperp.transition.sweep import Sweep
+
+MARK_ROW_PREFIX = b"\x00\x4d"
+
+
+class RiskOutcome:
+    """What the SEAL commits to: liquidation tests by scope key, and ADL rounds' first entries."""
+
+    __slots__ = ("adl_begins", "tests")
+
+    def __init__(self) -> None:
+        self.tests: list[tuple[bytes, int]] = []
+        self.adl_begins: list[int] = []
+
+
+def process_risk(
+    state: State,
+    recorder: Recorder,
+    sweep: Sweep,
+    commitment: Commitment,
+    moved: list[int],
+    parent_hash: bytes,
+) -> RiskOutcome:
+    """Test what the marks or the block's trades put at risk, and work the waterfall down."""
+    outcome = RiskOutcome()
+    scopes = _failing(state, sweep.due(state, moved))
+    if not scopes:
+        state.uncovered = 0
+        return outcome
+    committed = commitment.commit(state)
+    recorder.record(
+        Kind.STATE_COMMIT,
+        {
+            "reason": CommitReason.LIQUIDATION,
+            "state_root": committed.state_root,
+            "n_collections": committed.collections,
+        },
+    )
+    marks = marks_root(state)
+    work, _ = work_and_wait(len(scopes), state.parameters.liquidations_per_block)
+    for scope in scopes[:work]:
+        _liquidate(state, recorder, scope, marks, outcome)
+    for scope in scopes[work:]:
+        place = recorder.reserve()
+        _record_test(recorder, place, scope, (scope.value, scope.maintenance), marks,
+                     LiquidationOutcome.WAITING, "LIQ-7", outcome)  # fmt: skip
+    underwater = [scope for scope in scopes[:work] if scope.value < 0]
+    if -sum(scope.value for scope in underwater) > state.parameters.adl_tolerance:
+        phase = AdlPhase(commitment, marks, parent_hash)
+        process_adl(state, recorder, phase, underwater)
+        outcome.adl_begins = phase.begins
+    values: list[int] = []
+    for scope in scopes:
+        measure(state, scope)
+        values.append(scope.value)
+    state.uncovered = uncovered_deficit(values)
+    return outcome
+
+
+def _failing(state: State, due: list[tuple[Account, int]]) -> list[Scope]:
+    """The scopes below maintenance, from the lowest ratio up (LIQ-1)."""
+    ranked: list[tuple[int, bytes, bool, int, Scope]] = []
+    for account, asset in due:
+        scope = Scope(account, asset, 0, 0)
+        measure(state, scope)
+        if is_liquidatable(scope.value, scope.maintenance):
+            rank = scope_rank(scope.value, scope.maintenance)
+            is_isolated = asset < len(state.markets)
+            ranked.append((rank, account.address, is_isolated, asset, scope))
+    ranked.sort(key=_order_of)
+    return [one[4] for one in ranked]
+
+
+def _order_of(ranked: tuple[int, bytes, bool, int, Scope]) -> tuple[int, bytes, bool, int]:
+    return ranked[:4]
+
+
+def _liquidate(
+    state: State, recorder: Recorder, scope: Scope, marks: bytes, outcome: RiskOutcome
+) -> None:
+    """One scope down the waterfall: orders, book, vault."""
+    place = recorder.reserve()
+    cause = recorder.first_index + place
+    measure(state, scope)
+    found = (scope.value, scope.maintenance)
+    result, rule = LiquidationOutcome.RECOVERED, "MRG-8"
+    if is_liquidatable(scope.value, scope.maintenance):
+        cancel_scope_orders(state, recorder, scope)
+        measure(state, scope)
+        sell_into_book(state, recorder, scope, cause)
+        measure(state, scope)
+        result, rule = LiquidationOutcome.BOOK, "LIQ-3"
+        parameters = state.parameters
+        if scope.value < 0:
+            result, rule = LiquidationOutcome.ADL_CASE, "ADL-1"
+        elif is_backstop_due(
+            scope.value,
+            scope.maintenance,
+            parameters.backstop_numerator,
+            parameters.backstop_denominator,
+        ):
+            if take_over(state, recorder, scope, cause):
+                result, rule = LiquidationOutcome.BACKSTOP, "BKS-1"
+            measure(state, scope)
+    _record_test(recorder, place, scope, found, marks, result, rule, outcome)
+
+
+def _record_test(
+    recorder: Recorder,
+    place: int,
+    scope: Scope,
+    found: tuple[int, int],
+    marks: bytes,
+    result: LiquidationOutcome,
+    rule: str,
+    outcome: RiskOutcome,
+) -> None:
+    """Write the scope's test, with its figures before and after, in the place kept for it."""
+    recorder.fill_place(
+        place,
+        Kind.LIQ_TEST,
+        {
+            "account": scope.account.address,
+            "asset": scope.asset,
+            "value": found[0],
+            "maintenance": found[1],
+            "marks_root": marks,
+            "outcome": result,
+            "rule": rule_number(rule),
+            "value_after": scope.value,
+            "maintenance_after": scope.maintenance,
+        },
+    )
+    outcome.tests.append((scope.key(), place))
+
+
+def mark_row(state: State, asset: int) -> bytes:
+    """The row of a market in a list of marks: asset, mark, previous mark, oracle."""
+    market = state.markets[asset]
+    return (
+        asset.to_bytes(4, "big")
+        + market.mark.to_bytes(8, "big")
+        + market.mark_previous.to_bytes(8, "big")
+        + market.oracle.to_bytes(8, "big")
+    )
+
+
+def marks_root(state: State) -> bytes:
+    """Root over the marks of all markets, as they stand in the phase."""
+    rows = [mark_row(state, market.asset) for market in state.markets]
+    return merkle_root([sha256(MARK_ROW_PREFIX + row).digest() for row in rows])
