@@ -23,6 +23,7 @@ from chainperp.model.actions import (
     Action,
     ApproveAgent,
     CancelOrders,
+    Grouping,
     ModifyOrders,
     Noop,
     NotOffered,
@@ -30,6 +31,7 @@ from chainperp.model.actions import (
     OrderRequest,
     PlaceOrders,
     TimeInForce,
+    TriggerTerms,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -49,7 +51,11 @@ TIFS: Final = {
     "Alo": TimeInForce.ALO,
     "FrontendMarket": TimeInForce.IOC,
 }
-GROUPINGS: Final = ("na", "normalTpsl", "positionTpsl")
+GROUPINGS: Final = {
+    "na": Grouping.NONE,
+    "normalTpsl": Grouping.PARENT,
+    "positionTpsl": Grouping.POSITION,
+}
 U32_MAX: Final = 2**32 - 1
 
 
@@ -153,14 +159,23 @@ def _amount(value: object) -> int | None:
         return None
 
 
+def _trigger(fields: Fields) -> TriggerTerms:
+    """The trigger of an order: isMarket, triggerPx, tpsl."""
+    return TriggerTerms(
+        _decimal(fields["triggerPx"], "triggerPx"),
+        _flag(fields["isMarket"], "isMarket"),
+        {"sl": True, "tp": False}[fields["tpsl"]],
+    )
+
+
 def _order(fields: Fields) -> OrderRequest:
     """One order: a, b, p, s, r, t, c."""
     kind = fields["t"]
     if "trigger" in kind:
-        tif, is_trigger = TimeInForce.GTC, True
-        _decimal(kind["trigger"]["triggerPx"], "triggerPx")
+        trigger = _trigger(kind["trigger"])
+        tif = TimeInForce.IOC if trigger.is_market else TimeInForce.GTC
     else:
-        tif, is_trigger = TIFS[kind["limit"]["tif"]], False
+        tif, trigger = TIFS[kind["limit"]["tif"]], None
     return OrderRequest(
         _whole(fields["a"], "a", U32_MAX),
         _flag(fields["b"], "b"),
@@ -169,7 +184,7 @@ def _order(fields: Fields) -> OrderRequest:
         _flag(fields["r"], "r"),
         tif,
         cloid=_cloid(fields["c"], "c") if "c" in fields else None,
-        is_trigger=is_trigger,
+        trigger=trigger,
     )
 
 
@@ -177,7 +192,8 @@ def _place(fields: Fields) -> Action:
     grouping = fields["grouping"]
     if isinstance(grouping, str) and grouping not in GROUPINGS:
         raise ValueError(f"grouping {grouping!r} does not exist")
-    return PlaceOrders([_order(one) for one in fields["orders"]])
+    named = GROUPINGS[grouping] if isinstance(grouping, str) else Grouping.NONE
+    return PlaceOrders([_order(one) for one in fields["orders"]], named)
 
 
 def _cancel(fields: Fields) -> Action:

@@ -26,6 +26,7 @@ FAMILY_TITLES: Final = {
     "FEE": "Fees",
     "FND": "Funding",
     "TRF": "Transfers",
+    "TRG": "Triggers",
     "INV": "Invariants",
 }
 LABELS: Final = ("Formula", "Rounding", "Rejects", "Raises", "Source", "Example")

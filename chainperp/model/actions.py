@@ -19,11 +19,30 @@ class TimeInForce(IntEnum):
     ALO = 3  # the whole order is refused if any part would match
 
 
+class Grouping(IntEnum):
+    """What the trigger orders of one action belong to."""
+
+    NONE = 0  # `na` and `{p}`: nothing
+    PARENT = 1  # `normalTpsl`: the order before them
+    POSITION = 2  # `positionTpsl`: the account's position in the market
+
+
+class TriggerTerms:
+    """When an order is to be sent: a stop, or else a take-profit, at this mark price."""
+
+    __slots__ = ("is_market", "is_stop", "price")
+
+    def __init__(self, price: E8, is_market: bool, is_stop: bool) -> None:
+        self.price = price
+        self.is_market = is_market
+        self.is_stop = is_stop
+
+
 class OrderRequest:
     """One order as its owner signed it."""
 
     __slots__ = (
-        "asset", "cloid", "is_buy", "is_trigger", "price", "reduce_only", "size", "tif",
+        "asset", "cloid", "is_buy", "price", "reduce_only", "size", "tif", "trigger",
     )  # fmt: skip
 
     def __init__(
@@ -36,7 +55,7 @@ class OrderRequest:
         tif: TimeInForce,
         *,
         cloid: bytes | None = None,
-        is_trigger: bool = False,
+        trigger: TriggerTerms | None = None,
     ) -> None:
         self.asset = asset
         self.is_buy = is_buy
@@ -45,16 +64,17 @@ class OrderRequest:
         self.reduce_only = reduce_only
         self.tif = tif
         self.cloid = cloid
-        self.is_trigger = is_trigger
+        self.trigger = trigger
 
 
 class PlaceOrders:
     """`order`: orders of one action, judged one after another."""
 
-    __slots__ = ("orders",)
+    __slots__ = ("grouping", "orders")
 
-    def __init__(self, orders: list[OrderRequest]) -> None:
+    def __init__(self, orders: list[OrderRequest], grouping: Grouping = Grouping.NONE) -> None:
         self.orders = orders
+        self.grouping = grouping
 
 
 class CancelOrders:

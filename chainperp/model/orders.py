@@ -13,12 +13,14 @@ class Order:
     """An order, incoming or resting. `price` is on the market's grid, `lots` the size placed.
 
     `remaining` is what has not been filled; `level`, `previous` and `next_order` are its place in
-    the queue, None while it is not in the book.
+    the queue, None while it is not in the book. `trigger` is what it waits for, None once it was
+    sent; `group` the parent and siblings it has, if any.
     """
 
     __slots__ = (
-        "account", "asset", "cloid", "exposure", "is_buy", "is_liquidation", "level", "lots", "next_order", "oid",
-        "previous", "price", "reduce_only", "remaining", "tif",
+        "account", "asset", "cloid", "exposure", "group", "is_buy", "is_liquidation", "level",
+        "lots", "next_order", "oid", "previous", "price", "reduce_only", "remaining", "tif",
+        "trigger",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +50,40 @@ class Order:
         self.level: Level | None = None
         self.previous: Order | None = None
         self.next_order: Order | None = None
+        self.trigger: Trigger | None = None
+        self.group: Group | None = None
+
+
+class Trigger:
+    """What a waiting order waits for. `price` is on the market's grid; it fires when the mark
+    rises to it, or else falls to it. `is_position`: it ends with the account's position."""
+
+    __slots__ = ("is_market", "is_position", "is_stop", "price", "rises")
+
+    def __init__(
+        self, price: int, rises: bool, is_market: bool, is_stop: bool, is_position: bool
+    ) -> None:
+        self.price = price
+        self.rises = rises
+        self.is_market = is_market
+        self.is_stop = is_stop
+        self.is_position = is_position
+
+
+class Group:
+    """A parent and its take-profit and stop orders. `gid` is the first parent's order id.
+
+    `parent` is None when it is done; `is_awake` then says that its children may fire. Children
+    are live orders in order of their ids.
+    """
+
+    __slots__ = ("children", "gid", "is_awake", "parent")
+
+    def __init__(self, gid: int) -> None:
+        self.gid = gid
+        self.parent: Order | None = None
+        self.children: list[Order] = []
+        self.is_awake = False
 
 
 class Level:

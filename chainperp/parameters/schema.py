@@ -29,6 +29,9 @@ class Parameters:
     open_orders_base: int
     open_orders_volume_step: int
     open_orders_max: int
+    trigger_tolerance_numerator: int
+    trigger_tolerance_denominator: int
+    triggers_per_block: int
     user_fill_limit: int
     transfer_margin_divisor: int
     leverage_default: int

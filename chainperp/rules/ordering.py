@@ -29,7 +29,7 @@ def action_class(action: Action) -> int:
     else:
         return CLASS_PASSIVE
     for request in requests:
-        if request.tif is not TimeInForce.ALO and not request.is_trigger:
+        if request.tif is not TimeInForce.ALO and request.trigger is None:
             return CLASS_TAKING
     return CLASS_PASSIVE
 

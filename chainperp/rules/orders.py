@@ -70,8 +70,8 @@ def is_inside_band(price: int, oracle: int, numerator: int, denominator: int) ->
 
 @rule("ORD-5")
 def is_value_enough(notional: int, minimum: int, closes_position: bool) -> bool:
-    """An order is worth at least 10 USDC at its limit price, unless it is reduce-only and closes
-    the whole position.
+    """An order is worth at least 10 USDC at its limit price, a trigger order at the mark, unless
+    it is reduce-only and closes the whole position.
 
     Source: DOC[Error responses], U-NUM-1, U-NUM-2.
 
@@ -99,7 +99,7 @@ def order_value_max(leverage_max: int, is_resting: bool, parameters: Parameters)
 @rule("ORD-7")
 def open_orders_limit(volume: int, parameters: Parameters) -> int:
     """An account may have 1,000 open orders, one more per 5M USDC traded, at most 5,000; from the
-    1,000th on, new reduce-only orders are refused.
+    1,000th on, new reduce-only and trigger orders are refused. Waiting trigger orders count.
 
     Source: DOC[Rate limits and user limits].
     """

@@ -32,6 +32,7 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
+from chainperp.model.orders import Group
 from chainperp.parameters.schema import parameter_values
 from chainperp.state.store import Market, State
 
@@ -82,6 +83,14 @@ BOOK_DIGEST: Final[Schema] = (("version", "u16"), ("digest", "b32"))
 BOOK_ORDER: Final[Schema] = (
     ("oid", "u64"), ("account", "b20"), ("is_buy", "bool"), ("price", "u64"), ("lots", "u64"),
     ("remaining", "u64"), ("reduce_only", "bool"), ("tif", "u8"), ("cloid", "opt:b16"),
+)  # fmt: skip
+WAITING_ORDER: Final[Schema] = (
+    ("oid", "u64"), ("account", "b20"), ("is_buy", "bool"), ("price", "u64"), ("lots", "u64"),
+    ("reduce_only", "bool"), ("cloid", "opt:b16"), ("trigger_price", "u64"),
+    ("is_market", "bool"), ("is_stop", "bool"), ("is_position", "bool"),
+)  # fmt: skip
+ORDER_GROUP: Final[Schema] = (
+    ("gid", "u64"), ("parent", "u64"), ("is_awake", "bool"), ("children", [(("oid", "u64"),)]),
 )  # fmt: skip
 
 ACCOUNT_HEAD: Final = struct.Struct(">H16s16sB32s16sQqII16sI")
@@ -269,8 +278,10 @@ def encode_parameters(state: State) -> list[tuple[bytes, bytes]]:
 
 
 def encode_book(market: Market) -> bytes:
-    """All resting orders of a market: bids then asks, best price first, then arrival."""
+    """All live orders of a market: bids then asks, best price first, then arrival; then those that
+    wait for the mark, by order id; then which of all these are parents and children."""
     rows: list[Record] = []
+    groups: dict[int, Group] = {}
     for side in (market.book.bids, market.book.asks):
         for order in side.walk():
             rows.append(
@@ -278,11 +289,48 @@ def encode_book(market: Market) -> bytes:
                  "price": order.price, "lots": order.lots, "remaining": order.remaining,
                  "reduce_only": order.reduce_only, "tif": int(order.tif), "cloid": order.cloid}
             )  # fmt: skip
-    return canonical.encode_rows(BOOK_ORDER, rows)
+            if order.group is not None:
+                groups[order.group.gid] = order.group
+    return (
+        canonical.encode_rows(BOOK_ORDER, rows)
+        + _encode_waiting(market, groups)
+        + _encode_groups(groups)
+    )
+
+
+def _encode_waiting(market: Market, groups: dict[int, Group]) -> bytes:
+    """The waiting trigger orders; notes their groups."""
+    rows: list[Record] = []
+    for oid in sorted(market.triggers.orders):
+        order = market.triggers.orders[oid]
+        trigger = order.trigger
+        if order.group is not None:
+            groups[order.group.gid] = order.group
+        if trigger is not None:
+            rows.append(
+                {"oid": oid, "account": order.account.address, "is_buy": order.is_buy,
+                 "price": order.price, "lots": order.lots, "reduce_only": order.reduce_only,
+                 "cloid": order.cloid, "trigger_price": trigger.price,
+                 "is_market": trigger.is_market, "is_stop": trigger.is_stop,
+                 "is_position": trigger.is_position}
+            )  # fmt: skip
+    return canonical.encode_rows(WAITING_ORDER, rows)
+
+
+def _encode_groups(groups: dict[int, Group]) -> bytes:
+    """Groups by id; a parent of 0 is done."""
+    rows: list[Record] = []
+    for gid in sorted(groups):
+        group = groups[gid]
+        rows.append(
+            {"gid": gid, "parent": 0 if group.parent is None else group.parent.oid,
+             "is_awake": group.is_awake, "children": [{"oid": one.oid} for one in group.children]}
+        )  # fmt: skip
+    return canonical.encode_rows(ORDER_GROUP, rows)
 
 
 def encode_book_digest(market: Market) -> bytes:
-    """The one flat commitment to a market's resting orders."""
+    """The one flat commitment to a market's live orders."""
     digest = sha256(encode_book(market)).digest()
     return canonical.encode(BOOK_DIGEST, {"version": VERSION, "digest": digest})
 

@@ -4,7 +4,7 @@ from it commits to the root in its block's seal.
     "CPSNAP01" | height u64 | time u64 | frontier before the SEAL | SEAL entry | sections
 
 Sections are the leaves of every collection, the nonce lists that the leaves only have digests of,
-and each market's resting orders in queue order.
+and each market's live orders: resting ones in queue order, waiting ones, and their groups.
 """
 
 from typing import Final
@@ -24,7 +24,7 @@ from chainperp.model.accounts import (
 )
 from chainperp.model.actions import TimeInForce
 from chainperp.model.markets import MarketTerms
-from chainperp.model.orders import Order
+from chainperp.model.orders import Group, Order, Trigger
 from chainperp.parameters.schema import Parameters
 from chainperp.state import leaves
 from chainperp.state.commitment import Commitment
@@ -119,6 +119,9 @@ def _read(reader: Reader, state: State) -> Snapshot:
     for market in state.markets:
         for row in _rows(leaves.BOOK_ORDER, reader):
             _restore_order(state, market, row)
+        for row in _rows(leaves.WAITING_ORDER, reader):
+            _restore_waiting(state, market, row)
+        _restore_groups(market, _rows(leaves.ORDER_GROUP, reader))
     reader.finish()
     _sort_orders(state)
     return Snapshot(state, head["frontier"], head["seal"])
@@ -237,6 +240,51 @@ def _restore_order(state: State, market: Market, row: Record) -> None:
     else:
         exposure.asks_lots += order.remaining
         exposure.asks_notional += order.remaining * order.price
+
+
+def _restore_waiting(state: State, market: Market, row: Record) -> None:
+    account = state.accounts[Address(row["account"])]
+    exposure = state.open_exposure(account, market.asset)
+    tif = TimeInForce.IOC if row["is_market"] else TimeInForce.GTC
+    order = Order(
+        row["oid"], account, exposure, row["is_buy"], row["price"], row["lots"],
+        row["reduce_only"], tif, row["cloid"],
+    )  # fmt: skip
+    order.trigger = Trigger(
+        row["trigger_price"], row["is_buy"] is row["is_stop"], row["is_market"], row["is_stop"],
+        row["is_position"],
+    )  # fmt: skip
+    market.triggers.orders[order.oid] = order
+    account.orders[order.oid] = order
+    if order.cloid is not None:
+        account.cloids[order.cloid] = order
+    if row["is_position"]:
+        exposure.reduce_only_orders += 1
+
+
+def _restore_groups(market: Market, rows: list[Record]) -> None:
+    """Tie parents and children together again; arm what does not wait for a parent."""
+    orders = dict(market.triggers.orders)
+    for side in (market.book.bids, market.book.asks):
+        for order in side.walk():
+            orders[order.oid] = order
+    asleep: dict[int, None] = {}
+    for row in rows:
+        group = Group(row["gid"])
+        group.is_awake = row["is_awake"]
+        group.children = [orders[one["oid"]] for one in row["children"]]
+        members = list(group.children)
+        if row["parent"]:
+            group.parent = orders[row["parent"]]
+            members.append(group.parent)
+        for order in members:
+            order.group = group
+        if not group.is_awake:
+            for order in group.children:
+                asleep[order.oid] = None
+    for order in market.triggers.orders.values():
+        if order.trigger is not None and order.oid not in asleep:
+            market.triggers.arm(order, order.trigger)
 
 
 def _sort_orders(state: State) -> None:

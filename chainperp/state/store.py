@@ -19,6 +19,7 @@ from chainperp.model.accounts import (
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
+from chainperp.state.triggers import TriggerBook
 
 ASSISTANCE_FUND: Final = Address(b"\xfe" * 20)
 LIQUIDITY_VAULT: Final = Address(bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158e10df303"))
@@ -61,6 +62,7 @@ class Market:
         "premium_sum",
         "terms",
         "tick_e8",
+        "triggers",
         "votes",
     )  # fmt: skip
 
@@ -70,6 +72,7 @@ class Market:
         self.tick_e8 = 10 ** (2 + terms.size_decimals)
         self.lot_e8 = 10 ** (8 - terms.size_decimals)
         self.book = Book()
+        self.triggers = TriggerBook()
         self.mark = 0
         self.mark_previous = 0
         self.oracle = 0

@@ -10,6 +10,7 @@ from chainperp.model.orders import Order
 from chainperp.rules.fees import hlp_share, trading_fee
 from chainperp.rules.matching import execution_price, is_self_trade
 from chainperp.rules.orders import reducible_lots, would_match
+from chainperp.rules.triggers import wakes_children
 from chainperp.state.store import ASSISTANCE_FUND, Market, State
 from chainperp.transition.fills import (
     FillPlan,
@@ -18,6 +19,7 @@ from chainperp.transition.fills import (
     fee_rates_today,
     plan_fill,
 )
+from chainperp.transition.groups import siblings_to_end, stop_waiting, wake
 from chainperp.transition.recorder import (
     FLAG_LIQUIDATION,
     FLAG_MAKER_DONE,
@@ -103,6 +105,10 @@ def _trade(
     state.next_tid += 1
     if maker.remaining == 0:
         forget_order(market, maker)
+    if maker.group is not None:
+        _after_fill(state, recorder, market, maker)
+    if taker.group is not None:
+        _after_fill(state, recorder, market, taker)
     if theirs.reduce_only_orders:
         end_reduce_only(state, recorder, market, maker.account, theirs)
     if ours.reduce_only_orders:
@@ -174,11 +180,13 @@ def _shrink(market: Market, maker: Order, lots: int) -> None:
 def end_reduce_only(
     state: State, recorder: Recorder, market: Market, account: Account, exposure: Exposure
 ) -> None:
-    """Cancel the account's reduce-only orders that can no longer reduce."""
+    """Cancel the account's reduce-only orders that can no longer reduce: those in the book, and
+    the waiting ones of the position (TRG-8)."""
     for order in list(account.orders.values()):
         if (
             order.reduce_only
             and order.asset == market.asset
+            and (order.trigger is None or order.trigger.is_position)
             and reducible_lots(exposure.lots, order.is_buy) == 0
         ):
             end_order(state, recorder, market, order, Rejection.REDUCE_ONLY_CANCELED)
@@ -223,7 +231,10 @@ def end_order(
     reason: Rejection,
     plan: FillPlan | None = None,
 ) -> None:
-    """Cancel a resting order for a logged reason and free what it held."""
+    """Cancel a resting or waiting order for a logged reason and free what it held."""
+    if order.trigger is not None:
+        _end_waiting(state, recorder, market, order, reason)
+        return
     refresh(state, order.account)
     remaining = order.remaining
     forget_order(market, order)
@@ -232,3 +243,46 @@ def end_order(
     order.remaining = remaining
     found, needed = (plan.found, plan.needed) if plan is not None else (0, 0)
     recorder.order(order, OrderStatus.CANCELED, reason, found, needed)
+    if order.group is not None:
+        leave_group(state, recorder, market, order, reason)
+
+
+def _end_waiting(
+    state: State, recorder: Recorder, market: Market, order: Order, reason: Rejection
+) -> None:
+    """Cancel an order that waits for the mark. One that has ended with its parent is passed over:
+    who cancels all orders of an account meets both."""
+    trigger = order.trigger
+    if trigger is None or order.oid not in market.triggers.orders:
+        return
+    stop_waiting(market, order, trigger)
+    recorder.order(order, OrderStatus.CANCELED, reason, market.mark, trigger.price)
+    if order.group is not None:
+        leave_group(state, recorder, market, order, reason)
+
+
+def _after_fill(state: State, recorder: Recorder, market: Market, order: Order) -> None:
+    """What a fill means to the order's group: a parent may be done, a child ends its siblings."""
+    for sibling in siblings_to_end(order):
+        end_order(state, recorder, market, sibling, Rejection.SIBLING_FILLED)
+    if order.group is not None and order.remaining == 0:
+        leave_group(state, recorder, market, order, Rejection.ACCEPTED)
+
+
+def leave_group(
+    state: State, recorder: Recorder, market: Market, order: Order, reason: Rejection
+) -> None:
+    """Take an order that is done out of its group. A parent wakes its children or ends them."""
+    group = order.group
+    if group is None:
+        return
+    order.group = None
+    if group.parent is not order:
+        group.children.remove(order)
+        return
+    group.parent = None
+    if wakes_children(order.lots, order.remaining, reason is Rejection.MARGIN_CANCELED):
+        wake(recorder, market, group)
+        return
+    for child in list(group.children):
+        end_order(state, recorder, market, child, Rejection.PARENT_ENDED)

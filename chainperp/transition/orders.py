@@ -6,18 +6,21 @@ Each order is judged by itself (`transition/placing.py`); one refusal does not u
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import (
     CancelOrders,
+    Grouping,
     ModifyOrders,
     OrderRequest,
     PlaceOrders,
     TimeInForce,
 )
 from chainperp.model.decisions import OrderStatus, Rejection
-from chainperp.model.orders import Order
+from chainperp.model.orders import Group, Order
 from chainperp.rules.orders import is_modify_offered, is_own_order
+from chainperp.rules.triggers import may_join_group
 from chainperp.state.store import State
 from chainperp.transition.matching import end_order
 from chainperp.transition.placing import place
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.triggers import place_trigger
 
 
 def _check_batch(state: State, count: int) -> Rejection:
@@ -36,8 +39,45 @@ def process_place(
     verdict = _check_batch(state, len(action.orders))
     if verdict is not Rejection.ACCEPTED:
         return verdict
+    grouping = action.grouping
+    if grouping is Grouping.PARENT:
+        return _place_families(state, recorder, account, action.orders, cause)
+    if grouping is Grouping.POSITION and not _are_protective(action.orders):
+        return Rejection.TRIGGER_NOT_REDUCE_ONLY
     for request in action.orders:
-        place(state, recorder, account, request, cause, None)
+        if request.trigger is None:
+            place(state, recorder, account, request, cause, None)
+        else:
+            is_position = grouping is Grouping.POSITION
+            place_trigger(state, recorder, account, request, is_position=is_position)
+    return Rejection.ACCEPTED
+
+
+def _are_protective(requests: list[OrderRequest]) -> bool:
+    """Whether every trigger order among them may belong to a parent or position (TRG-7)."""
+    return all(one.trigger is None or may_join_group(one.reduce_only) for one in requests)
+
+
+def _place_families(
+    state: State, recorder: Recorder, account: Account, requests: list[OrderRequest], cause: int
+) -> Rejection:
+    """Place parents, each with the trigger orders that follow it as its children."""
+    families: list[list[OrderRequest]] = []
+    for request in requests:
+        if request.trigger is None or not families or families[-1][0].asset != request.asset:
+            families.append([request])
+        else:
+            families[-1].append(request)
+    if not all(_are_protective(family[1:]) for family in families):
+        return Rejection.TRIGGER_NOT_REDUCE_ONLY
+    for parent, *children in families:
+        group = Group(state.next_oid)
+        if parent.trigger is None:
+            place(state, recorder, account, parent, cause, None, group=group)
+        else:
+            place_trigger(state, recorder, account, parent, group=group)
+        for child in children:
+            place_trigger(state, recorder, account, child, group=group, is_child=True)
     return Rejection.ACCEPTED
 
 
@@ -89,14 +129,17 @@ def process_modify(
         if order is None and not action.always_place:
             _refuse_missing(recorder, account, request.asset, target, Rejection.MODIFY_MISSING)
             continue
-        is_gtc = request.tif is TimeInForce.GTC
+        is_gtc = request.tif is TimeInForce.GTC and request.trigger is None
         is_alo = request.tif is TimeInForce.ALO
         if not is_modify_offered(is_alo, is_gtc, action.always_place):
             _refuse_missing(recorder, account, request.asset, target, Rejection.MODIFY_INVALID)
             continue
         if is_gtc and not action.always_place:
             request = _as_post_only(request)
-        place(state, recorder, account, request, cause, order)
+        if request.trigger is None:
+            place(state, recorder, account, request, cause, order)
+        else:
+            place_trigger(state, recorder, account, request, replaced=order)
     return Rejection.ACCEPTED
 
 
@@ -110,5 +153,4 @@ def _as_post_only(request: OrderRequest) -> OrderRequest:
         request.reduce_only,
         TimeInForce.ALO,
         cloid=request.cloid,
-        is_trigger=request.is_trigger,
     )

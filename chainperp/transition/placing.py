@@ -10,7 +10,7 @@ from typing import Final
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import OrderRequest, TimeInForce
 from chainperp.model.decisions import OrderStatus, Rejection
-from chainperp.model.orders import Order
+from chainperp.model.orders import Group, Order
 from chainperp.rules.margin import initial_margin
 from chainperp.rules.matching import rests
 from chainperp.rules.orders import (
@@ -29,7 +29,8 @@ from chainperp.rules.orders import (
 )
 from chainperp.rules.prices import is_on_price_grid
 from chainperp.state.store import Market, State
-from chainperp.transition.matching import Verdict, end_order, match, rest_order
+from chainperp.transition.groups import inherit
+from chainperp.transition.matching import Verdict, end_order, leave_group, match, rest_order
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.valuation import refresh
 
@@ -53,14 +54,17 @@ def place(
     request: OrderRequest,
     cause: int,
     replaced: Order | None,
+    *,
+    group: Group | None = None,
 ) -> None:
     """Judge one order and carry it out. `replaced` is the order that a modify gives up for it:
-    it counts as gone in every check and is cancelled only when the new order is accepted."""
+    it counts as gone in every check and is cancelled only when the new order is accepted.
+    `group` is for the children that follow it."""
     oid = state.next_oid
     state.next_oid += 1
-    reason, price, lots = form = _check_form(state, request)
+    reason, price, lots = form = check_form(state, request)
     if reason is not Rejection.ACCEPTED:
-        _refuse_form(recorder, account, request, oid, form)
+        refuse_form(recorder, account, request, oid, form)
         return
     refresh(state, account)
     market = state.markets[request.asset]
@@ -82,23 +86,26 @@ def place(
     if verdict[0] is not Rejection.ACCEPTED:
         recorder.order(order, OrderStatus.REJECTED, verdict[0], verdict[1], verdict[2])
         return
+    if group is not None:
+        group.parent = order
+        order.group = group
     if replaced is not None:
+        inherit(replaced, order)
         end_order(state, recorder, market, replaced, Rejection.MODIFIED)
-    _execute(state, recorder, market, order, cause, verdict)
+    execute(state, recorder, market, order, cause, verdict)
 
 
-def _check_form(state: State, request: OrderRequest) -> Verdict:
-    """The first refusal of a request's form (ORD-1 to ORD-3), or its price and size on the grid."""
+def check_form(state: State, request: OrderRequest, sizeless: bool = False) -> Verdict:
+    """The first refusal of a request's form (ORD-1 to ORD-3), or its price and size on the grid.
+    `sizeless` allows the size zero."""
     asset = request.asset
     if not is_market_known(asset, len(state.markets)):
         return Rejection.MARKET_UNKNOWN, asset, len(state.markets)
-    if request.is_trigger:
-        return Rejection.TRIGGER_NOT_OFFERED, 0, 0
     market = state.markets[asset]
     lots = order_size(request.size, market.lot_e8)
     if lots is None:
         return Rejection.SIZE_INVALID, request.size, market.lot_e8
-    if lots == 0:
+    if lots == 0 and not sizeless:
         return Rejection.SIZE_ZERO, 0, 1
     price = order_price(request.price, market.tick_e8)
     if price is None or price <= 0 or not is_on_price_grid(price, market.terms.size_decimals):
@@ -108,7 +115,7 @@ def _check_form(state: State, request: OrderRequest) -> Verdict:
     return Rejection.ACCEPTED, price, lots
 
 
-def _refuse_form(
+def refuse_form(
     recorder: Recorder, account: Account, request: OrderRequest, oid: int, refusal: Verdict
 ) -> None:
     """Record a refusal of a request that is not on its market's grid, or has no market.
@@ -140,16 +147,15 @@ def _check(state: State, market: Market, order: Order, replaced: Order | None) -
     ):
         return Rejection.ORACLE_BAND, price, market.oracle
     reducible = reducible_lots(exposure.lots, is_buy)
-    limits = _check_limits(state, market, order, replaced, reducible)
+    closes = order.reduce_only and 0 < reducible <= lots
+    limits = check_limits(state, market, order, replaced, price * lots, closes)
     if limits is not None:
         return limits
-    if not is_cloid_free(order.cloid, account.cloids) and (
-        replaced is None or replaced.cloid != order.cloid
-    ):
-        return Rejection.CLOID_IN_USE, 0, 0
     if order.reduce_only and reducible == 0:
         return Rejection.REDUCE_ONLY, exposure.lots, lots
     best = market.book.opposite(is_buy).best_price()
+    if replaced is not None and replaced.level is None:
+        replaced = None  # it waits for a trigger: nothing of it is in the book or reserved
     if best is not None and replaced is not None:
         best = _best_without(market, order, replaced)
     crosses = would_match(price, is_buy, best)
@@ -157,27 +163,36 @@ def _check(state: State, market: Market, order: Order, replaced: Order | None) -
         return Rejection.BAD_ALO_PRICE, price, best if best is not None else 0
     if order.reduce_only:
         return Rejection.ACCEPTED, account.raw + account.position_value, account.margin_total
-    return _check_margin(market, order, replaced, reducible, crosses)
+    return check_margin(market, order, replaced, reducible, crosses)
 
 
-def _check_limits(
-    state: State, market: Market, order: Order, replaced: Order | None, reducible: int
+def check_limits(
+    state: State,
+    market: Market,
+    order: Order,
+    replaced: Order | None,
+    notional: int,
+    closes: bool,
 ) -> Verdict | None:
-    """The first limit on value or number of orders that is broken (ORD-5 to ORD-7), or None."""
+    """The first limit on value, number or client id that is broken (ORD-5 to ORD-7, ORD-12), or
+    None."""
     parameters = state.parameters
-    notional = order.price * order.lots
-    closes = order.reduce_only and 0 < reducible <= order.lots
     if not is_value_enough(notional, parameters.order_value_min, closes):
         return Rejection.MIN_TRADE_NOTIONAL, notional, parameters.order_value_min
     is_resting = order.tif is not TimeInForce.IOC
     value_max = order_value_max(market.terms.leverage_max, is_resting, parameters)
     if notional > value_max:
         return Rejection.MAX_ORDER_VALUE, notional, value_max
-    live = len(order.account.orders) - (1 if replaced is not None else 0)
+    account = order.account
+    live = len(account.orders) - (1 if replaced is not None else 0)
     if live >= parameters.open_orders_base:
-        limit = open_orders_limit(order.account.volume_total, parameters)
-        if live >= limit or order.reduce_only:
+        limit = open_orders_limit(account.volume_total, parameters)
+        if live >= limit or order.reduce_only or order.trigger is not None:
             return Rejection.TOO_MANY_OPEN_ORDERS, live, limit
+    if not is_cloid_free(order.cloid, account.cloids) and (
+        replaced is None or replaced.cloid != order.cloid
+    ):
+        return Rejection.CLOID_IN_USE, 0, 0
     return None
 
 
@@ -195,7 +210,7 @@ def _best_without(market: Market, order: Order, replaced: Order) -> int | None:
     return opposite.sign * opposite.keys[-2] if len(opposite.keys) > 1 else None
 
 
-def _check_margin(
+def check_margin(
     market: Market, order: Order, replaced: Order | None, reducible: int, crosses: bool
 ) -> Verdict:
     """ORD-10 and ORD-11: the tier, and margin for everything open with this order in it."""
@@ -244,7 +259,7 @@ def _matching_lots(market: Market, order: Order, replaced: Order | None) -> int:
     return opposite.lots_within(order.price, order.lots + gone) - gone
 
 
-def _execute(
+def execute(
     state: State, recorder: Recorder, market: Market, order: Order, cause: int, verdict: Verdict
 ) -> None:
     """Match an accepted order, then rest or cancel what is left, and record the outcome."""
@@ -265,13 +280,17 @@ def _execute(
             status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
             recorder.order(order, status, stopped, found, needed)
             return
+    reason = stopped
     if remaining == 0:
         recorder.order(order, OrderStatus.FILLED, Rejection.ACCEPTED, found, needed)
     elif filled:
         reason = ENDED_PARTLY_FILLED[stopped]
         recorder.order(order, OrderStatus.CANCELED, reason, found, needed)
     else:
-        recorder.order(order, OrderStatus.REJECTED, ENDED_UNFILLED[stopped], found, needed)
+        reason = ENDED_UNFILLED[stopped]
+        recorder.order(order, OrderStatus.REJECTED, reason, found, needed)
+    if order.group is not None:
+        leave_group(state, recorder, market, order, reason)
 
 
 def _check_rest(order: Order, found: int, needed: int) -> Verdict:
