@@ -41,6 +41,7 @@ class Kind(IntEnum):
     WITHDRAW_DONE = 0x0072
     AGENT = 0x0073
     LEDGER = 0x0080
+    PARAM = 0x0090
 
 
 class SystemType(IntEnum):
@@ -49,6 +50,7 @@ class SystemType(IntEnum):
     ORACLE_VOTE = 1
     DEPOSIT = 2
     WITHDRAWAL_DONE = 3
+    EXEMPTION = 4
 
 
 class OrderStatus(IntEnum):
@@ -181,6 +183,8 @@ class Rejection(IntEnum):
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
     WITHDRAWAL_UNKNOWN = 102
+    EXEMPTION_NOTICE = 103
+    EXEMPTION_LIST_FULL = 104
 
 
 class Reason(NamedTuple):
@@ -328,12 +332,16 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.AGENT_NAME_INVALID: Reason("ADM-4", "rejected", "Agent name is invalid."),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
+    Rejection.EXEMPTION_NOTICE: Reason(
+        "EXM-1", "rejected", "Exemptions are announced before they hold."
+    ),
+    Rejection.EXEMPTION_LIST_FULL: Reason("EXM-1", "rejected", "Exemption list is full."),
     Rejection.WITHDRAWAL_UNKNOWN: Reason("TRF-3", "rejected", "Withdrawal does not exist."),
 }
 
 RULE_FAMILIES: Final = (
     "ADM", "BLK", "PRC", "ORD", "MAT", "MRG", "PNL", "FEE", "FND", "TRF", "INV",
-    "TRG", "LIQ", "BKS", "ADL", "VLT", "BUY",
+    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY",
 )  # fmt: skip
 
 
@@ -472,6 +480,9 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     Kind.AGENT: (
         ("account", "b20"), ("agent", "b20"), ("name", "bytes"), ("valid_until", "u64"),
         ("rule", "u16"),
+    ),
+    Kind.PARAM: (
+        ("name", "str"), ("old", "bytes"), ("new", "bytes"), ("activation_height", "u64"),
     ),
     Kind.LEDGER: (("source", "b20"), ("destination", "b20"), ("amount", "i128"),
                   ("type", "u16")),

@@ -33,6 +33,7 @@ from chainperp.rules.adl.price import (
     deficit_share,
     shifted_price,
 )
+from chainperp.rules.exemptions import is_exempt
 from chainperp.rules.margin import maintenance_margin
 from chainperp.state.commitment import Commitment, Committed
 from chainperp.state.root import merkle_root
@@ -258,7 +259,9 @@ def _candidate(
         at_price = exposure.raw_isolated + exposure.lots * case.price
         account_value = min(exposure.raw_isolated + value, at_price)
     exemption = state.exempt.get(account.address)
-    exempt = exemption is not None and exemption.from_height <= state.height < exemption.to_height
+    exempt = exemption is not None and is_exempt(
+        exemption.from_height, exemption.to_height, state.height
+    )
     return Candidate(
         account.address,
         abs(exposure.lots),
