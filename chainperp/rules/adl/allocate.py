@@ -6,6 +6,7 @@ policy decides is its weights, caps and order. Source: adl-and-scenarios 3.4 and
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import NamedTuple
 
 from chainperp.base.hashing import tagged_hash
 from chainperp.base.rounding import largest_remainder, order_keys
@@ -47,22 +48,26 @@ def split(total: int, weights: Sequence[int], ties: Sequence[bytes]) -> list[int
     return largest_remainder(total, weights, ties)
 
 
-def waterfill(
-    total: int, caps: Sequence[int], weights: Sequence[int], ties: Sequence[bytes]
-) -> list[int]:
-    """WATERFILL: everybody gives the same multiple of his weight, but nobody more than his cap.
+class Level(NamedTuple):
+    """Where the water stands: who is full, who is not, and what the latter share by weight."""
 
-    The multiple is such that the sum is `total`, or all caps when they are less. The level only
-    rises while full ones leave, so one walk in the order of cap per weight finds who is full.
+    full: list[int]
+    rest: list[int]
+    left: int
+    weight_left: int
 
-    >>> waterfill(70, [50, 30, 12, 6, 2], [400, 40, 30, 8, 10], [b"a", b"e", b"d", b"b", b"c"])
-    [50, 9, 7, 2, 2]
+
+def water_level(total: int, caps: Sequence[int], weights: Sequence[int]) -> Level:
+    """Who gives all he can when everybody gives the same multiple of his weight.
+
+    The multiple only rises while full ones leave, so one walk in the order of cap per weight
+    finds what the reference's repeated passes find.
     """
     active = [
-        index for index, (cap, weight) in enumerate(zip(caps, weights, strict=True))
+        index
+        for index, (cap, weight) in enumerate(zip(caps, weights, strict=True))
         if cap > 0 and weight > 0
-    ]  # fmt: skip
-    takes = [0] * len(caps)
+    ]
     left = min(total, sum(caps[index] for index in active))
     weight_left = sum(weights[index] for index in active)
     keys = order_keys([(caps[index], weights[index]) for index in active])
@@ -71,14 +76,34 @@ def waterfill(
     for index in by_level:
         if left * weights[index] < caps[index] * weight_left:
             break
-        takes[index] = caps[index]
         left -= caps[index]
         weight_left -= weights[index]
         full += 1
-    rest = by_level[full:]
-    if rest:
-        shares = split(left, [weights[index] for index in rest], [ties[index] for index in rest])
-        for index, share in zip(rest, shares, strict=True):
+    return Level(by_level[:full], by_level[full:], left, weight_left)
+
+
+def waterfill(
+    total: int, caps: Sequence[int], weights: Sequence[int], ties: Sequence[bytes]
+) -> list[int]:
+    """WATERFILL: everybody gives the same multiple of his weight, but nobody more than his cap.
+
+    The multiple is such that the sum is `total`, or all caps when they are less. Those below
+    their cap split the rest to the unit.
+
+    >>> waterfill(70, [50, 30, 12, 6, 2], [400, 40, 30, 8, 10], [b"a", b"e", b"d", b"b", b"c"])
+    [50, 9, 7, 2, 2]
+    """
+    level = water_level(total, caps, weights)
+    takes = [0] * len(caps)
+    for index in level.full:
+        takes[index] = caps[index]
+    if level.rest:
+        shares = split(
+            level.left,
+            [weights[index] for index in level.rest],
+            [ties[index] for index in level.rest],
+        )
+        for index, share in zip(level.rest, shares, strict=True):
             takes[index] = share
     return takes
 
