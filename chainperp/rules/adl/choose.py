@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from chainperp.base.errors import ensure
 from chainperp.rules.adl.chance import offset_round, random_profit, random_queue, time_queue
 from chainperp.rules.adl.policy import (
     PPB,
@@ -78,6 +79,27 @@ POLICIES: Final = (
 )
 BY_NAME: Final = {policy.name: policy for policy in POLICIES}
 BY_ID: Final = {policy.policy_id: policy for policy in POLICIES}
+
+
+def policy_with_id(policy_id: int) -> Policy:
+    """The policy that a number in a receipt or a parameter file stands for.
+
+    >>> policy_with_id(100).name
+    'hyperliquid'
+    """
+    ensure(policy_id in BY_ID, "INV-0", "no ADL policy has this number", policy=policy_id)
+    return BY_ID[policy_id]
+
+
+def policy_named(name: str) -> Policy:
+    """The policy with a name; LookupError names those there are.
+
+    >>> policy_named("pro_rata_pnl").rule
+    'ADL-16'
+    """
+    if name not in BY_NAME:
+        raise LookupError(f"no ADL policy {name}: there are {', '.join(BY_NAME)}")
+    return BY_NAME[name]
 
 
 @rule("ADL-30")
