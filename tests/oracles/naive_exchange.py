@@ -38,7 +38,7 @@ FUND = b"\xfe" * 20
 VAULT = bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158e10df303")
 ROUNDING = b"\x00" * 18 + b"\xff\x01"
 # Refusals of a request that is not on a grid; they are recorded in the units that were signed.
-FORM = (R.MARKET_UNKNOWN, R.TRIGGER_NOT_OFFERED, R.SIZE_INVALID, R.SIZE_ZERO, R.TICK, R.NO_PRICE)
+FORM = (R.MARKET_UNKNOWN, R.SIZE_INVALID, R.SIZE_ZERO, R.TICK, R.NO_PRICE)
 HOUR = 3_600_000
 DAY = 86_400_000
 
@@ -342,8 +342,6 @@ class NaiveExchange:
             yield R.MARKET_UNKNOWN
         place = self.places[request.asset]
         decimals = int(place.row["size_decimals"])
-        if request.is_trigger:
-            yield R.TRIGGER_NOT_OFFERED
         lots = Fraction(request.size, 10 ** (8 - decimals))
         if lots.denominator != 1:
             yield R.SIZE_INVALID
@@ -742,7 +740,7 @@ def urgency(transaction: Transaction) -> int:
         requests = action.orders
     elif isinstance(action, ModifyOrders):
         requests = [request for _, request in action.modifies]
-    takes = any(one.tif != TimeInForce.ALO and not one.is_trigger for one in requests)
+    takes = any(one.tif != TimeInForce.ALO and one.trigger is None for one in requests)
     return 3 if takes else 1
 
 
@@ -909,7 +907,7 @@ class Life:
         )[0]  # fmt: skip
         return OrderRequest(
             asset, is_buy, E8(max(0, int(price * 10**8))), E8(size), draw.random() < 0.15, tif,
-            cloid=cloid, is_trigger=draw.random() < 0.005,
+            cloid=cloid,
         )  # fmt: skip
 
 

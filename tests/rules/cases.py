@@ -28,6 +28,7 @@ from chainperp.model.actions import (
     OrderRequest,
     PlaceOrders,
     TimeInForce,
+    TriggerTerms,
 )
 from chainperp.model.decisions import Rejection
 from chainperp.model.markets import MarketTerms, margin_tiers
@@ -176,7 +177,8 @@ def _agent(row: Row) -> str:
 def request_of(tif: str) -> OrderRequest:
     """An order of a time in force, or a trigger order."""
     force = TIFS.get(tif, TimeInForce.GTC)
-    return OrderRequest(0, True, E8(1), E8(1), False, force, is_trigger=tif == "trigger")
+    waits = TriggerTerms(E8(1), True, True) if tif == "trigger" else None
+    return OrderRequest(0, True, E8(1), E8(1), False, force, trigger=waits)
 
 
 def action_of(text: str) -> Action:

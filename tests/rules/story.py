@@ -13,12 +13,14 @@
 | a name | `cancel BTC c1`, `cancel BTC #5`, `modify c1 to buy …` (with `always`) |
 | a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5` |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `twapOrder` (a kind not offered) |
-| a name | `orders none`, `trigger buy …`, `deposit 5 number 7`, `votes BTC 100`, `paid out 7` |
+| a name | `sell 1 BTC @ 90 market reduce-only stop 95`: waits for the mark; `gtc` for a limit order, `profit 105` |
+| a name | `family buy … + sell …`: parent and children; `position sell …`: of the position, size 0 is all of it |
+| a name | `orders none`, `deposit 5 number 7`, `votes BTC 100`, `paid out 7` |
 | a name | `shows withdrawable`, `shows value`, `shows position BTC`, `shows orders` |
 | market | `shows mark BTC`, `shows best BTC` |
 
 Steps with the same number in the column `block` make one block. Names are accounts. What a step
-did: `rests 1 @ 100`, `filled`, `1 @ 100 with Ann` (a fill), `canceled: REASON`,
+did: `rests 1 @ 100`, `waits for 95`, `waits for its parent`, `#3 fires at 95`, `filled`, `1 @ 100 with Ann` (a fill), `canceled: REASON`,
 `Ann #6 canceled: REASON`, `refused: REASON`, or `done`.
 """
 
@@ -27,6 +29,7 @@ from collections.abc import Callable
 
 from chainperp.base.canonical import Record
 from chainperp.base.units import (
+    E8,
     Address,
     price_text,
     size_text,
@@ -36,11 +39,13 @@ from chainperp.model.actions import (
     Action,
     ApproveAgent,
     CancelOrders,
+    Grouping,
     ModifyOrders,
     Noop,
     NotOffered,
     OrderRequest,
     PlaceOrders,
+    TriggerTerms,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -58,7 +63,8 @@ from tests.rules.runner import Row
 from tests.support.world import World, address_of, order
 
 ORDER = re.compile(
-    r"(buy|sell) ([\d.]+) (\w+) @ ([\d.]+) (gtc|ioc|alo)( reduce-only)?(?: as (\w+))?"
+    r"(buy|sell) ([\d.]+) (\w+) @ ([\d.]+) (gtc|ioc|alo|market)( reduce-only)?(?: as (\w+))?"
+    r"(?: (stop|profit) ([\d.]+))?"
 )
 USER_SIGNED = (UsdSend, Withdraw, ApproveAgent)
 
@@ -149,6 +155,9 @@ class Story:
                 events[source] = current
                 if fields["code"]:
                     current.append(f"refused: {Rejection(fields['code']).name}")
+            elif entry.kind is Kind.TRIGGER:
+                decimals = self.world.market(fields["asset"]).terms.size_decimals
+                current.append(f"#{fields['oid']} fires at {price_text(fields['mark'], decimals)}")
             elif entry.kind is Kind.FILL:
                 current.append(self.fill_text(fields))
             elif entry.kind is Kind.ORDER:
@@ -177,6 +186,10 @@ class Story:
                 return f"canceled: {reason}"
             return f"{self.names[fields['account']]} #{fields['oid']} canceled: {reason}"
         self.resting.add(fields["oid"])
+        if status is OrderStatus.WAITING_FOR_FILL:
+            return "waits for its parent"
+        if status is OrderStatus.WAITING_FOR_TRIGGER:
+            return f"waits for {price_text(fields['needed'], decimals)}"
         left = size_text(fields["remaining"], decimals)
         return f"rests {left} @ {price_text(fields['price'], decimals)}"
 
@@ -185,12 +198,15 @@ class Story:
         found = ORDER.fullmatch(text)
         if found is None:
             raise ValueError(f"not an order: {text}")
-        side, size, market, price, tif, reduce_only, cloid = found.groups()
-        return order(
-            self.asset(market), side, size, price, tif.capitalize(),
+        side, size, market, price, tif, reduce_only, cloid, kind, at = found.groups()
+        request = order(
+            self.asset(market), side, size, price, "Gtc" if kind else tif.capitalize(),
             reduce_only=reduce_only is not None,
             cloid=None if cloid is None else cloid.encode().ljust(16, b"\0"),
         )  # fmt: skip
+        if kind is not None:
+            request.trigger = TriggerTerms(E8(decimal(at, 8)), tif == "market", kind == "stop")
+        return request
 
     def action(self, does: str) -> Action:
         """The action that a step asks for."""
@@ -208,15 +224,15 @@ class Story:
             "noop": lambda w: Noop(),
             "orders": lambda w: PlaceOrders([]),
             "twapOrder": lambda w: NotOffered(verb),
-            "trigger": lambda w: PlaceOrders([self.trigger(does.removeprefix("trigger "))]),
+            "family": lambda w: self.grouped(does, Grouping.PARENT),
+            "position": lambda w: self.grouped(does, Grouping.POSITION),
         }
         return makers[verb](words)
 
-    def trigger(self, text: str) -> OrderRequest:
-        """A trigger order."""
-        request = self.order(text)
-        request.is_trigger = True
-        return request
+    def grouped(self, text: str, grouping: Grouping) -> PlaceOrders:
+        """Orders that belong together."""
+        orders = text.partition(" ")[2].split(" + ")
+        return PlaceOrders([self.order(one) for one in orders], grouping)
 
     def modify(self, does: str, words: list[str]) -> ModifyOrders:
         """`modify c1 to buy …`, with `always` at the end if wanted."""

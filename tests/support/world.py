@@ -14,11 +14,13 @@ from chainperp.model.accounts import Account
 from chainperp.model.actions import (
     Action,
     CancelOrders,
+    Grouping,
     ModifyOrders,
     OracleVote,
     OrderRequest,
     PlaceOrders,
     TimeInForce,
+    TriggerTerms,
 )
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import Kind, Rejection, SystemType
@@ -58,6 +60,24 @@ def order(
         TIFS[tif],
         cloid=cloid,
     )
+
+
+def trigger(
+    kind: str,
+    asset: int,
+    side: str,
+    size: str,
+    at: str,
+    price: str | None = None,
+    *,
+    market: bool = True,
+    reduce_only: bool = True,
+    cloid: bytes | None = None,
+) -> OrderRequest:
+    """A `stop` or a `profit` order: a market one with the trigger as limit unless said otherwise."""
+    request = order(asset, side, size, price or at, reduce_only=reduce_only, cloid=cloid)
+    request.trigger = TriggerTerms(E8(parse_decimal(at, 8, "at")), market, kind == "stop")
+    return request
 
 
 @dataclass
@@ -183,6 +203,14 @@ class World:
     def place(self, name: str, *orders: OrderRequest) -> Result:
         """Orders of one action."""
         return self.act(name, PlaceOrders(list(orders)))
+
+    def place_family(self, name: str, *orders: OrderRequest) -> Result:
+        """A parent and its children (`normalTpsl`)."""
+        return self.act(name, PlaceOrders(list(orders), Grouping.PARENT))
+
+    def place_for_position(self, name: str, *orders: OrderRequest) -> Result:
+        """Trigger orders of a position (`positionTpsl`)."""
+        return self.act(name, PlaceOrders(list(orders), Grouping.POSITION))
 
     def cancel(self, name: str, asset: int, target: int | bytes) -> Result:
         """Cancel one order."""
