@@ -185,6 +185,7 @@ class Rejection(IntEnum):
     WITHDRAWAL_UNKNOWN = 102
     EXEMPTION_NOTICE = 103
     EXEMPTION_LIST_FULL = 104
+    EXEMPTION_MODE = 105
 
 
 class Reason(NamedTuple):
@@ -334,6 +335,9 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(
         "EXM-1", "rejected", "Exemptions are announced before they hold."
+    ),
+    Rejection.EXEMPTION_MODE: Reason(
+        "EXM-1", "rejected", "Exemptions have the mode that the parameters name."
     ),
     Rejection.EXEMPTION_LIST_FULL: Reason("EXM-1", "rejected", "Exemption list is full."),
     Rejection.WITHDRAWAL_UNKNOWN: Reason("TRF-3", "rejected", "Withdrawal does not exist."),

@@ -63,7 +63,9 @@ class Parameters:
     liquidation_fund_bps: int
     liquidation_insurance_bps: int
     adl_policy: int
+    adl_score_mode: int
     adl_tolerance: int
+    exempt_mode: int
     exempt_max: int
     exempt_notice_blocks: int
     state_commit_every: int

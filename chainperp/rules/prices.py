@@ -6,7 +6,7 @@ oracle decides funding. Nothing here reads a clock: elapsed time is an argument.
 
 from typing import Final
 
-from chainperp.base.rounding import floor_div, half_even, remainder, shift_down
+from chainperp.base.rounding import ceil_div, floor_div, half_even, remainder, shift_down
 from chainperp.base.units import SIGNIFICANT_FIGURES_MAX, Price, price_decimals
 from chainperp.rules.catalogue import rule
 
@@ -52,15 +52,42 @@ def round_to_price_grid(numerator: int, denominator: int, size_decimals: int) ->
     >>> round_to_price_grid(609_999_7, 10, 5), round_to_price_grid(1_234_564, 1, 5)
     (610000, 1234560)
     """
-    whole = 10 ** price_decimals(size_decimals)
     nearest = half_even(numerator, denominator)
-    if nearest < FIGURES_CAP:
-        return Price(nearest)
-    step = 10
-    while floor_div(nearest, step) >= FIGURES_CAP:
-        step *= 10
-    step = min(step, whole)
+    step = grid_step(nearest, size_decimals)
     return Price(half_even(numerator, denominator * step) * step)
+
+
+def grid_step(price: int, size_decimals: int) -> int:
+    """Distance between valid prices around a price, in grid units (the tick).
+
+    >>> grid_step(99_999, 4), grid_step(359_942, 4), grid_step(3_599_421, 4)
+    (1, 10, 100)
+    """
+    whole: int = 10 ** price_decimals(size_decimals)
+    step = 1
+    while floor_div(price, step) >= FIGURES_CAP:
+        step *= 10
+    return min(step, whole)
+
+
+@rule("PRC-8")
+def round_for_seller(price: int, size_decimals: int) -> Price:
+    """A limit that is computed for a forced sale is rounded up to the tick, for a forced purchase
+    down (`round_for_buyer`): always in favour of the account that is forced.
+
+    Source: reliability 5.6 (bankruptcy price).
+
+    >>> round_for_seller(359_942, 4), round_for_buyer(359_942, 4), round_for_seller(99_999, 4)
+    (359950, 359940, 99999)
+    """
+    step = grid_step(price, size_decimals)
+    return Price(ceil_div(price, step) * step)
+
+
+def round_for_buyer(price: int, size_decimals: int) -> Price:
+    """The twin of PRC-8 for purchases: down to the tick, at least one."""
+    step = grid_step(price, size_decimals)
+    return Price(max(1, floor_div(price, step) * step))
 
 
 @rule("PRC-3")

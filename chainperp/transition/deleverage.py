@@ -23,8 +23,17 @@ from chainperp.model.decisions import (
     rule_number,
 )
 from chainperp.rules.adl.allocate import round_seed
-from chainperp.rules.adl.choose import policy_with_id
-from chainperp.rules.adl.policy import Allocation, Candidate, Policy, Round, Terms, terms_hash
+from chainperp.rules.adl.choose import allocate, policy_with_id
+from chainperp.rules.adl.policy import (
+    Allocation,
+    Candidate,
+    ExemptMode,
+    Policy,
+    Round,
+    ScoreMode,
+    Terms,
+    terms_hash,
+)
 from chainperp.rules.adl.price import (
     adl_lots,
     adl_price,
@@ -182,7 +191,10 @@ def _round(state: State, recorder: Recorder, phase: AdlPhase, case: AdlCase) -> 
     """One ADL round: commit, list, trade, end."""
     market = state.markets[case.exposure.asset]
     policy = policy_with_id(state.parameters.adl_policy)
-    terms = Terms()
+    terms = Terms(
+        score_mode=ScoreMode(state.parameters.adl_score_mode),
+        exempt_mode=ExemptMode(state.parameters.exempt_mode),
+    )
     is_target_long = case.exposure.lots > 0
     committed = phase.commitment.commit(state)
     state_index = recorder.next_index()
@@ -214,7 +226,7 @@ def _round(state: State, recorder: Recorder, phase: AdlPhase, case: AdlCase) -> 
         open_interest=market.lots_long,
         terms=terms,
     )
-    allocation = policy.apply(this_round, candidates)
+    allocation = allocate(policy, this_round, candidates)
     amounts: list[int] = []
     if not policy.in_lots:
         amounts = allocation.takes

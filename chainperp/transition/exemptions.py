@@ -19,6 +19,8 @@ def process_exemption(state: State, recorder: Recorder, fields: Record) -> Rejec
     address = Address(fields["account"])
     old = state.exempt.get(address)
     parameters = state.parameters
+    if fields["mode"] != parameters.exempt_mode:
+        return Rejection.EXEMPTION_MODE
     verdict = check_exemption(
         fields["from_height"],
         state.height,

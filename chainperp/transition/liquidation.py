@@ -19,6 +19,7 @@ from chainperp.rules.liquidation import (
     position_rank,
 )
 from chainperp.rules.margin import is_liquidatable, maintenance_margin
+from chainperp.rules.prices import round_for_buyer, round_for_seller
 from chainperp.state.store import Market, State
 from chainperp.transition.fills import fee_rates_today
 from chainperp.transition.matching import end_order, match
@@ -143,13 +144,12 @@ def _limit_price(state: State, market: Market, scope: Scope, exposure: Exposure)
         market.oracle * parameters.order_band_numerator, parameters.order_band_denominator
     )
     lowest, highest = max(1, market.oracle - away), market.oracle + away
+    is_buy = exposure.lots < 0
     if parameters.liq_limit == 0:
-        return highest if exposure.lots < 0 else lowest
-    bankrupt = bankruptcy_price(
-        exposure.lots,
-        market.mark,
-        scope.value,
-        fee_rates_today(state, scope.account)[0],
-        FEE_RATE_ONE,
-    )
-    return min(highest, bankrupt) if exposure.lots < 0 else max(lowest, bankrupt)
+        return highest if is_buy else lowest
+    rate = fee_rates_today(state, scope.account)[0]
+    bankrupt = bankruptcy_price(exposure.lots, market.mark, scope.value, rate, FEE_RATE_ONE)
+    decimals = market.terms.size_decimals
+    if is_buy:
+        return min(highest, round_for_buyer(bankrupt, decimals))
+    return max(lowest, round_for_seller(bankrupt, decimals))
