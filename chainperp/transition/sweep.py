@@ -211,12 +211,14 @@ def share_of(slack: int, notional: int, gross: int) -> int:
 def last_safe_price_long(lots: int, target: int, terms: MarketTerms) -> int:
     """Least price m with lots * m - maintenance(lots * m) >= target, for a long of `lots`.
 
-    On a tier's line: lots * m * (denominator - rate) + deduction >= target * denominator.
-    Rounding: up, towards the mark.
+    On a tier's line: lots * m * (denominator - rate) + deduction >= target * denominator. Below
+    the bound of a tier its line is not the one that binds. Rounding: up, towards the mark.
     """
     scaled = target * terms.tier_denominator
     found = 0
     for tier in terms.tiers:
+        if lots * found < tier.lower:
+            break
         price = ceil_div(scaled - tier.deduction, lots * (terms.tier_denominator - tier.rate))
         if price > found:
             found = price
@@ -226,13 +228,15 @@ def last_safe_price_long(lots: int, target: int, terms: MarketTerms) -> int:
 def last_safe_price_short(lots: int, target: int, terms: MarketTerms) -> int:
     """Greatest price m with -lots * m - maintenance(lots * m) >= target, for a short of `lots`.
 
-    On a tier's line: lots * m * (denominator + rate) - deduction <= -target * denominator.
-    Rounding: down, towards the mark.
+    On a tier's line: lots * m * (denominator + rate) - deduction <= -target * denominator. Below
+    the bound of a tier its line is not the one that binds. Rounding: down, towards the mark.
     """
     scaled = -target * terms.tier_denominator
     first = terms.tiers[0]
-    found = floor_div(scaled + first.deduction, lots * (terms.tier_denominator + first.rate))
+    found = floor_div(scaled, lots * (terms.tier_denominator + first.rate))
     for tier in terms.tiers[1:]:
+        if lots * found < tier.lower:
+            break
         price = floor_div(scaled + tier.deduction, lots * (terms.tier_denominator + tier.rate))
         if price < found:
             found = price

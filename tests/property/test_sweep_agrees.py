@@ -73,6 +73,9 @@ def first(seed: int, accounts: int = 25) -> State:
         address = Address(draw.randbytes(20))
         amount = draw.randint(1, 2_000) * USDC
         process_deposit(state, recorder, address, amount, state.deposits + 1, bytes(32))
+        for market in state.markets:
+            mode = UpdateLeverage(market.asset, draw.random() < 0.6, draw.randint(1, 3))
+            process_leverage(state, recorder, state.accounts[address], mode)
     return state
 
 
@@ -126,8 +129,8 @@ class Chances:
         elif kind == 2:
             process_withdraw(state, recorder, account, Withdraw(account.address, amount))
         else:
-            for asset in sorted(account.exposures):
-                action = UpdateIsolatedMargin(asset, draw.choice((amount, -amount, -USDC)))
+            for market in state.markets:
+                action = UpdateIsolatedMargin(market.asset, draw.choice((amount, -amount, -USDC)))
                 process_isolated_margin(state, recorder, account, action)
 
     def funding(self, state: State) -> None:
@@ -160,7 +163,7 @@ class Chances:
                 mark += draw.choice((-1, 1))
             base = BASES[asset]
             market.mark_previous = market.mark
-            market.mark = market.oracle = min(max(mark, max(1, base // 30)), base * 30)
+            market.mark = market.oracle = min(max(mark, base // 30, 8), base * 30)
             market.is_dirty = True
         state.mark_epoch += 1
         return moved

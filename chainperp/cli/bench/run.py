@@ -8,6 +8,7 @@ from typing import Any
 
 from chainperp import __version__
 from chainperp.cli.bench import stages
+from chainperp.cli.bench.sweep import sweep_stages
 from chainperp.cli.output import Progress
 
 
@@ -54,6 +55,7 @@ def prepare(quick: bool) -> list[stages.Stage]:
     """All stages with their worlds built."""
     accounts = 2_000 if quick else 10_000
     large = 10_000 if quick else 100_000
+    curve = (1_000, 10_000) if quick else (1_000, 10_000, 100_000)
     return [
         *stages.crypto_stages(),
         stages.hash_stage(),
@@ -63,6 +65,7 @@ def prepare(quick: bool) -> list[stages.Stage]:
         stages.commit_stage(large),
         stages.durable_stage(),
         stages.replay_stage(),
+        *(stage for size in curve for stage in sweep_stages(size)),
     ]
 
 
