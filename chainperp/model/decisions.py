@@ -6,12 +6,13 @@ two numbers that the rule compared, so it can be re-evaluated alone.
 Source: audit-log-and-consensus section 4; hyperliquid-api section 4.2.
 """
 
-from enum import IntEnum
+from enum import IntEnum, unique
 from typing import Final, NamedTuple
 
 from chainperp.base.canonical import Schema
 
 
+@unique
 class Kind(IntEnum):
     """Kind of a log entry (u16 in the entry header)."""
 
@@ -110,6 +111,7 @@ class LedgerType(IntEnum):
     ADL_HAIRCUT = 11
 
 
+@unique
 class Rejection(IntEnum):
     """Every reason why an action or an order is refused, or an order ends unfilled."""
 
@@ -157,7 +159,7 @@ class Rejection(IntEnum):
     LIQUIDATION = 57
     SIBLING_FILLED = 58
     PARENT_ENDED = 59
-    UNWIND = 59
+    UNWIND = 60
     # Accounts and money.
     LEVERAGE_INVALID = 70
     LEVERAGE_SWITCH_WITH_POSITION = 71
