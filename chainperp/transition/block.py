@@ -1,13 +1,13 @@
 """apply_block: the phases of a block, in order, on one screen.
 
     1 time and validity   2 system inputs: oracle votes, deposits, payouts
-    3 oracle and marks    4 funding: settlement due, then premium samples
+    3 oracle and marks    4 funding: settlement due, then premium samples; then triggers
     5 user actions in class order   6 the vault's unwinding, fee shares, housekeeping
     7 liquidation and backstop      8 auto-deleveraging      9 invariants
 
 Nothing here decides: every phase calls the rules. The caller commits the state and seals the block.
 Nothing moves money after phase 8, so the sealed root is the root of the phase (decision 9).
-Source: U-BLK-2 (triggers and the buyback take their places with their rules).
+Source: U-BLK-2 (the buyback takes its place with its rules).
 """
 
 from chainperp.base import canonical
@@ -35,6 +35,7 @@ from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
 from chainperp.transition.accounts import process_agent, process_leverage, prune_agents
 from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
+from chainperp.transition.exemptions import end_exemptions, process_exemption
 from chainperp.transition.funding import process_funding
 from chainperp.transition.oracle import accept_vote, process_prices
 from chainperp.transition.orders import process_cancel, process_modify, process_place
@@ -48,9 +49,14 @@ from chainperp.transition.transfers import (
     process_withdraw,
     process_withdrawal_done,
 )
+from chainperp.transition.triggers import process_triggers
 
 DEPOSIT_BODY: Schema = (
     ("user", "b20"), ("amount", "u128"), ("l1_nonce", "u64"), ("l1_ref", "b32"),
+)  # fmt: skip
+EXEMPTION_BODY: Schema = (
+    ("account", "b20"), ("mode", "u8"), ("cap_ppb", "u64"), ("from_height", "u64"),
+    ("to_height", "u64"),
 )  # fmt: skip
 WITHDRAWAL_DONE_BODY: Schema = (("wid", "u64"), ("l1_ref", "b32"))
 VOTE_BODY: Schema = (("envelope", "bytes"), ("signer", "b20"))
@@ -95,6 +101,7 @@ def apply_block(
         process_system(state, recorder, item, changed)
     moved = process_prices(state, recorder, changed)
     process_funding(state, recorder, time_before)
+    process_triggers(state, recorder)
     for transaction in sorted(block.transactions, key=_class_of):
         process_transaction(state, recorder, transaction)
     unwind(state, recorder, time_before)
@@ -126,6 +133,8 @@ def process_system(
             state, recorder, Address(fields["user"]), fields["amount"], fields["l1_nonce"],
             fields["l1_ref"],
         )  # fmt: skip
+    elif item.type is SystemType.EXEMPTION:
+        code = process_exemption(state, recorder, canonical.decode(EXEMPTION_BODY, body))
     else:
         fields = canonical.decode(WITHDRAWAL_DONE_BODY, body)
         code = process_withdrawal_done(state, recorder, fields["wid"], fields["l1_ref"])
@@ -178,6 +187,7 @@ def _execute_account_action(
 def process_housekeeping(state: State, recorder: Recorder, time_before: int) -> None:
     """Pay the vault its shares of the block's trades; hourly, drop keys nobody needs."""
     pay_vault_share(state, recorder)
+    end_exemptions(state)
     if periods_due(time_before, state.time_ms, HOUR_MS)[1]:
         prune_agents(state)
 
