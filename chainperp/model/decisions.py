@@ -147,6 +147,7 @@ class Rejection(IntEnum):
     MODIFY_INVALID = 37
     MISSING_ORDER = 38
     BAD_TRIGGER_PRICE = 39
+    STALE_PRICE = 40
     TRIGGER_NOT_REDUCE_ONLY = 40
     # An order that rested ends.
     CANCELED_BY_USER = 50
@@ -270,6 +271,9 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.REDUCE_ONLY_CANCELED: Reason("ORD-8", "reduceOnlyCanceled", ""),
     Rejection.IOC_REMAINDER: Reason("MAT-4", "canceled", ""),
     Rejection.MODIFIED: Reason("ORD-13", "canceled", ""),
+    Rejection.STALE_PRICE: Reason(
+        "PRC-9", "rejected", "Asset price is stale; only reducing orders are accepted."
+    ),
     Rejection.BAD_TRIGGER_PRICE: Reason("TRG-1", "badTriggerPxRejected", "Invalid TP/SL price."),
     Rejection.TRIGGER_NOT_REDUCE_ONLY: Reason(
         "TRG-7", "rejected", "Trigger order is not reduce only."

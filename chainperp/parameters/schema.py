@@ -41,6 +41,7 @@ class Parameters:
     withdrawal_fee: int
     activation_fee: int
     oracle_stale_ms: int
+    price_stale_ms: int
     ema_basis_tau_ms: int
     ema_book_tau_ms: int
     premium_sample_ms: int

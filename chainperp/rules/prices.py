@@ -70,6 +70,21 @@ def grid_step(price: int, size_decimals: int) -> int:
     return min(step, whole)
 
 
+@rule("PRC-9")
+def is_price_fresh(oracle_ms: int, now_ms: int, stale_after_ms: int) -> bool:
+    """A market whose oracle price is older than the limit is suspended: no order that increases a
+    position, no liquidation and no takeover until a fresh price comes.
+
+    A limit of 0 switches this off. Source: reliability INV-C5, OURS (U-ORA-8).
+
+    >>> is_price_fresh(1000, 61_000, 60_000), is_price_fresh(1000, 61_001, 60_000)
+    (True, False)
+    >>> is_price_fresh(1000, 10**9, 0)
+    True
+    """
+    return stale_after_ms == 0 or now_ms - oracle_ms <= stale_after_ms
+
+
 @rule("PRC-8")
 def round_for_seller(price: int, size_decimals: int) -> Price:
     """A limit that is computed for a forced sale is rounded up to the tick, for a forced purchase

@@ -27,7 +27,7 @@ from chainperp.rules.orders import (
     reducible_lots,
     would_match,
 )
-from chainperp.rules.prices import is_on_price_grid
+from chainperp.rules.prices import is_on_price_grid, is_price_fresh
 from chainperp.state.store import Market, State
 from chainperp.transition.groups import inherit
 from chainperp.transition.matching import Verdict, end_order, leave_group, match, rest_order
@@ -147,6 +147,11 @@ def _check(state: State, market: Market, order: Order, replaced: Order | None) -
     ):
         return Rejection.ORACLE_BAND, price, market.oracle
     reducible = reducible_lots(exposure.lots, is_buy)
+    if not is_price_fresh(market.oracle_time, state.time_ms, parameters.price_stale_ms) and not (
+        order.reduce_only or lots <= reducible
+    ):
+        age = state.time_ms - market.oracle_time
+        return Rejection.STALE_PRICE, age, parameters.price_stale_ms
     closes = order.reduce_only and 0 < reducible <= lots
     limits = check_limits(state, market, order, replaced, price * lots, closes)
     if limits is not None:

@@ -9,6 +9,7 @@ from hashlib import sha256
 
 from chainperp.model.accounts import Account
 from chainperp.model.decisions import (
+    CROSS_SCOPE,
     CommitReason,
     Kind,
     LiquidationOutcome,
@@ -17,6 +18,7 @@ from chainperp.model.decisions import (
 from chainperp.rules.backstop import is_backstop_due
 from chainperp.rules.liquidation import scope_rank, uncovered_deficit, work_and_wait
 from chainperp.rules.margin import is_liquidatable
+from chainperp.rules.prices import is_price_fresh
 from chainperp.state.commitment import Commitment
 from chainperp.state.root import merkle_root
 from chainperp.state.store import State
@@ -26,6 +28,7 @@ from chainperp.transition.liquidation import (
     Scope,
     cancel_scope_orders,
     measure,
+    scope_positions,
     sell_into_book,
 )
 from chainperp.transition.recorder import Recorder
@@ -68,15 +71,8 @@ def process_risk(
         },
     )
     marks = marks_root(state)
-    work, _ = work_and_wait(len(scopes), state.parameters.liquidations_per_block)
-    for scope in scopes[:work]:
-        _liquidate(state, recorder, scope, marks, outcome)
-    for scope in scopes[work:]:
-        place = recorder.reserve()
-        _record_test(recorder, place, scope, (scope.value, scope.maintenance), marks,
-                     LiquidationOutcome.WAITING, "LIQ-7", outcome)  # fmt: skip
-    underwater = [scope for scope in scopes[:work] if scope.value < 0]
-    if -sum(scope.value for scope in underwater) > state.parameters.adl_tolerance:
+    underwater = _work_down(state, recorder, scopes, marks, outcome)
+    if underwater:
         phase = AdlPhase(commitment, marks, parent_hash)
         process_adl(state, recorder, phase, underwater)
         outcome.adl_begins = phase.begins
@@ -86,6 +82,33 @@ def process_risk(
         values.append(scope.value)
     state.uncovered = uncovered_deficit(values)
     return outcome
+
+
+def _work_down(
+    state: State, recorder: Recorder, scopes: list[Scope], marks: bytes, outcome: RiskOutcome
+) -> list[Scope]:
+    """Liquidate what can be, note what waits and why; returns the cases for deleveraging."""
+    ready: list[Scope] = []
+    waiting: list[tuple[Scope, str]] = []
+    for scope in scopes:
+        if _has_fresh_prices(state, scope):
+            ready.append(scope)
+        else:
+            waiting.append((scope, "PRC-9"))
+    work, _ = work_and_wait(len(ready), state.parameters.liquidations_per_block)
+    for scope in ready[:work]:
+        _liquidate(state, recorder, scope, marks, outcome)
+    waiting.extend((scope, "LIQ-7") for scope in ready[work:])
+    for scope, rule in waiting:
+        place = recorder.reserve()
+        found = (scope.value, scope.maintenance)
+        result = LiquidationOutcome.WAITING
+        _record_test(recorder, place, scope, found, marks, result, rule, outcome)
+    underwater = [scope for scope in ready[:work] if scope.value < 0]
+    shortfall = -sum(scope.value for scope in underwater if scope.asset == CROSS_SCOPE)
+    if shortfall > state.parameters.adl_tolerance:
+        return underwater
+    return [scope for scope in underwater if scope.asset != CROSS_SCOPE]
 
 
 def _failing(state: State, due: list[tuple[Account, int]]) -> list[Scope]:
@@ -100,6 +123,16 @@ def _failing(state: State, due: list[tuple[Account, int]]) -> list[Scope]:
             ranked.append((rank, account.address, is_isolated, asset, scope))
     ranked.sort(key=_order_of)
     return [one[4] for one in ranked]
+
+
+def _has_fresh_prices(state: State, scope: Scope) -> bool:
+    """Whether every market of the scope has a price that is young enough to act on."""
+    limit = state.parameters.price_stale_ms
+    for exposure in scope_positions(scope):
+        market = state.markets[exposure.asset]
+        if not is_price_fresh(market.oracle_time, state.time_ms, limit):
+            return False
+    return True
 
 
 def _order_of(ranked: tuple[int, bytes, bool, int, Scope]) -> tuple[int, bytes, bool, int]:

@@ -74,7 +74,7 @@ def trigger(
     reduce_only: bool = True,
     cloid: bytes | None = None,
 ) -> OrderRequest:
-    """A `stop` or a `profit` order: a market one with the trigger as limit unless said otherwise."""
+    """A `stop` or a `profit` order; without a price its limit is the trigger."""
     request = order(asset, side, size, price or at, reduce_only=reduce_only, cloid=cloid)
     request.trigger = TriggerTerms(E8(parse_decimal(at, 8, "at")), market, kind == "stop")
     return request
@@ -117,7 +117,9 @@ class World:
         markets: list[dict[str, object]] | None = None,
     ) -> None:
         keys = [(Address(bytes([0xAA + i]) * 20), 1) for i in range(validators)]
-        raw = build_genesis("test/world", START, list(keys), parameters=parameters, markets=markets)
+        # Tests jump over hours without prices; those about stale prices set the limit themselves.
+        values = {"price_stale_ms": 0, **(parameters or {})}
+        raw = build_genesis("test/world", START, list(keys), parameters=values, markets=markets)
         self.engine = Engine(parse_genesis(raw), RULES)
         self.blocks = [self.engine.seal_genesis()]
         self.inputs: list[BlockInput] = []
