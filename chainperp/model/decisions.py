@@ -147,7 +147,7 @@ class Rejection(IntEnum):
     MODIFY_INVALID = 37
     MISSING_ORDER = 38
     BAD_TRIGGER_PRICE = 39
-    STALE_PRICE = 40
+    STALE_PRICE = 45
     TRIGGER_NOT_REDUCE_ONLY = 40
     # An order that rested ends.
     CANCELED_BY_USER = 50
