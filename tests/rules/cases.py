@@ -45,6 +45,7 @@ from chainperp.rules import (
     pnl,
     prices,
     transfers,
+    triggers,
 )
 from chainperp.storage.package import PARAMETERS_FILE
 from tests.rules.runner import Case, Row
@@ -636,3 +637,64 @@ def _book(row: Row) -> str:
 @case("INV-4")
 def _time(row: Row) -> str:
     return holds(lambda: conservation.check_time(whole(row, "before"), whole(row, "now")))
+
+
+@case("TRG-1")
+def _ahead(row: Row) -> str:
+    rises = (row["side"] == "buy") is (row["kind"] == "stop")
+    ahead = triggers.is_ahead_of_mark(decimal(row["trigger"], 2), decimal(row["mark"], 2), rises)
+    return yes_no(ahead)
+
+
+@case("TRG-2")
+def _fired(row: Row) -> str:
+    rises = (row["side"] == "buy") is (row["kind"] == "stop")
+    fired = triggers.has_fired(decimal(row["trigger"], 2), decimal(row["mark"], 2), rises)
+    return "fires" if fired else "waits"
+
+
+@case("TRG-3")
+def _firing_order(row: Row) -> str:
+    mark = decimal(row["mark"], 2)
+    waiting = [one.split(" at ") for one in row["fired"].split(", ")]
+    ranked = sorted(
+        waiting,
+        key=lambda one: triggers.firing_rank(decimal(one[1], 2), mark, int(one[0].lstrip("#"))),
+    )
+    return " ".join(name for name, _ in ranked)
+
+
+@case("TRG-4")
+def _siblings(row: Row) -> str:
+    ends = triggers.ends_siblings(row["order"] == "parent", whole(row, "filled"))
+    return "siblings canceled" if ends else "siblings stay"
+
+
+@case("TRG-5")
+def _children(row: Row) -> str:
+    lots, filled = whole(row, "lots"), whole(row, "filled")
+    wakes = triggers.wakes_children(lots, lots - filled, is_yes(row, "lacks margin"))
+    return "children wake" if wakes else "children canceled"
+
+
+@case("TRG-6")
+def _market_trigger(row: Row) -> str:
+    price = triggers.market_trigger_price(
+        decimal(row["mark"], 4),
+        decimal(row["limit"], 4),
+        row["side"] == "buy",
+        PARAMETERS.trigger_tolerance_numerator,
+        PARAMETERS.trigger_tolerance_denominator,
+        2,
+    )
+    return strip_decimal(price, 4)
+
+
+@case("TRG-7")
+def _protective(row: Row) -> str:
+    return yes_no(triggers.may_join_group(is_yes(row, "reduce-only")))
+
+
+@case("TRG-8")
+def _lots_when_sent(row: Row) -> str:
+    return f"{triggers.lots_when_sent(whole(row, 'size'), whole(row, 'position'))} lots"

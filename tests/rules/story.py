@@ -13,14 +13,16 @@
 | a name | `cancel BTC c1`, `cancel BTC #5`, `modify c1 to buy …` (with `always`) |
 | a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5` |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `twapOrder` (a kind not offered) |
-| a name | `sell 1 BTC @ 90 market reduce-only stop 95`: waits for the mark; `gtc` for a limit order, `profit 105` |
-| a name | `family buy … + sell …`: parent and children; `position sell …`: of the position, size 0 is all of it |
+| a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
+| a name | `family buy … + sell …`: parent and children |
+| a name | `position sell …`: of the position; size 0 is all of it |
 | a name | `orders none`, `deposit 5 number 7`, `votes BTC 100`, `paid out 7` |
 | a name | `shows withdrawable`, `shows value`, `shows position BTC`, `shows orders` |
 | market | `shows mark BTC`, `shows best BTC` |
 
 Steps with the same number in the column `block` make one block. Names are accounts. What a step
-did: `rests 1 @ 100`, `waits for 95`, `waits for its parent`, `#3 fires at 95`, `filled`, `1 @ 100 with Ann` (a fill), `canceled: REASON`,
+did: `rests 1 @ 100`, `waits for 95`, `waits for its parent`, `#3 fires at 95`,
+`filled`, `1 @ 100 with Ann` (a fill), `canceled: REASON`,
 `Ann #6 canceled: REASON`, `refused: REASON`, or `done`.
 """
 
