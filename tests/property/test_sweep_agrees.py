@@ -36,10 +36,13 @@ from chainperp.transition.transfers import (
 )
 from chainperp.transition.valuation import refresh, scope_value_and_maintenance
 from tests.oracles.brute_sweep import CROSS, bracket_maintenance, liquidatable_scopes
+from tests.oracles.naive_exchange import Life
+from tests.property.test_exchange_agrees import carry_out, live_orders, living_world
 
 LONG = os.environ.get("CHAINPERP_LONG") == "1"
 SEEDS = range(100) if LONG else range(12)
 ROUNDS = 400 if LONG else 120
+INTERPRETED = str(sweep_module.__file__).endswith(".py")
 START = 1_760_000_000_000
 USDC = 1_000_000
 # Bounds of a few dollars, so that most moves cross several tiers; the second market has so few
@@ -275,6 +278,31 @@ def test_exact_numbers_of_a_scope_are_those_of_the_brackets(seed: int) -> None:
             assert (value < maintenance) is is_due
 
 
+@pytest.mark.skipif(not INTERPRETED, reason="compiled: no patching")
+@pytest.mark.parametrize("seed", range(40) if LONG else range(4))
+def test_engine_is_told_of_every_scope_at_the_end_of_every_block(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Orders, funding, liquidations, the backstop and deleveraging all note what they change."""
+    honest = Sweep.due
+    answers: list[int] = []
+
+    def watched(sweep: Sweep, state: State, moved: list[int]) -> list[tuple[Account, int]]:
+        found = honest(sweep, state, moved)
+        height = state.height
+        assert names(found) == liquidatable_scopes(state), f"seed {seed}, height {height}"
+        answers.append(len(found))
+        return found
+
+    monkeypatch.setattr(Sweep, "due", watched)
+    world = living_world()
+    life = Life(50_000 + seed)
+    for _ in range(300):
+        carry_out(world, life.block(live_orders(world), 4))
+    assert len(answers) >= 300
+    assert sum(answers) > 0, "nobody was ever liquidatable"
+
+
 def random_terms(draw: random.Random) -> MarketTerms:
     """Terms with up to four tiers whose bounds are small numbers."""
     count = draw.randint(1, 4)
@@ -343,7 +371,7 @@ def nobody_unfiled(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(State, "unfile", lambda *_: None)
 
 
-@pytest.mark.skipif(not str(sweep_module.__file__).endswith(".py"), reason="compiled: no patching")
+@pytest.mark.skipif(not INTERPRETED, reason="compiled: no patching")
 @pytest.mark.parametrize("mutate", [wide_box, one_tick_early, first_tier_only, nobody_unfiled])
 def test_a_wrong_index_is_caught(mutate: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison above has teeth: each of these mistakes breaks it within a few lives."""
