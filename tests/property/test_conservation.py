@@ -56,12 +56,13 @@ STRANGERS = (Rejection.SIGNER_UNKNOWN, Rejection.MUST_DEPOSIT)
 # --- one state ------------------------------------------------------------------------------------
 
 
-def check_state(state: State, draw: random.Random) -> None:
-    """Everything that can be recomputed from the cells, recomputed."""
+def check_state(state: State, draw: random.Random, *, by_age: bool = True) -> None:
+    """Everything that can be recomputed from the cells, recomputed. `by_age`: no order was sent by
+    a trigger, so queues are in order of ids."""
     check_money(state, draw)
     for market in state.markets:
         check_lots(state, market)
-        check_book(state, market)
+        check_book(state, market, by_age)
     for account in state.accounts.values():
         check_caches(state, account)
 
@@ -98,7 +99,7 @@ def check_lots(state: State, market: Market) -> None:
     assert {address: one.lots for address, one in market.holders.items()} == lots
 
 
-def check_book(state: State, market: Market) -> None:
+def check_book(state: State, market: Market, by_age: bool = True) -> None:
     """INV-B1 to B4: sorted levels with true sums, not crossed, every order where it belongs."""
     seen: dict[int, object] = {}
     for side in (market.book.bids, market.book.asks):
@@ -108,7 +109,7 @@ def check_book(state: State, market: Market) -> None:
             queue = [one for one in side.walk() if one.price == price]
             assert queue
             assert level.lots == sum(one.remaining for one in queue)
-            assert [one.oid for one in queue] == sorted(one.oid for one in queue)
+            assert not by_age or [one.oid for one in queue] == sorted(one.oid for one in queue)
             assert (level.first, level.last) == (queue[0], queue[-1])
         for one in side.walk():
             assert 0 < one.remaining <= one.lots
@@ -122,7 +123,7 @@ def check_book(state: State, market: Market) -> None:
         one.oid
         for account in state.accounts.values()
         for one in account.orders.values()
-        if one.asset == market.asset
+        if one.asset == market.asset and one.trigger is None
     ]
     assert sorted(owned) == sorted(seen)
     bid, ask = market.book.bids.best_price(), market.book.asks.best_price()
@@ -135,7 +136,8 @@ def check_caches(state: State, account: Account) -> None:
     assert {one.cloid: one for one in live if one.cloid is not None} == account.cloids
     position_value, margin_total = 0, 0
     for asset, one in account.exposures.items():
-        mine = [found for found in live if found.asset == asset and not found.reduce_only]
+        here = [found for found in live if found.asset == asset]
+        mine = [found for found in here if not found.reduce_only and found.trigger is None]
         bids = [found for found in mine if found.is_buy]
         asks = [found for found in mine if not found.is_buy]
         assert one.bids_lots == sum(found.remaining for found in bids)
@@ -143,7 +145,11 @@ def check_caches(state: State, account: Account) -> None:
         assert one.bids_notional == sum(found.remaining * found.price for found in bids)
         assert one.asks_notional == sum(found.remaining * found.price for found in asks)
         assert one.reduce_only_orders == len(
-            [found for found in live if found.asset == asset and found.reduce_only]
+            [
+                found
+                for found in here
+                if (found.reduce_only if found.trigger is None else found.trigger.is_position)
+            ]
         )
         assert 1 <= one.leverage <= state.markets[asset].terms.leverage_max
         if account.epoch != state.mark_epoch:
