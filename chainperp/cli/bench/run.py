@@ -8,6 +8,7 @@ from typing import Any
 
 from chainperp import __version__
 from chainperp.cli.bench import stages
+from chainperp.cli.bench.adl import adl_stage
 from chainperp.cli.bench.sweep import sweep_stages
 from chainperp.cli.output import Progress
 
@@ -65,6 +66,7 @@ def prepare(quick: bool) -> list[stages.Stage]:
         stages.commit_stage(large),
         stages.durable_stage(),
         stages.replay_stage(),
+        adl_stage(1_000 if quick else 10_000),
         *(stage for size in curve for stage in sweep_stages(size)),
     ]
 
