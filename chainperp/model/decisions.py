@@ -505,7 +505,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.ORACLE: ("PRC-3",),
     Kind.MARK: ("PRC-2", "PRC-4"),
     Kind.MARK_INPUTS: ("PRC-4", "PRC-5", "PRC-6", "PRC-7"),
-    Kind.ORDER: ("PRC-1", "MRG-1"),
+    Kind.ORDER: ("PRC-1", "PRC-8", "MRG-1"),
     Kind.TRIGGER: ("TRG-2", "TRG-3", "TRG-6", "TRG-8"),
     Kind.FILL: (
         "MAT-1", "FEE-1", "FEE-2", "FEE-4", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3", "MRG-4",
@@ -513,6 +513,19 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.LEVERAGE: ("MRG-6",),
     Kind.FUNDING: ("BLK-2", "FND-2", "FND-3"),
     Kind.PREMIUM: ("BLK-2", "FND-1", "FND-4"),
+    Kind.LIQ_TEST: (
+        "MRG-2", "MRG-8", "LIQ-1", "LIQ-2", "LIQ-3", "LIQ-5", "LIQ-6", "LIQ-7", "LIQ-8",
+    ),
+    Kind.BACKSTOP: ("BKS-1", "BKS-2", "BKS-4", "BKS-6"),
+    Kind.VAULT: ("BKS-3", "BKS-5"),
+    # The policy's number in ADL_BEGIN names the rule that ranked or split; see rules/adl/choose.py.
+    Kind.ADL_BEGIN: (
+        "ADL-2", "ADL-3", "ADL-4", "ADL-5", "ADL-10", "ADL-11", "ADL-12", "ADL-13", "ADL-14",
+        "ADL-15", "ADL-16", "ADL-17", "ADL-18", "ADL-19", "ADL-20", "ADL-21", "ADL-22", "ADL-23",
+        "ADL-24", "ADL-25", "ADL-26", "ADL-27", "ADL-28", "ADL-29", "ADL-30", "ADL-31",
+    ),
+    Kind.ADL_ROWS: ("ADL-1", "EXM-2"),
+    Kind.PARAM: ("EXM-1",),
     Kind.DEPOSIT: ("TRF-4",),
     Kind.WITHDRAW_REQ: ("TRF-3", "MRG-5"),
     Kind.WITHDRAW_DONE: ("TRF-3",),
