@@ -10,9 +10,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "chainperp"
 FOLDERS = ("base", "model", "parameters", "rules")
 MODULES = [
-    import_module(f"chainperp.{folder}.{path.stem}")
+    import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
     for folder in FOLDERS
-    for path in sorted((PACKAGE / folder).glob("*.py"))
+    for path in sorted((PACKAGE / folder).rglob("*.py"))
     if path.stem != "__init__"
 ]
 

@@ -4,7 +4,7 @@ import pytest
 
 from chainperp.model.decisions import REASONS, Rejection
 from chainperp.rules.catalogue import REGISTERED
-from tests.rules.cases import CASES
+from tests.rules.adl_cases import CASES
 from tests.rules.runner import Table, failing_rows, load_tables, parse
 from tests.rules.story import play
 
