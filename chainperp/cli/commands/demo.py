@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chainperp.base.errors import EXIT_FALSE
-from chainperp.base.units import usd_text
+from chainperp.base.units import address_text, usd_text
 from chainperp.cli import output
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def demo(
     run, tally = _build(directory, seed)
     built = perf_counter() - start
     checks = [
+        _timed("the waterfall ran, its sums are exact", lambda: _waterfall(run, tally)),
         _timed("replay from genesis, second process", lambda: _replayed(directory, tally)),
         _timed("replay from the last snapshot", lambda: _from_snapshot(directory)),
         _timed("verification of the log", lambda: _verified(directory)),
@@ -57,6 +58,8 @@ def demo(
         "log_size": run.sequencer.engine.frontier.size,
         "log_root": run.sequencer.engine.frontier.root().hex(),
         "tally": _tally_document(tally),
+        "waterfall": tally.waterfall.document(run.sequencer.engine.state),
+        "try": _to_try(directory, tally),
         "checks": [{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks],
     }
     if as_json:
@@ -91,6 +94,33 @@ def _chainperp(*arguments: str) -> tuple[int, dict[str, Any]]:
         return done.returncode, {"error": done.stderr.strip()}
     document: dict[str, Any] = json.loads(done.stdout)
     return done.returncode, document
+
+
+def _waterfall(run: "Demo", tally: "Tally") -> tuple[bool, str]:
+    """Book, backstop and auto-deleveraging in two markets were reached; every sum is exact."""
+    found = tally.waterfall
+    if not found.is_whole():
+        return False, (
+            f"{found.book.fills} liquidation fills, {found.takeovers} takeovers, "
+            f"auto-deleveraging in {len(found.rounds)} markets"
+        )
+    for name, one, other in found.equalities(run.sequencer.engine.state):
+        if one != other:
+            return False, f"{name}: {one} is not {other}"
+    return True, (
+        f"{len(found.scopes)} scopes failed their test, {found.takeovers} takeovers, "
+        f"{sum(found.rounds.values())} ADL rounds in {len(found.rounds)} markets, uncovered 0"
+    )
+
+
+def _to_try(directory: Path, tally: "Tally") -> list[str]:
+    """One command line about a winner who was closed, one about a loser who was sold."""
+    found = tally.waterfall
+    return [
+        f"chainperp explain {what} {directory} {address_text(case.address)} --height {case.height}"
+        for what, case in (("adl", found.taken), ("liq", found.liquidated))
+        if case.address
+    ]
 
 
 def _replayed(directory: Path, tally: "Tally") -> tuple[bool, str]:
@@ -198,6 +228,13 @@ def _report(
     ]
     output.table("decisions", ["outcome", "", "count"], rows)
     state = run.sequencer.engine.state
+    waterfall = tally.waterfall
+    columns = ["step", "count", "USDC"]
+    output.table("the waterfall in money", columns, waterfall.money_rows())
+    output.table("the backstop vault", ["cell", "USDC"], waterfall.vault_rows(state))
+    equal = [[name, "yes" if one == other else f"NO: {one} and {other}"]
+             for name, one, other in waterfall.equalities(state)]  # fmt: skip
+    output.table("equal to the micro-dollar", ["what", ""], equal)
     funds = [
         ["custody", usd_text(state.custody)],
         ["sum of all accounts and pending withdrawals", usd_text(_cash(run))],
@@ -210,6 +247,7 @@ def _report(
         f"chain      {document['directory']}",
         f"log        size {document['log_size']}, root {document['log_root']}",
         f"took       {document['seconds']} s",
+        *(f"try        {line}" for line in document["try"]),
     ]
     output.answer(document, lines, as_json=False)
 

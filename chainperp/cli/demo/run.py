@@ -13,12 +13,14 @@ from chainperp.chain.engine import Engine, SealedBlock
 from chainperp.chain.genesis import parse_genesis
 from chainperp.cli.demo.path import COINS, PricePath
 from chainperp.cli.demo.traders import Maker, Taker, Validator
+from chainperp.cli.demo.waterfall import Waterfall
 from chainperp.cli.draws import Draws
 from chainperp.cli.output import Progress
 from chainperp.model.blocks import SystemInput
 from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.node.sequencer import Sequencer
+from chainperp.state.store import BACKSTOP_VAULT, INSURANCE
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis, default_markets, rules_hash
 from chainperp.storage.store import ChainStore
@@ -27,6 +29,11 @@ ORIGIN = "chainperp.example/demo"
 VALIDATOR_POWERS = (4, 3, 2, 1)
 MAKERS_PER_MARKET = 2
 TAKERS = 200
+BOLD_TAKERS = 120
+BOLDNESS = (3, 24)
+VAULT_USDC = 40_000
+INSURANCE_USDC = 5_000
+LIQUIDATIONS_PER_BLOCK = 6
 CALM_MS = 8_000
 CRASH_MS = 1_500
 ORACLE_CALM_MS = 16_000
@@ -51,6 +58,7 @@ class Tally:
     fundings: int = 0
     funding_paid: int = 0
     coins: dict[str, list[int]] = field(default_factory=dict)
+    waterfall: Waterfall = field(default_factory=Waterfall)
 
     def add(self, sealed: SealedBlock) -> None:
         """Count a block's entries."""
@@ -58,6 +66,7 @@ class Tally:
         self.entries += len(sealed.entries)
         for raw in sealed.entries:
             self._count(raw)
+        self.waterfall.add(sealed)
 
     def _count(self, raw: bytes) -> None:
         entry = decode_entry(raw)
@@ -114,7 +123,12 @@ class Demo:
             for index in range(MAKERS_PER_MARKET)
         ]
         self.takers = [
-            Taker(key(), self.draws.between(300, 20_000), Draws(f"taker {index} {seed}"))
+            Taker(
+                key(),
+                self.draws.between(300, 20_000),
+                Draws(f"taker {index} {seed}"),
+                self.draws.between(*BOLDNESS) if index < BOLD_TAKERS else 1,
+            )
             for index in range(TAKERS)
         ]
         genesis = build_genesis(
@@ -122,7 +136,10 @@ class Demo:
             self.path.start,
             [(one.signer.address, one.power) for one in self.validators],
             markets=[row for coin in COINS for row in default_markets() if row["name"] == coin],
-            parameters={"snapshot_interval": SNAPSHOT_INTERVAL if calm_ms == CALM_MS else 40},
+            parameters={
+                "snapshot_interval": SNAPSHOT_INTERVAL if calm_ms == CALM_MS else 40,
+                "liquidations_per_block": LIQUIDATIONS_PER_BLOCK,
+            },
         )
         log_seed = sha256(f"demo log {seed}".encode("ascii")).digest()
         DataDir.create(directory, genesis, log_seed).close()
@@ -168,6 +185,7 @@ class Demo:
         """Deposits for everybody, and the makers' agent keys."""
         amounts = [(maker.owner.address, 3_000_000) for maker in self.makers]
         amounts += [(taker.signer.address, taker.usdc) for taker in self.takers]
+        amounts += [(BACKSTOP_VAULT, VAULT_USDC), (INSURANCE, INSURANCE_USDC)]
         self.sequencer.add_system(
             _deposit(Address(address), usdc, nonce)
             for nonce, (address, usdc) in enumerate(amounts, start=1)
@@ -179,9 +197,10 @@ class Demo:
         """Markets take turns to be requoted; a few takers act, more of them while prices fall."""
         for index, maker in enumerate(self.makers):
             if number == 1 or (number + index // 2) % 2 == 0:
-                self.sequencer.submit(maker.requote(self.path, time_ms))
+                self.sequencer.submit(maker.requote(self.path, time_ms, thin=is_crash))
         for _ in range(self.draws.between(2, 6) if is_crash else self.draws.between(1, 4)):
-            taker = self.takers[self.draws.below(len(self.takers))]
+            among = BOLD_TAKERS if self.draws.chance(50) else len(self.takers)
+            taker = self.takers[self.draws.below(among)]
             self.sequencer.submit(taker.act(self.path, time_ms, self.takers))
 
 

@@ -14,6 +14,9 @@ from chainperp.cli.draws import Draws
 SIZE_DECIMALS: Final = {"BTC": 5, "ETH": 4, "SOL": 2, "DOGE": 0}
 LADDER: Final = 4
 BPS: Final = 10_000
+THIN_WIDTH: Final = 120
+THIN_SIZE: Final = 200
+THIN_USDC_LEAST: Final = 15
 
 
 def size_text(coin: str, usdc: int, price_e8: int) -> str:
@@ -75,11 +78,15 @@ class Maker:
         }
         return self.owner.sign(action, time_ms)
 
-    def requote(self, path: PricePath, time_ms: int) -> dict[str, Any]:
-        """Replace the old ladder by a new one around the price, each order in one step."""
+    def requote(self, path: PricePath, time_ms: int, *, thin: bool = False) -> dict[str, Any]:
+        """Replace the old ladder by a new one around the price, each order in one step.
+
+        In a crash it is `thin`: a small part of the size, and further away.
+        """
         price = path.price(self.coin, time_ms)
         moved = abs(price - self.price) * BPS // price if self.price else 0
-        orders = self._ladder(price, max(moved, 5), falling=price < self.price)
+        width = max(moved, THIN_WIDTH if thin else 5)
+        orders = self._ladder(price, width, falling=price < self.price, thin=thin)
         self.price = price
         self.rounds += 1
         action: dict[str, Any]
@@ -102,7 +109,9 @@ class Maker:
         elif self.live.get(place) == name:
             del self.live[place]
 
-    def _ladder(self, price: int, width: int, *, falling: bool) -> dict[int, dict[str, Any]]:
+    def _ladder(
+        self, price: int, width: int, *, falling: bool, thin: bool
+    ) -> dict[int, dict[str, Any]]:
         """Post-only quotes by place, further out in larger size, wider when prices run.
 
         The side that makes way comes first: a new ask must not meet an own bid of before.
@@ -114,6 +123,8 @@ class Maker:
                 distance = price * (width + 4 * (step - 1) + self.draws.below(4)) // BPS
                 at = on_grid(price - distance if is_buy else price + distance, decimals)
                 usdc = self.draws.between(2_000, 12_000) * step
+                if thin:
+                    usdc = max(usdc // THIN_SIZE, THIN_USDC_LEAST)
                 place = step << 1 | is_buy
                 request = order(self.asset, is_buy, at, size_text(self.coin, usdc, price), "Alo")
                 cloid = f"0x{self.asset:016x}{self.rounds << 8 | place:016x}"
@@ -122,12 +133,16 @@ class Maker:
 
 
 class Taker:
-    """Opens and closes positions, moves leverage and money, and makes mistakes."""
+    """Opens and closes positions, moves leverage and money, and makes mistakes.
 
-    def __init__(self, key: bytes, usdc: int, draws: Draws) -> None:
+    `boldness` multiplies the size of what it opens.
+    """
+
+    def __init__(self, key: bytes, usdc: int, draws: Draws, boldness: int = 1) -> None:
         self.signer = Signer(key)
         self.usdc = usdc
         self.draws = draws
+        self.boldness = boldness
         self.sides: dict[int, bool] = {}
 
     def act(self, path: PricePath, time_ms: int, others: list["Taker"]) -> dict[str, Any]:
@@ -157,7 +172,7 @@ class Taker:
     def _open(self, asset: int, coin: str, price: int) -> dict[str, Any]:
         draws = self.draws
         is_buy = self.sides.setdefault(asset, draws.chance(70))
-        usdc = max(self.usdc * draws.between(5, 60) // 100, 20)
+        usdc = max(self.usdc * self.boldness * draws.between(5, 60) // 100, 20)
         size = size_text(coin, usdc, price)
         if draws.chance(30):
             offset = price * draws.between(1, 40) // BPS
@@ -169,7 +184,7 @@ class Taker:
     def _close(self, asset: int, coin: str, price: int) -> dict[str, Any]:
         is_buy = not self.sides.pop(asset)
         bound = price + price // 20 if is_buy else price - price // 20
-        size = size_text(coin, self.usdc, price)
+        size = size_text(coin, self.usdc * self.boldness, price)
         return order(asset, is_buy, on_grid(bound, SIZE_DECIMALS[coin]), size, "Ioc", True)
 
     def _leverage(self, asset: int, time_ms: int) -> dict[str, Any]:
