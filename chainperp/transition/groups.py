@@ -5,7 +5,7 @@ Bookkeeping under `matching.py`, which ends orders, and `triggers.py`, which pla
 
 from chainperp.model.decisions import OrderStatus, Rejection
 from chainperp.model.orders import Group, Order, Trigger
-from chainperp.rules.triggers import ends_siblings
+from chainperp.rules.triggers import ends_siblings, wakes_children
 from chainperp.state.store import Market
 from chainperp.transition.recorder import Recorder
 
@@ -56,6 +56,45 @@ def wake(recorder: Recorder, market: Market, group: Group) -> None:
         if child.trigger is not None:
             market.triggers.arm(child, child.trigger)
             record_waiting(recorder, market, child, child.trigger)
+
+
+def end_waiting(recorder: Recorder, market: Market, order: Order, reason: Rejection) -> None:
+    """Cancel an order that waits for the mark. One that has ended with its parent is passed over:
+    who cancels all orders of an account meets both."""
+    trigger = order.trigger
+    if trigger is None or order.oid not in market.triggers.orders:
+        return
+    stop_waiting(market, order, trigger)
+    recorder.order(order, OrderStatus.CANCELED, reason, market.mark, trigger.price)
+    leave_group(recorder, market, order, reason)
+
+
+def leave_group(recorder: Recorder, market: Market, order: Order, reason: Rejection) -> None:
+    """Take an order that is done out of its group. A parent wakes its children or ends them, who
+    all wait for it."""
+    group = order.group
+    if group is None:
+        return
+    order.group = None
+    if group.parent is not order:
+        group.children.remove(order)
+        return
+    group.parent = None
+    if wakes_children(order.lots, order.remaining, reason is Rejection.MARGIN_CANCELED):
+        wake(recorder, market, group)
+        return
+    for child in group.children:
+        child.group = None
+        if child.trigger is not None:
+            stop_waiting(market, child, child.trigger)
+            recorder.order(
+                child,
+                OrderStatus.CANCELED,
+                Rejection.PARENT_ENDED,
+                market.mark,
+                child.trigger.price,
+            )
+    group.children = []
 
 
 def inherit(old: Order, new: Order) -> None:

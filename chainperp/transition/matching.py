@@ -10,7 +10,6 @@ from chainperp.model.orders import Order
 from chainperp.rules.fees import hlp_share, trading_fee
 from chainperp.rules.matching import execution_price, is_self_trade
 from chainperp.rules.orders import reducible_lots, would_match
-from chainperp.rules.triggers import wakes_children
 from chainperp.state.store import ASSISTANCE_FUND, Market, State
 from chainperp.transition.fills import (
     FillPlan,
@@ -19,7 +18,7 @@ from chainperp.transition.fills import (
     fee_rates_today,
     plan_fill,
 )
-from chainperp.transition.groups import siblings_to_end, stop_waiting, wake
+from chainperp.transition.groups import end_waiting, leave_group, siblings_to_end
 from chainperp.transition.recorder import (
     FLAG_LIQUIDATION,
     FLAG_MAKER_DONE,
@@ -233,7 +232,7 @@ def end_order(
 ) -> None:
     """Cancel a resting or waiting order for a logged reason and free what it held."""
     if order.trigger is not None:
-        _end_waiting(state, recorder, market, order, reason)
+        end_waiting(recorder, market, order, reason)
         return
     refresh(state, order.account)
     remaining = order.remaining
@@ -244,21 +243,7 @@ def end_order(
     found, needed = (plan.found, plan.needed) if plan is not None else (0, 0)
     recorder.order(order, OrderStatus.CANCELED, reason, found, needed)
     if order.group is not None:
-        leave_group(state, recorder, market, order, reason)
-
-
-def _end_waiting(
-    state: State, recorder: Recorder, market: Market, order: Order, reason: Rejection
-) -> None:
-    """Cancel an order that waits for the mark. One that has ended with its parent is passed over:
-    who cancels all orders of an account meets both."""
-    trigger = order.trigger
-    if trigger is None or order.oid not in market.triggers.orders:
-        return
-    stop_waiting(market, order, trigger)
-    recorder.order(order, OrderStatus.CANCELED, reason, market.mark, trigger.price)
-    if order.group is not None:
-        leave_group(state, recorder, market, order, reason)
+        leave_group(recorder, market, order, reason)
 
 
 def _after_fill(state: State, recorder: Recorder, market: Market, order: Order) -> None:
@@ -266,23 +251,4 @@ def _after_fill(state: State, recorder: Recorder, market: Market, order: Order) 
     for sibling in siblings_to_end(order):
         end_order(state, recorder, market, sibling, Rejection.SIBLING_FILLED)
     if order.group is not None and order.remaining == 0:
-        leave_group(state, recorder, market, order, Rejection.ACCEPTED)
-
-
-def leave_group(
-    state: State, recorder: Recorder, market: Market, order: Order, reason: Rejection
-) -> None:
-    """Take an order that is done out of its group. A parent wakes its children or ends them."""
-    group = order.group
-    if group is None:
-        return
-    order.group = None
-    if group.parent is not order:
-        group.children.remove(order)
-        return
-    group.parent = None
-    if wakes_children(order.lots, order.remaining, reason is Rejection.MARGIN_CANCELED):
-        wake(recorder, market, group)
-        return
-    for child in list(group.children):
-        end_order(state, recorder, market, child, Rejection.PARENT_ENDED)
+        leave_group(recorder, market, order, Rejection.ACCEPTED)

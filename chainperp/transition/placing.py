@@ -29,8 +29,8 @@ from chainperp.rules.orders import (
 )
 from chainperp.rules.prices import is_on_price_grid, is_price_fresh
 from chainperp.state.store import Market, State
-from chainperp.transition.groups import inherit
-from chainperp.transition.matching import Verdict, end_order, leave_group, match, rest_order
+from chainperp.transition.groups import inherit, leave_group
+from chainperp.transition.matching import Verdict, end_order, match, rest_order
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.valuation import refresh
 
@@ -295,7 +295,7 @@ def execute(
         reason = ENDED_UNFILLED[stopped]
         recorder.order(order, OrderStatus.REJECTED, reason, found, needed)
     if order.group is not None:
-        leave_group(state, recorder, market, order, reason)
+        leave_group(recorder, market, order, reason)
 
 
 def _check_rest(order: Order, found: int, needed: int) -> Verdict:

@@ -19,8 +19,14 @@ from chainperp.rules.triggers import (
     market_trigger_price,
 )
 from chainperp.state.store import Market, State
-from chainperp.transition.groups import inherit, record_waiting, stop_waiting, wait
-from chainperp.transition.matching import Verdict, end_order, leave_group
+from chainperp.transition.groups import (
+    inherit,
+    leave_group,
+    record_waiting,
+    stop_waiting,
+    wait,
+)
+from chainperp.transition.matching import Verdict, end_order
 from chainperp.transition.placing import (
     check_form,
     check_limits,
@@ -200,7 +206,7 @@ def _send(state: State, recorder: Recorder, market: Market, order: Order) -> Non
     verdict = _check_sent(state, market, order, reducible)
     if verdict[0] is not Rejection.ACCEPTED:
         recorder.order(order, OrderStatus.REJECTED, verdict[0], verdict[1], verdict[2])
-        leave_group(state, recorder, market, order, verdict[0])
+        leave_group(recorder, market, order, verdict[0])
         return
     execute(state, recorder, market, order, cause, verdict)
     if order.oid in account.orders:

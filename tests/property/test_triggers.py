@@ -181,9 +181,9 @@ class Life:
             exposure = world.account(name).exposures.get(asset)
             is_buy = is_buy if exposure is None or not exposure.lots else exposure.lots < 0
             made = [self.request(asset, is_buy, waits=True, reduce_only=True) for _ in range(2)]
-            for one in made:
+            for request in made:
                 if draw.random() < 0.5:
-                    one.size = E8(0)
+                    request.size = E8(0)
             return PlaceOrders(made, Grouping.POSITION)
         reduce_only = draw.random() < (0.5 if kind == "trigger" else 0.1)
         return PlaceOrders(
@@ -289,6 +289,21 @@ def test_orders_of_strangers_and_fired_orders_cannot_be_cancelled() -> None:
     assert world.cancel("ann", 1, 1).orders[0]["reason"] == Rejection.CANCELED_BY_USER
     assert world.cancel("ann", 1, 1).orders[0]["reason"] == Rejection.MISSING_ORDER
     assert address_of("ann") in world.state.accounts
+
+
+def test_triggers_of_both_directions_fire_by_distance() -> None:
+    """One that the limit left for the next block, and a later one that is farther behind."""
+    world = World({"triggers_per_block": 1})
+    world.fund(ann="10000")
+    world.prices({0: "100", 1: "100"})
+    for at in ("99", "98"):
+        world.place("ann", trigger("stop", 1, "sell", "1", at, market=False, reduce_only=False))
+    world.place("ann", trigger("stop", 0, "sell", "1", "99", market=False, reduce_only=False))
+    assert [row["oid"] for row in world.prices({0: "90", 1: "90"}).of(Kind.TRIGGER)] == [3]
+    rising = trigger("stop", 1, "buy", "1", "91", market=False, reduce_only=False)
+    assert [row["oid"] for row in world.place("ann", rising).of(Kind.TRIGGER)] == [1]
+    assert [row["oid"] for row in world.prices({1: "96"}).of(Kind.TRIGGER)] == [4]
+    assert [row["oid"] for row in world.block().of(Kind.TRIGGER)] == [2]
 
 
 def test_a_family_is_restored_from_its_snapshot_bytes() -> None:
