@@ -10,7 +10,8 @@ import sys
 from importlib import import_module
 from typing import Final, NamedTuple
 
-from chainperp.model.decisions import KIND_RULES, REASONS, RULE_FAMILIES, Rejection
+from chainperp.model.decisions import REASONS, RULE_FAMILIES, Rejection
+from chainperp.model.records import KIND_RULES
 from chainperp.parameters.load import Annotated
 from chainperp.rules.catalogue import REGISTERED, Rule, rules_in_order
 from chainperp.storage.package import PACKAGE, documented_parameters

@@ -11,7 +11,8 @@ from typing import Final
 from chainperp.base import canonical
 from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidBytes
-from chainperp.model.decisions import SCHEMAS, SEAL_SIZE, Kind
+from chainperp.model.decisions import Kind
+from chainperp.model.records import SCHEMAS, SEAL_SIZE
 
 HEADER: Final = struct.Struct(">BHQII")
 HEADER_SIZE: Final = 19

@@ -26,8 +26,9 @@ from typing import BinaryIO, Final
 
 from chainperp.base.errors import ensure
 from chainperp.chain.engine import SealedBlock
-from chainperp.model.decisions import SEAL_SIZE, Kind
+from chainperp.model.decisions import Kind
 from chainperp.model.entries import FORMAT, HEADER, HEADER_SIZE
+from chainperp.model.records import SEAL_SIZE
 from chainperp.storage.files import DamagedFile, Files, Handle, StorageFault, naming
 
 MAGIC: Final = 0x43505231

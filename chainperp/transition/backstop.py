@@ -9,15 +9,9 @@ from chainperp.base.rounding import ceil_div
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import TimeInForce
-from chainperp.model.decisions import (
-    CROSS_SCOPE,
-    Kind,
-    LedgerType,
-    OrderStatus,
-    Rejection,
-    rule_number,
-)
+from chainperp.model.decisions import Kind, LedgerType, OrderStatus, Rejection, rule_number
 from chainperp.model.orders import Order
+from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.backstop import (
     is_backstop_affordable,
     is_backstop_offered,

@@ -201,6 +201,7 @@ def pay_vault_share(state: State, recorder: Recorder) -> None:
         vault = state.accounts[LIQUIDITY_VAULT]
         fund.raw -= share
         vault.raw += share
-        state.touch(fund)
-        state.touch(vault)
+        for account in (fund, vault):
+            state.touch(account)
+            state.unfile(account)
         recorder.ledger(ASSISTANCE_FUND, LIQUIDITY_VAULT, share, LedgerType.FEE_SHARE)

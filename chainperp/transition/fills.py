@@ -51,7 +51,7 @@ def plan_fill(
     notionals after the fill; `limit` is the parameter `user_fill_limit`. `keeps_margin` is for
     liquidations: an isolated position gives nothing back while it is reduced (U-LIQ-9)."""
     if keeps_margin and not exposure.is_cross:
-        return _plan_liquidation(market, account, exposure, delta, price, fee, limit)
+        return _plan_liquidation(market, account, exposure, delta, price * delta + fee, limit)
     if not exposure.is_cross:
         return _plan_isolated(
             market, account, exposure, delta, price, fee, bids=bids, asks=asks, limit=limit
@@ -122,14 +122,13 @@ def _plan_liquidation(
     account: Account,
     exposure: Exposure,
     delta: int,
-    price: int,
-    fee: int,
+    cost: int,
     limit: int,
 ) -> FillPlan:
     """Reduce an isolated position by force: freed equity and the fee stay in its own cell, and
-    only a full close returns what is left to cross."""
+    only a full close returns what is left to cross. `cost` is price times signed lots, and fee."""
     after = exposure.lots + delta
-    isolated = exposure.raw_isolated - delta * price - fee
+    isolated = exposure.raw_isolated - cost
     before = exposure.raw_isolated + exposure.value
     found = isolated + after * market.mark
     allowed = is_fill_affordable(before, found, 0, True, limit)

@@ -7,12 +7,8 @@ force. Hours without any sample between two blocks settle at rate 0 in the same 
 
 from chainperp.base.canonical import Record
 from chainperp.base.units import HOUR_MS
-from chainperp.model.decisions import (
-    FUNDING_ROWS_PER_ENTRY,
-    Kind,
-    LedgerType,
-    rule_number,
-)
+from chainperp.model.decisions import Kind, LedgerType, rule_number
+from chainperp.model.records import FUNDING_ROWS_PER_ENTRY
 from chainperp.rules.funding import funding_payment, funding_rate, impact_price, premium_sample
 from chainperp.rules.ordering import periods_due
 from chainperp.state.book import BookSide

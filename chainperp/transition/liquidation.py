@@ -9,8 +9,9 @@ from chainperp.base.rounding import floor_div
 from chainperp.base.units import FEE_RATE_ONE
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import TimeInForce
-from chainperp.model.decisions import CROSS_SCOPE, OrderStatus, Rejection
+from chainperp.model.decisions import OrderStatus, Rejection
 from chainperp.model.orders import Order
+from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.liquidation import (
     bankruptcy_price,
     is_in_cooldown,

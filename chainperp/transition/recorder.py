@@ -10,9 +10,10 @@ from typing import Final
 
 from chainperp.base import canonical
 from chainperp.base.canonical import Record
-from chainperp.model.decisions import RULE_OF, SCHEMAS, Kind, OrderStatus, Rejection
+from chainperp.model.decisions import RULE_OF, Kind, OrderStatus, Rejection
 from chainperp.model.entries import FORMAT, HEADER, HEADER_SIZE, encode_entry
 from chainperp.model.orders import Order
+from chainperp.model.records import SCHEMAS
 
 ORDER_HEAD: Final = struct.Struct(">BHQIIQBHH20sI?QQQB?16s16s?")
 ORDER_SIZE: Final = ORDER_HEAD.size - HEADER_SIZE

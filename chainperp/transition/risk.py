@@ -8,13 +8,8 @@ Source: hyperliquid-protocol 6.4, U-LIQ-1..18; audit-log-and-consensus 9.6.
 from hashlib import sha256
 
 from chainperp.model.accounts import Account
-from chainperp.model.decisions import (
-    CROSS_SCOPE,
-    CommitReason,
-    Kind,
-    LiquidationOutcome,
-    rule_number,
-)
+from chainperp.model.decisions import CommitReason, Kind, LiquidationOutcome, rule_number
+from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.backstop import is_backstop_due
 from chainperp.rules.liquidation import scope_rank, uncovered_deficit, work_and_wait
 from chainperp.rules.margin import is_liquidatable
@@ -23,7 +18,7 @@ from chainperp.state.commitment import Commitment
 from chainperp.state.root import merkle_root
 from chainperp.state.store import State
 from chainperp.transition.backstop import take_over
-from chainperp.transition.deleverage import AdlPhase, process_adl
+from chainperp.transition.deleverage import process_adl
 from chainperp.transition.liquidation import (
     Scope,
     cancel_scope_orders,
@@ -31,10 +26,24 @@ from chainperp.transition.liquidation import (
     scope_positions,
     sell_into_book,
 )
+from chainperp.transition.receipts import AdlPhase
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.sweep import Sweep
 
 MARK_ROW_PREFIX = b"\x00\x4d"
+
+
+class Test:
+    """What a scope's test found, and what came of it by which rule."""
+
+    __slots__ = ("maintenance", "marks", "result", "rule", "value")
+
+    def __init__(self, scope: Scope, marks: bytes) -> None:
+        self.value = scope.value
+        self.maintenance = scope.maintenance
+        self.marks = marks
+        self.result = LiquidationOutcome.WAITING
+        self.rule = "LIQ-7"
 
 
 class RiskOutcome:
@@ -100,10 +109,9 @@ def _work_down(
         _liquidate(state, recorder, scope, marks, outcome)
     waiting.extend((scope, "LIQ-7") for scope in ready[work:])
     for scope, rule in waiting:
-        place = recorder.reserve()
-        found = (scope.value, scope.maintenance)
-        result = LiquidationOutcome.WAITING
-        _record_test(recorder, place, scope, found, marks, result, rule, outcome)
+        test = Test(scope, marks)
+        test.rule = rule
+        _record_test(recorder, recorder.reserve(), test, scope, outcome)
     underwater = [scope for scope in ready[:work] if scope.value < 0]
     shortfall = -sum(scope.value for scope in underwater if scope.asset == CROSS_SCOPE)
     if shortfall > state.parameters.adl_tolerance:
@@ -146,17 +154,17 @@ def _liquidate(
     place = recorder.reserve()
     cause = recorder.first_index + place
     measure(state, scope)
-    found = (scope.value, scope.maintenance)
-    result, rule = LiquidationOutcome.RECOVERED, "MRG-8"
+    test = Test(scope, marks)
+    test.result, test.rule = LiquidationOutcome.RECOVERED, "MRG-8"
     if is_liquidatable(scope.value, scope.maintenance):
         cancel_scope_orders(state, recorder, scope)
         measure(state, scope)
         sell_into_book(state, recorder, scope, cause)
         measure(state, scope)
-        result, rule = LiquidationOutcome.BOOK, "LIQ-3"
+        test.result, test.rule = LiquidationOutcome.BOOK, "LIQ-3"
         parameters = state.parameters
         if scope.value < 0:
-            result, rule = LiquidationOutcome.ADL_CASE, "ADL-1"
+            test.result, test.rule = LiquidationOutcome.ADL_CASE, "ADL-4"
         elif is_backstop_due(
             scope.value,
             scope.maintenance,
@@ -164,20 +172,13 @@ def _liquidate(
             parameters.backstop_denominator,
         ):
             if take_over(state, recorder, scope, cause):
-                result, rule = LiquidationOutcome.BACKSTOP, "BKS-1"
+                test.result, test.rule = LiquidationOutcome.BACKSTOP, "BKS-1"
             measure(state, scope)
-    _record_test(recorder, place, scope, found, marks, result, rule, outcome)
+    _record_test(recorder, place, test, scope, outcome)
 
 
 def _record_test(
-    recorder: Recorder,
-    place: int,
-    scope: Scope,
-    found: tuple[int, int],
-    marks: bytes,
-    result: LiquidationOutcome,
-    rule: str,
-    outcome: RiskOutcome,
+    recorder: Recorder, place: int, test: Test, scope: Scope, outcome: RiskOutcome
 ) -> None:
     """Write the scope's test, with its figures before and after, in the place kept for it."""
     recorder.fill_place(
@@ -186,11 +187,11 @@ def _record_test(
         {
             "account": scope.account.address,
             "asset": scope.asset,
-            "value": found[0],
-            "maintenance": found[1],
-            "marks_root": marks,
-            "outcome": result,
-            "rule": rule_number(rule),
+            "value": test.value,
+            "maintenance": test.maintenance,
+            "marks_root": test.marks,
+            "outcome": test.result,
+            "rule": rule_number(test.rule),
             "value_after": scope.value,
             "maintenance_after": scope.maintenance,
         },

@@ -30,8 +30,8 @@ from typing import Final
 from chainperp.base.rounding import ceil_div, floor_div
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Exposure
-from chainperp.model.decisions import CROSS_SCOPE
 from chainperp.model.markets import MarketTerms
+from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.margin import is_liquidatable, maintenance_margin
 from chainperp.state.store import State
 

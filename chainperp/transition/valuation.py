@@ -5,7 +5,7 @@ is next looked at, and adjusted in place when one of its exposures changes.
 """
 
 from chainperp.model.accounts import Account, Exposure
-from chainperp.model.decisions import CROSS_SCOPE
+from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.margin import initial_margin, maintenance_margin
 from chainperp.state.store import State
 

@@ -21,8 +21,9 @@ from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.orders import Order
 from chainperp.state.book import BookSide
-from chainperp.transition.block import apply_block
+from chainperp.transition.block import Companions, apply_block
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.sweep import Sweep
 from tests.oracles.naive_book import Event, NaiveBook, Resting, Venue
 from tests.support.world import VALIDATOR, World, address_of, order
 
@@ -71,7 +72,9 @@ def run(world: World, name: str, action: Action) -> list[Event]:
     state = world.engine.state
     recorder = Recorder(state.height + 1, 0)
     transaction = world.transaction(name, action)
-    apply_block(state, BlockInput(state.time_ms + 1, VALIDATOR, [], [transaction]), recorder)
+    block = BlockInput(state.time_ms + 1, VALIDATOR, [], [transaction])
+    beside = Companions(world.engine.commitment, Sweep(state), bytes(32))
+    apply_block(state, block, recorder, beside)
     entries = [decode_entry(raw) for raw in recorder.entries]
     return events_of([(entry.kind, decode_payload(entry)) for entry in entries])
 

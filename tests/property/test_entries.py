@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from chainperp.base import canonical
 from chainperp.base.errors import InvalidBytes
 from chainperp.model.actions import ApproveAgent, PlaceOrders
-from chainperp.model.decisions import KIND_RULES, RULE_OF, SCHEMAS, Kind, Rejection
+from chainperp.model.decisions import RULE_OF, Kind, Rejection
 from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
+from chainperp.model.records import KIND_RULES, SCHEMAS
 from chainperp.state import leaves
 from chainperp.state.store import ASSISTANCE_FUND, State
 from tests.oracles.naive_exchange import Life

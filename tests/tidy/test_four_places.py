@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from chainperp.cli.rules import explain_rule, rule_book_markdown
-from chainperp.model.decisions import KIND_RULES, REASONS, RULE_FAMILIES
+from chainperp.model.decisions import REASONS, RULE_FAMILIES
+from chainperp.model.records import KIND_RULES
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import REGISTERED
 from chainperp.storage.package import documented_parameters

@@ -7,10 +7,11 @@ from chainperp.chain.engine import Engine
 from chainperp.cli.bench.flow import BASE_PRICE, flow_engine
 from chainperp.cli.bench.stages import Stage, timed
 from chainperp.cli.draws import Draws
-from chainperp.model.decisions import CROSS_SCOPE
+from chainperp.model.records import CROSS_SCOPE
 from chainperp.state.store import State
-from chainperp.transition.deleverage import AdlPhase, process_adl
+from chainperp.transition.deleverage import process_adl
 from chainperp.transition.liquidation import Scope, measure
+from chainperp.transition.receipts import AdlPhase
 from chainperp.transition.recorder import Recorder
 
 CANDIDATES: Final = 10_000

@@ -13,7 +13,7 @@ from chainperp.cli.bench.flow import BASE_PRICE, account_address, flow_engine
 from chainperp.cli.bench.stages import Stage, timed
 from chainperp.cli.draws import Draws
 from chainperp.model.accounts import Account
-from chainperp.model.decisions import CROSS_SCOPE
+from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.margin import is_liquidatable
 from chainperp.state.store import LIQUIDITY_VAULT, State
 from chainperp.transition.sweep import Sweep

@@ -14,8 +14,9 @@ from chainperp.base.errors import EXIT_FALSE
 from chainperp.base.units import Address
 from chainperp.cli import output
 from chainperp.cli.checking import Blocks
-from chainperp.model.decisions import SCHEMAS, Kind, SystemType
+from chainperp.model.decisions import Kind, SystemType
 from chainperp.model.entries import HEADER_SIZE
+from chainperp.model.records import SCHEMAS
 from chainperp.transition.block import VOTE_BODY
 
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from chainperp.base import canonical
-from chainperp.model.decisions import SCHEMAS, Kind
+from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload, encode_entry
+from chainperp.model.records import SCHEMAS
 from chainperp.storage.segments import encode_block, list_segments, walk_segment
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from chainperp.base.canonical import Record
 from chainperp.evidence.checkpoint import Checkpoint, format_checkpoint, sign_checkpoint
-from chainperp.model.decisions import SCHEMAS, Kind
+from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload, encode_entry, encode_seal
+from chainperp.model.records import SCHEMAS
 from chainperp.storage import fsck as fsck_module
 from chainperp.storage import segments
 from chainperp.storage.datadir import DirectoryError
