@@ -84,6 +84,17 @@ def place(*orders: Any) -> dict[str, Any]:
     return {"type": "order", "orders": list(orders), "grouping": "na"}
 
 
+def stop(asset: int, size: str, at: str, tpsl: str = "sl", *, r: bool = True) -> dict[str, Any]:
+    """A market order that sells when the mark falls to a price, or rises to it (`tp`)."""
+    waits = {"trigger": {"isMarket": True, "triggerPx": at, "tpsl": tpsl}}
+    return {**order(asset, "sell", size, "15", r=r), "p": "15" if asset == ODD else at, "t": waits}
+
+
+def family(*orders: Any) -> dict[str, Any]:
+    """A parent and its children."""
+    return {"type": "order", "orders": list(orders), "grouping": "normalTpsl"}
+
+
 def leverage(asset: int, times: int, is_cross: bool = True) -> dict[str, Any]:
     """A leverage action."""
     return {"type": "updateLeverage", "asset": asset, "isCross": is_cross, "leverage": times}
@@ -114,7 +125,7 @@ def refused_blocks() -> tuple[bytes, list[BlockInput]]:
         parameters={"open_orders_base": 4, "orders_per_action_max": 6, "snapshot_interval": 10},
     )  # fmt: skip
     script = Script()
-    for part in (_money, _orders, _positions, _agents, _nonces):
+    for part in (_money, _orders, _positions, _agents, _nonces, _triggers):
         list(part(script))
     return genesis, script.blocks
 
@@ -170,8 +181,7 @@ def _orders(script: Script) -> Iterator[None]:
         )
     )
     script.block(script.by("bob", place(order(BTC, "sell", "0.01", "98000", "Alo"))))
-    trigger = {"trigger": {"isMarket": True, "triggerPx": "90000", "tpsl": "sl"}}
-    script.block(script.by("bob", place({**order(BTC, "sell", "0.01", "90000"), "t": trigger})))
+    script.block(script.by("bob", place(stop(BTC, "0.01", "110000"))))
     script.block(script.by("alice", {"type": "cancel", "cancels": [{"a": BTC, "o": 12345}]}))
     cloid = {"asset": ETH, "cloid": "0x" + "0a" * 16}
     script.block(script.by("alice", {"type": "cancelByCloid", "cancels": [cloid]}))
@@ -237,4 +247,26 @@ def _nonces(script: Script) -> Iterator[None]:
     script.block(script.by("bob", noop, nonce=same), script.by("bob", noop, nonce=same))
     script.block(script.by("bob", noop, nonce=script.time_ms - 172_800_000 - 1_000))
     script.block(script.by("bob", noop, nonce=script.time_ms + 86_400_000 + 1_000))
+    yield
+
+
+def _triggers(script: Script) -> Iterator[None]:
+    """Children that end with their parent or their sibling, that fire, and that may not be."""
+    script.block(
+        system=[
+            script.deposit("gus", 10_000),
+            script.deposit("hal", 10_000),
+            script.vote({ODD: "20"}),
+        ]
+    )
+    children = [stop(ODD, "10", "18"), stop(ODD, "10", "25", "tp")]
+    script.block(
+        script.by("gus", family(order(ODD, "buy", "10", "20"), stop(ODD, "10", "18", r=False)))
+    )
+    script.block(script.by("gus", family(order(ODD, "buy", "10", "19", "Ioc"), *children)))
+    script.block(script.by("hal", place(order(ODD, "sell", "10", "20"))))
+    script.block(script.by("gus", family(order(ODD, "buy", "10", "20"), *children)))
+    script.block(script.by("hal", place(order(ODD, "buy", "4", "17"))))
+    script.block(system=[script.vote({ODD: "17"})], gap=600_000)
+    script.block(system=[script.vote({ODD: "16.5"})], gap=600_000)
     yield
