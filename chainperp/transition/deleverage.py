@@ -38,6 +38,7 @@ from chainperp.transition.receipts import (
     candidate_of,
     receipt_rows,
     record_begin,
+    record_rows,
 )
 from chainperp.transition.recorder import FLAG_ADL, FLAG_TAKER_BUYS, Fill, Recorder
 from chainperp.transition.transfers import move_cash
