@@ -75,7 +75,8 @@ def loss_socialisation(this_round: Round, candidates: Sequence[Candidate]) -> Al
     """P15: gains of a settlement are paid in the proportion of what was collected from losers;
     the residue of the division goes to the last receiver in account order.
 
-    Nobody is closed. The last receiver may be better off by one unit less than there are receivers.
+    Nobody is closed. The last receiver may be better off by one unit less than there are receivers;
+    what would give him more than his gain goes to the receiver before him, which is our own rule.
     Formula: gives gain - gain * collected / expected. Rounding: payments down, see above.
     Rejects: as ADL-1. Source: 3P[Vega 0003-MTMK], adl-and-scenarios P15 and U10.
 
@@ -88,9 +89,12 @@ def loss_socialisation(this_round: Round, candidates: Sequence[Candidate]) -> Al
     expected = sum(gains)
     collected = max(0, expected - this_round.budget)
     paid = [floor_div(gain * collected, expected) if gain else 0 for gain in gains]
-    receivers = [index for index in order if gains[index] > 0]
-    if receivers:
-        paid[receivers[-1]] += collected - sum(paid)
+    residue = collected - sum(paid)
+    for index in reversed(order):
+        # Nobody may receive more than his gain: what is too much for the last goes one up.
+        extra = min(residue, gains[index] - paid[index])
+        paid[index] += extra
+        residue -= extra
     takes = [gain - part for gain, part in zip(gains, paid, strict=True)]
     return Allocation(
         order=order,
