@@ -259,14 +259,13 @@ def _triggers(script: Script) -> Iterator[None]:
             script.vote({ODD: "20"}),
         ]
     )
-    children = [stop(ODD, "10", "18"), stop(ODD, "10", "25", "tp")]
+    children = [stop(ODD, "10", "19.7"), stop(ODD, "10", "25", "tp")]
     script.block(
         script.by("gus", family(order(ODD, "buy", "10", "20"), stop(ODD, "10", "18", r=False)))
     )
     script.block(script.by("gus", family(order(ODD, "buy", "10", "19", "Ioc"), *children)))
     script.block(script.by("hal", place(order(ODD, "sell", "10", "20"))))
     script.block(script.by("gus", family(order(ODD, "buy", "10", "20"), *children)))
-    script.block(script.by("hal", place(order(ODD, "buy", "4", "17"))))
-    script.block(system=[script.vote({ODD: "17"})], gap=600_000)
-    script.block(system=[script.vote({ODD: "16.5"})], gap=600_000)
+    script.block(script.by("hal", place(order(ODD, "buy", "4", "19.6"))))
+    script.block(system=[script.vote({ODD: "19.6"})], gap=600_000)
     yield
