@@ -20,12 +20,12 @@ from chainperp.storage.package import documented_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "chainperp"
-for module in sorted((PACKAGE / "rules").glob("*.py")):
+for module in sorted((PACKAGE / "rules").rglob("*.py")):
     if module.stem != "__init__":
-        import_module(f"chainperp.rules.{module.stem}")
+        import_module(".".join(module.relative_to(ROOT).with_suffix("").parts))
 CODES = sorted(REGISTERED)
 CHOICE = re.compile(r"U-([A-Z0-9]+)-(\d+)(?:\.\.(\d+))?", re.ASCII)
-CODE = re.compile(r"\b(?:" + "|".join(RULE_FAMILIES) + r")-\d+\b", re.ASCII)
+CODE = re.compile(r"(?<!U-)\b(?:" + "|".join(RULE_FAMILIES) + r")-\d+\b", re.ASCII)
 # Rules that no record carries yet. May only shrink.
 UNRECORDED = {"MRG-8": "the liquidation phase asks it; an account's numbers are shown by it"}
 
