@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chainperp.model.decisions import AdlReason
 from chainperp.rules.adl.allocate import tie_key, tie_keys, waterfill
+from chainperp.rules.adl.chance import Urn
 from chainperp.rules.adl.choose import POLICIES, allocate, policy_named
 from chainperp.rules.adl.policy import Allocation, Candidate, ExemptMode, Round, Terms
 from chainperp.rules.adl.ranked import (
@@ -372,7 +373,7 @@ def test_survivors_change_places(
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES
-                                  if name not in {"random", "random_lots", "dydx"}])  # fmt: skip
+                                  if not name.startswith("random") and name != "dydx"])  # fmt: skip
 @thorough
 @given(whole_book, st.integers(0, 600), st.binary(min_size=32, max_size=32))
 def test_the_seed_decides_among_equals_only(
@@ -396,7 +397,7 @@ def test_the_seed_decides_among_equals_only(
     assert all(abs(one - two) <= slack for one, two in zip(found, other, strict=True))
 
 
-@pytest.mark.parametrize("name", ["random_lots", "dydx"])
+@pytest.mark.parametrize("name", ["random_lots", "random_single_lots", "dydx"])
 def test_chance_is_the_seed(name: str) -> None:
     """P12 and P14 pick another account under another seed."""
     rows = [candidate(str(number), value=1, pnl=1) for number in range(9)]
@@ -406,6 +407,28 @@ def test_chance_is_the_seed(name: str) -> None:
     }
     assert len(picks) > 4
     assert all(sum(pick) == 1 for pick in picks)
+
+
+@thorough
+@given(st.lists(st.integers(0, 5), max_size=9))
+def test_urn_counts_lots_in_account_order(counts: list[int]) -> None:
+    """Every number belongs to the account whose lots it falls in, also after some are gone."""
+    urn = Urn(counts)
+    for owner in range(len(counts)):
+        expected = [place for place, count in enumerate(counts) for _ in range(count)]
+        assert [urn.owner(number) for number in range(urn.left)] == expected
+        urn.take(owner, counts[owner])
+        counts[owner] = 0
+    assert urn.left == 0
+
+
+def test_single_lots_fall_on_positions_by_size() -> None:
+    """P12 lot by lot: a position nine times as large gives about nine times as much."""
+    rows = [candidate("a", lots=90_000, value=1), candidate("b", lots=10_000, value=1)]
+    this_round = Round(seed=bytes(32), lots=10_000)
+    takes = allocate(policy_named("random_single_lots"), this_round, rows).takes
+    assert sum(takes) == 10_000
+    assert 8_800 < takes[0] < 9_200
 
 
 @thorough

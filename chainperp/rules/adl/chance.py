@@ -5,12 +5,16 @@ Chance is the seed of the round, which is fixed and public before the block's tr
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Final
 
 from chainperp.base.rounding import ceil_div, remainder
 from chainperp.rules.adl.allocate import eligible_part
 from chainperp.rules.adl.policy import Allocation, Candidate, Round, survey
 from chainperp.rules.adl.ranked import queue_by
 from chainperp.rules.catalogue import rule
+
+DRAWS: Final = 10_000
+"""About how many draws a round of single lots makes; accounts smaller than a portion add some."""
 
 
 @rule("ADL-22")
@@ -31,6 +35,79 @@ def random_queue(this_round: Round, candidates: Sequence[Candidate]) -> Allocati
 def random_profit(this_round: Round, candidates: Sequence[Candidate]) -> Allocation:
     """P12 in wealth space: whole profits in the order of the tie key."""
     return queue_by(this_round, candidates, None, in_lots=False)
+
+
+class Urn:
+    """Lots of all accounts in one urn: draws one in logarithmic time (a Fenwick tree of counts)."""
+
+    __slots__ = ("left", "sums")
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self.left = sum(counts)
+        self.sums = [0, *counts]
+        for place in range(1, len(self.sums)):
+            above = place + (place & -place)
+            if above < len(self.sums):
+                self.sums[above] += self.sums[place]
+
+    def owner(self, number: int) -> int:
+        """Whose the lot with this number is, counting from 0 in account order."""
+        place, step = 0, 1 << len(self.sums).bit_length()
+        while step:
+            below = place + step
+            if below < len(self.sums) and self.sums[below] <= number:
+                place = below
+                number -= self.sums[below]
+            step >>= 1
+        return place
+
+    def take(self, owner: int, lots: int) -> None:
+        """Remove lots of an account."""
+        self.left -= lots
+        place = owner + 1
+        while place < len(self.sums):
+            self.sums[place] -= lots
+            place += place & -place
+
+
+def random_single_lots(this_round: Round, candidates: Sequence[Candidate]) -> Allocation:
+    """P12, its other form: the lots themselves are drawn one by one, so that large positions give
+    more often and nobody is closed at once.
+
+    Draw number k is SHA-256(seed, k as u64) modulo the lots in the urn, in account order. Beyond
+    `DRAWS` lots each draw stands for a portion of equal size, or for what its owner has left.
+
+    >>> rows = [Candidate(key, lots, entry_notional=1, notional=1, account_value=1, pnl=1)
+    ...     for key, lots in ((b"a", 900), (b"b", 90), (b"c", 10))]
+    >>> random_single_lots(Round(seed=bytes(32), lots=100), rows).takes
+    [93, 7, 0]
+    """
+    reasons, weights = survey(this_round, candidates, in_lots=True)
+    order = sorted(range(len(reasons)), key=lambda index: (reasons[index], candidates[index].key))
+    remaining = [weights[index] for index in eligible_part(order, reasons)]
+    urn = Urn(remaining)
+    takes = [0] * len(reasons)
+    left = min(this_round.lots, urn.left)
+    shortfall = this_round.lots - left
+    portion = max(1, ceil_div(left, DRAWS))
+    draw = 0
+    while left > 0:
+        number = sha256(this_round.seed + draw.to_bytes(8, "big")).digest()
+        owner = urn.owner(remainder(int.from_bytes(number, "big"), urn.left))
+        lots = min(portion, left, remaining[owner])
+        urn.take(owner, lots)
+        remaining[owner] -= lots
+        takes[order[owner]] += lots
+        left -= lots
+        draw += 1
+    return Allocation(
+        order=order,
+        reasons=reasons,
+        takes=takes,
+        weights=weights,
+        in_lots=True,
+        shortfall=shortfall,
+    )
 
 
 @rule("ADL-23")

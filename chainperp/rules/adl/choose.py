@@ -9,7 +9,13 @@ from dataclasses import replace
 from typing import Final
 
 from chainperp.base.errors import ensure
-from chainperp.rules.adl.chance import offset_round, random_profit, random_queue, time_queue
+from chainperp.rules.adl.chance import (
+    offset_round,
+    random_profit,
+    random_queue,
+    random_single_lots,
+    time_queue,
+)
 from chainperp.rules.adl.policy import (
     PPB,
     Allocation,
@@ -71,6 +77,7 @@ POLICIES: Final = (
     Policy(1101, "min_max_lots", "ADL-21", True, PREVIOUS, min_max_lots),
     Policy(1200, "random_lots", "ADL-22", True, PREVIOUS, random_queue),
     Policy(1201, "random", "ADL-22", False, PREVIOUS, random_profit),
+    Policy(1202, "random_single_lots", "ADL-22", True, PREVIOUS, random_single_lots),
     Policy(1300, "time", "ADL-23", True, PREVIOUS, time_queue),
     Policy(1400, "dydx", "ADL-24", True, BANKRUPTCY, offset_round),
     Policy(1500, "vega", "ADL-25", False, PREVIOUS, loss_socialisation),
