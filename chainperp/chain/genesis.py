@@ -16,6 +16,8 @@ from chainperp.model.accounts import Validator
 from chainperp.model.entries import ENTRY_SIZE_MAX, HEADER_SIZE
 from chainperp.model.markets import MarketTerms, margin_tiers
 from chainperp.parameters.schema import Parameters, parameters_from
+from chainperp.rules.adl.choose import BY_ID
+from chainperp.rules.adl.policy import ExemptMode, ScoreMode
 from chainperp.state.store import State
 
 FORMAT: Final = 1
@@ -75,12 +77,26 @@ def parse_genesis(raw: bytes) -> Genesis:
         "network": tree["network"],
         "time_ms": _whole(tree["time_ms"], "time_ms", 1),
         "proposer": _address(tree["proposer"], "proposer"),
-        "parameters": parameters_from(tree["parameters"]),
+        "parameters": _parameters(tree["parameters"]),
         "markets": _markets(tree["markets"]),
         "validators": _pairs(tree["validators"], "validators", "power", 1),
         "accounts": _pairs(tree["accounts"], "accounts", "usdc", 0),
     }
     return Genesis(raw, fields)
+
+
+def _parameters(values: dict[str, Any]) -> Parameters:
+    """Parameters whose policy and modes exist."""
+    parameters = parameters_from(values)
+    for name, value, known in (
+        ("adl_policy", parameters.adl_policy, sorted(BY_ID)),
+        ("adl_score_mode", parameters.adl_score_mode, list(ScoreMode)),
+        ("exempt_mode", parameters.exempt_mode, list(ExemptMode)),
+    ):
+        if value not in known:
+            listed = ", ".join(str(int(one)) for one in known)
+            raise InvalidGenesis(f"parameters.{name} is none of {listed}: was {value}")
+    return parameters
 
 
 def first_state(genesis: Genesis) -> State:

@@ -111,15 +111,15 @@ class Validator:
 
 
 class Exemption:
-    """A public exception from auto-deleveraging: who, how far, and from which height to which."""
+    """One range of heights in which an account is spared from auto-deleveraging, and how far.
 
-    __slots__ = ("account", "cap_ppb", "from_height", "mode", "to_height")
+    An account's ranges are in order and do not overlap: a change ends the range that it falls
+    into where the new one begins, never before.
+    """
 
-    def __init__(
-        self, account: Address, mode: int, cap_ppb: int, from_height: int, to_height: int
-    ) -> None:
-        self.account = account
-        self.mode = mode
+    __slots__ = ("cap_ppb", "from_height", "to_height")
+
+    def __init__(self, cap_ppb: int, from_height: int, to_height: int) -> None:
         self.cap_ppb = cap_ppb
         self.from_height = from_height
         self.to_height = to_height

@@ -79,7 +79,7 @@ class LiquidationOutcome(IntEnum):
     BOOK = 1  # sold into the book and safe, or more of it next block
     BACKSTOP = 2  # taken over by the liquidator vault
     ADL_CASE = 3  # account value below zero: auto-deleveraging
-    WAITING = 4  # beyond the block's limit: first in the next block
+    WAITING = 4  # beyond the block's limit, or no fresh price: tested again in the next block
 
 
 class AdlReason(IntEnum):
@@ -186,7 +186,6 @@ class Rejection(IntEnum):
     WITHDRAWAL_UNKNOWN = 102
     EXEMPTION_NOTICE = 103
     EXEMPTION_LIST_FULL = 104
-    EXEMPTION_MODE = 105
 
 
 class Reason(NamedTuple):
@@ -339,9 +338,6 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(
         "EXM-1", "rejected", "Exemptions are announced before they hold."
-    ),
-    Rejection.EXEMPTION_MODE: Reason(
-        "EXM-1", "rejected", "Exemptions have the mode that the parameters name."
     ),
     Rejection.EXEMPTION_LIST_FULL: Reason("EXM-1", "rejected", "Exemption list is full."),
     Rejection.WITHDRAWAL_UNKNOWN: Reason("TRF-3", "rejected", "Withdrawal does not exist."),

@@ -75,6 +75,7 @@ class Parameters:
 
 
 TABLES = ("order_value_classes", "fee_tiers")
+BPS_ONE = 10_000
 
 
 def parameters_from(values: dict[str, object]) -> Parameters:
@@ -96,7 +97,14 @@ def parameters_from(values: dict[str, object]) -> Parameters:
             checked[name] = _rows(name, value)
         else:
             checked[name] = _number(name, value)
-    return Parameters(**checked)  # type: ignore[arg-type]
+    parameters = Parameters(**checked)  # type: ignore[arg-type]
+    routed = parameters.liquidation_fund_bps + parameters.liquidation_insurance_bps
+    if routed > BPS_ONE:
+        raise InvalidGenesis(
+            "parameters.liquidation_fund_bps and liquidation_insurance_bps route more than there "
+            f"is: were {routed} of {BPS_ONE}"
+        )
+    return parameters
 
 
 def _number(name: str, value: object) -> int:

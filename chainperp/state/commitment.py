@@ -129,11 +129,11 @@ class Commitment:
                 self.trees["wd"].set(key, value, (pending.amount,))
         state.changed_withdrawals = {}
         for address in state.changed_exempt:
-            exemption = state.exempt.get(address)
-            if exemption is None:
+            ranges = state.exempt.get(address)
+            if ranges is None:
                 self.trees["exempt"].delete(address)
             else:
-                self.trees["exempt"].set(address, leaves.encode_exemption(exemption), ())
+                self.trees["exempt"].set(address, leaves.encode_exemptions(ranges), ())
         state.changed_exempt = {}
         for market in state.markets:
             if market.is_dirty:

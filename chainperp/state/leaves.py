@@ -75,9 +75,9 @@ COUNTERS: Final[Schema] = (
     ("custody", "u128"), ("deposits", "u64"), ("uncovered", "u128"),
 )  # fmt: skip
 EXEMPTION: Final[Schema] = (
-    ("version", "u16"), ("mode", "u8"), ("cap_ppb", "u64"), ("from_height", "u64"),
-    ("to_height", "u64"),
-)  # fmt: skip
+    ("version", "u16"),
+    ("ranges", [(("cap_ppb", "u64"), ("from_height", "u64"), ("to_height", "u64"))]),
+)
 PARAMETER: Final[Schema] = (("version", "u16"), ("rows", [(("value", "u256"),)]))
 BOOK_DIGEST: Final[Schema] = (("version", "u16"), ("digest", "b32"))
 BOOK_ORDER: Final[Schema] = (
@@ -236,18 +236,13 @@ def encode_withdrawal(withdrawal: Withdrawal) -> bytes:
     )
 
 
-def encode_exemption(exemption: Exemption) -> bytes:
-    """A public exemption's value."""
-    return canonical.encode(
-        EXEMPTION,
-        {
-            "version": VERSION,
-            "mode": exemption.mode,
-            "cap_ppb": exemption.cap_ppb,
-            "from_height": exemption.from_height,
-            "to_height": exemption.to_height,
-        },
-    )
+def encode_exemptions(ranges: list[Exemption]) -> bytes:
+    """The heights in which an account is spared, in order."""
+    rows: list[Record] = [
+        {"cap_ppb": one.cap_ppb, "from_height": one.from_height, "to_height": one.to_height}
+        for one in ranges
+    ]
+    return canonical.encode(EXEMPTION, {"version": VERSION, "ranges": rows})
 
 
 def encode_counters(state: State) -> bytes:

@@ -150,9 +150,10 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
             wid, value["user"], value["destination"], value["amount"]
         )
     elif name == "exempt":
-        state.exempt[Address(key)] = Exemption(
-            Address(key), value["mode"], value["cap_ppb"], value["from_height"], value["to_height"]
-        )
+        state.exempt[Address(key)] = [
+            Exemption(row["cap_ppb"], row["from_height"], row["to_height"])
+            for row in value["ranges"]
+        ]
     else:
         state.uncovered = value["uncovered"]
         state.next_oid = value["next_oid"]

@@ -143,7 +143,7 @@ class State:
         self.mark_epoch = 0
         self.owed_to_vault = 0
         self.uncovered = 0
-        self.exempt: dict[Address, Exemption] = {}
+        self.exempt: dict[Address, list[Exemption]] = {}
         self.changed_exempt: dict[Address, None] = {}
         self.changed_accounts: list[Account] = []
         self.changed_exposures: list[tuple[Account, Exposure]] = []

@@ -155,7 +155,8 @@ def unwind(state: State, recorder: Recorder, time_before: int) -> None:
         if not exposure.lots or not market.mark:
             continue
         is_buy = exposure.lots < 0
-        lots = unwind_lots(abs(exposure.lots), elapsed, parameters.unwind_half_life_ms)
+        held = abs(exposure.lots)
+        lots = unwind_lots(held, elapsed, parameters.unwind_half_life_ms)
         limit = unwind_limit(market.mark, is_buy, parameters.unwind_slippage_bps)
         order = Order(
             state.next_oid, vault, exposure, is_buy, limit, lots, True, TimeInForce.IOC, None
@@ -166,7 +167,7 @@ def unwind(state: State, recorder: Recorder, time_before: int) -> None:
         status = OrderStatus.FILLED if order.remaining == 0 else OrderStatus.CANCELED
         if not filled:
             status = OrderStatus.REJECTED
-        recorder.order(order, status, Rejection.UNWIND, abs(exposure.lots), lots)
+        recorder.order(order, status, Rejection.UNWIND, held, lots)
     refresh(state, vault)
     recorder.record(
         Kind.VAULT,

@@ -55,8 +55,7 @@ DEPOSIT_BODY: Schema = (
     ("user", "b20"), ("amount", "u128"), ("l1_nonce", "u64"), ("l1_ref", "b32"),
 )  # fmt: skip
 EXEMPTION_BODY: Schema = (
-    ("account", "b20"), ("mode", "u8"), ("cap_ppb", "u64"), ("from_height", "u64"),
-    ("to_height", "u64"),
+    ("account", "b20"), ("cap_ppb", "u64"), ("from_height", "u64"), ("to_height", "u64"),
 )  # fmt: skip
 WITHDRAWAL_DONE_BODY: Schema = (("wid", "u64"), ("l1_ref", "b32"))
 VOTE_BODY: Schema = (("envelope", "bytes"), ("signer", "b20"))

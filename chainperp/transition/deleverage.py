@@ -6,19 +6,12 @@ Prices and quantities are the rules' (`rules/adl/`); here they are only carried 
 Source: hyperliquid-protocol 7.6, audit-log-and-consensus 9.5.
 """
 
-from typing import Final
-
 from chainperp.model.accounts import Account, Exposure
-from chainperp.model.decisions import CommitReason, Kind, LedgerType, rule_number
+from chainperp.model.decisions import AdlReason, CommitReason, Kind, LedgerType, rule_number
 from chainperp.model.records import CROSS_SCOPE
-from chainperp.rules.adl.allocate import round_seed
+from chainperp.rules.adl.allocate import round_seed, tie_keys, waterfill
 from chainperp.rules.adl.choose import allocate, policy_with_id
-from chainperp.rules.adl.policy import (
-    ExemptMode,
-    Round,
-    ScoreMode,
-    Terms,
-)
+from chainperp.rules.adl.policy import Allocation, ExemptMode, PriceRule, Round, ScoreMode, Terms
 from chainperp.rules.adl.price import (
     adl_lots,
     adl_price,
@@ -44,19 +37,22 @@ from chainperp.transition.recorder import FLAG_ADL, FLAG_TAKER_BUYS, Fill, Recor
 from chainperp.transition.transfers import move_cash
 from chainperp.transition.valuation import refresh, revalue
 
-PRO_RATA_BY_POSITION: Final = 500
-
 
 def process_adl(state: State, recorder: Recorder, phase: AdlPhase, underwater: list[Scope]) -> None:
-    """Close every position of the underwater scopes, in the order of U-ADL-9."""
+    """Close every position of the underwater scopes, in the order of U-ADL-9.
+
+    First they are netted against each other; what is still below zero then gets its prices and is
+    closed against the other side of its markets, one round for each position.
+    """
+    _net_opposites(state, recorder, underwater)
     cases: list[AdlCase] = []
     for scope in underwater:
-        cases.extend(_open_cases(state, recorder, scope))
+        measure(state, scope)
+        if scope.value < 0:
+            cases.extend(_open_cases(state, recorder, scope))
     cases.sort(key=_case_order)
-    _net_opposites(state, recorder, cases)
     for case in cases:
-        if case.exposure.lots:
-            _round(state, recorder, phase, case)
+        _round(state, recorder, phase, case)
     for scope in underwater:
         _close_isolated(state, scope)
 
@@ -67,33 +63,40 @@ def _case_order(case: AdlCase) -> tuple[int, bool, int, bytes]:
 
 
 def _open_cases(state: State, recorder: Recorder, scope: Scope) -> list[AdlCase]:
-    """Prices of a scope's positions: the previous mark, shifted in the scope's favour by what is
-    missing even there, after the insurance has paid what it can (U-ADL-5, U-ADL-6)."""
+    """Prices of a scope's positions (ADL-2), and who bears what they do not cover.
+
+    What is missing at these prices the insurance pays as far as it can; the rest moves the prices
+    in the scope's favour, split by notional (ADL-3). A policy that takes money closes at the mark
+    and collects its share of what is missing instead.
+    """
     positions = scope_positions(scope)
     policy = policy_with_id(state.parameters.adl_policy)
-    prices: list[int] = []
-    missing = -scope.value
-    for exposure in positions:
-        market = state.markets[exposure.asset]
-        bankrupt = bankruptcy_price(scope.value, abs(exposure.lots), market.mark, exposure.lots > 0)
-        price = adl_price(policy.price_rule, market.mark_previous, market.mark, bankrupt)
-        missing -= exposure.lots * (price - market.mark)
-        prices.append(price)
-    before = state.accounts[INSURANCE].raw
-    if missing > 0:
-        missing -= _draw_insurance(state, recorder, scope, missing)
-    after = state.accounts[INSURANCE].raw
+    rule = policy.price_rule if policy.in_lots else PriceRule.MARK
     total = 0
     for exposure in positions:
         total += abs(exposure.value)
+    deficit = -scope.value
+    missing = deficit
     cases: list[AdlCase] = []
-    for exposure, price in zip(positions, prices, strict=True):
-        share = deficit_share(max(0, missing), abs(exposure.value), total)
-        shift = adl_price_shift(share, adl_lots(exposure.lots, scope.value))
-        shifted = max(1, shifted_price(price, shift, exposure.lots > 0))
-        case = AdlCase(scope, exposure, shifted, scope.value)
-        case.insurance_before, case.insurance_after = before, after
-        cases.append(case)
+    for exposure in positions:
+        market = state.markets[exposure.asset]
+        is_long = exposure.lots > 0
+        share = deficit_share(deficit, abs(exposure.value), total)
+        bankrupt = bankruptcy_price(-share, abs(exposure.lots), market.mark, is_long)
+        price = adl_price(rule, market.mark_previous, market.mark, bankrupt)
+        missing -= exposure.lots * (price - market.mark)
+        cases.append(AdlCase(scope, exposure, price, scope.value))
+    before = state.accounts[INSURANCE].raw
+    if missing > 0:
+        missing -= _draw_insurance(state, recorder, scope, missing)
+    for case in cases:
+        case.insurance_before, case.insurance_after = before, state.accounts[INSURANCE].raw
+        share = deficit_share(max(0, missing), abs(case.exposure.value), total)
+        if policy.in_lots:
+            shift = adl_price_shift(share, adl_lots(case.exposure.lots, scope.value))
+            case.price = max(1, shifted_price(case.price, shift, case.exposure.lots > 0))
+        else:
+            case.budget = share
     return cases
 
 
@@ -103,49 +106,76 @@ def _draw_insurance(state: State, recorder: Recorder, scope: Scope, missing: int
     amount = min(missing, fund.raw)
     if amount <= 0:
         return 0
-    account = scope.account
-    move_cash(state, recorder, fund, account.address, amount, LedgerType.INSURANCE_DRAW)
-    if scope.asset != CROSS_SCOPE:
-        exposure = account.exposures[scope.asset]
-        account.raw -= amount
-        account.raw_isolated_total += amount
-        exposure.raw_isolated += amount
-        state.touch_exposure(account, exposure)
+    move_cash(state, recorder, fund, scope.account.address, amount, LedgerType.INSURANCE_DRAW)
+    _into_cell(state, scope.account, scope.asset, amount)
     return amount
 
 
-def _net_opposites(state: State, recorder: Recorder, cases: list[AdlCase]) -> None:
+def _into_cell(state: State, account: Account, asset: int, amount: int) -> None:
+    """Move money that just came to an account on into the cell of its isolated position."""
+    if asset == CROSS_SCOPE:
+        return
+    exposure = account.exposures[asset]
+    account.raw -= amount
+    account.raw_isolated_total += amount
+    exposure.raw_isolated += amount
+    state.touch_exposure(account, exposure)
+
+
+def _net_opposites(state: State, recorder: Recorder, underwater: list[Scope]) -> None:
     """Underwater positions of both sides of a market are closed against each other first, at the
-    unshifted price (U-ADL-11)."""
-    for long in cases:
-        if long.exposure.lots <= 0:
-            continue
-        for short in cases:
-            if short.exposure.asset != long.exposure.asset or short.exposure.lots >= 0:
+    previous mark, each in its own cell (U-ADL-11)."""
+    held: list[tuple[int, int, bytes, Account, Exposure]] = []
+    for scope in underwater:
+        for exposure in scope_positions(scope):
+            account = scope.account
+            held.append((exposure.asset, scope.value, account.address, account, exposure))
+    held.sort(key=_held_order)
+    for asset, _, _, long_account, long in held:
+        for other_asset, _, _, short_account, short in held:
+            lots = min(long.lots, -short.lots)
+            if other_asset != asset or lots <= 0:
                 continue
-            lots = min(long.exposure.lots, -short.exposure.lots)
-            if lots <= 0:
-                break
-            market = state.markets[long.exposure.asset]
-            price = market.mark_previous
+            market = state.markets[asset]
             index = recorder.next_index()
             recorder.record(
                 Kind.ADL_NET,
                 {
-                    "asset": market.asset,
-                    "long_account": long.scope.account.address,
-                    "short_account": short.scope.account.address,
+                    "asset": asset,
+                    "long_account": long_account.address,
+                    "short_account": short_account.address,
                     "lots": lots,
-                    "price": price,
+                    "price": market.mark_previous,
                     "rule": rule_number("ADL-4"),
                 },
             )
-            counterparty = (short.scope.account, short.exposure)
-            _close(state, recorder, market, long, counterparty, (lots, price, index))
+            trade = ForcedTrade(long_account, long, short_account, short)
+            trade.in_own_cells = True
+            _close(state, recorder, market, trade, lots, market.mark_previous, index)
+
+
+def _held_order(held: tuple[int, int, bytes, Account, Exposure]) -> tuple[int, int, bytes]:
+    return held[:3]
+
+
+class ForcedTrade:
+    """Who is closed against whom. `in_own_cells`: the other side is bankrupt too, so that its
+    isolated position keeps its own losses as well."""
+
+    __slots__ = ("in_own_cells", "other", "ours", "target", "theirs")
+
+    def __init__(self, target: Account, ours: Exposure, other: Account, theirs: Exposure) -> None:
+        self.target = target
+        self.ours = ours
+        self.other = other
+        self.theirs = theirs
+        self.in_own_cells = False
 
 
 def _round(state: State, recorder: Recorder, phase: AdlPhase, case: AdlCase) -> None:
     """One ADL round: commit, list, trade, end."""
+    measure(state, case.scope)
+    case.value = case.scope.value
     market = state.markets[case.exposure.asset]
     is_target_long = case.exposure.lots > 0
     committed = phase.commitment.commit(state)
@@ -173,8 +203,8 @@ def _round(state: State, recorder: Recorder, phase: AdlPhase, case: AdlCase) -> 
     phase.begins.append(receipt.begin)
     record_begin(recorder, phase, market, committed, receipt)
     record_rows(recorder, receipt.begin, receipt.rows)
-    trades, marginal = _carry_out(state, recorder, market, receipt)
     _collect(state, recorder, receipt)
+    trades, marginal = _carry_out(state, recorder, market, receipt)
     measure(state, case.scope)
     recorder.record(
         Kind.ADL_END,
@@ -193,7 +223,8 @@ def _round(state: State, recorder: Recorder, phase: AdlPhase, case: AdlCase) -> 
 def _decide(state: State, phase: AdlPhase, market: Market, receipt: Receipt) -> None:
     """Ask the policy, and write every candidate's row.
 
-    A policy that takes money closes the lots pro rata by position, and the money besides.
+    A policy that takes money also closes the lots, at the mark, where closing takes nothing: pro
+    rata by position, from its eligible candidates first.
     """
     case, policy = receipt.case, receipt.policy
     parameters = state.parameters
@@ -202,7 +233,7 @@ def _decide(state: State, phase: AdlPhase, market: Market, receipt: Receipt) -> 
         asset=market.asset,
         is_target_long=case.exposure.lots > 0,
         lots=abs(case.exposure.lots),
-        budget=max(0, -case.value),
+        budget=case.budget,
         mark=market.mark,
         previous_mark=market.mark_previous,
         price=case.price,
@@ -216,11 +247,30 @@ def _decide(state: State, phase: AdlPhase, market: Market, receipt: Receipt) -> 
     allocation = allocate(policy, receipt.round, receipt.candidates)
     if not policy.in_lots:
         receipt.amounts = allocation.takes
-        by_position = policy_with_id(PRO_RATA_BY_POSITION)
-        lots = allocate(by_position, receipt.round, receipt.candidates)
-        allocation.takes, allocation.shortfall = lots.takes, lots.shortfall
+        allocation.takes = _lots_at_mark(receipt, allocation)
+        allocation.shortfall = receipt.round.lots - sum(allocation.takes)
     receipt.allocation = allocation
     receipt.rows = receipt_rows(receipt.candidates, allocation)
+
+
+def _lots_at_mark(receipt: Receipt, allocation: Allocation) -> list[int]:
+    """Lots of each candidate under a policy that takes money."""
+    candidates, lots = receipt.candidates, receipt.round.lots
+    ties = tie_keys(receipt.round.seed, candidates)
+    eligible = [
+        0 if reason else candidate.lots
+        for candidate, reason in zip(candidates, allocation.reasons, strict=True)
+    ]
+    takes = waterfill(lots, eligible, eligible, ties)
+    left = lots - sum(takes)
+    if left:
+        others = [
+            candidate.lots if reason and reason != AdlReason.EXEMPT else 0
+            for candidate, reason in zip(candidates, allocation.reasons, strict=True)
+        ]
+        more = waterfill(left, others, others, ties)
+        takes = [first + second for first, second in zip(takes, more, strict=True)]
+    return takes
 
 
 def _carry_out(
@@ -229,71 +279,82 @@ def _carry_out(
     """The trades in rank order; returns how many, and the last rank that gave lots."""
     trades = 0
     marginal = 0
-    takes = receipt.allocation.takes
-    price = receipt.case.price
+    case, takes = receipt.case, receipt.allocation.takes
     for rank, index in enumerate(receipt.allocation.order):
-        if takes[index]:
+        lots = takes[index]
+        if lots:
             address, exposure = receipt.holders[index]
-            other = (state.accounts[address], exposure)
-            trade = (takes[index], price, receipt.begin)
-            _close(state, recorder, market, receipt.case, other, trade)
+            other = state.accounts[address]
+            trade = ForcedTrade(case.scope.account, case.exposure, other, exposure)
+            _close(state, recorder, market, trade, lots, case.price, receipt.begin)
             trades += 1
             marginal = rank
     return trades, marginal
 
 
 def _collect(state: State, recorder: Recorder, receipt: Receipt) -> None:
-    """What a policy in wealth space takes besides the lots, paid to the bankrupt scope."""
-    target = receipt.case.scope.account
+    """The money that a policy in wealth space takes: from the winner's scope to the bankrupt one,
+    before any lot is closed."""
+    scope = receipt.case.scope
     for index, amount in enumerate(receipt.amounts):
         if amount:
-            payer = state.accounts[receipt.holders[index][0]]
-            move_cash(state, recorder, payer, target.address, amount, LedgerType.ADL_HAIRCUT)
+            address, exposure = receipt.holders[index]
+            payer = state.accounts[address]
+            if not exposure.is_cross:
+                _into_cell(state, payer, exposure.asset, -amount)
+            move_cash(state, recorder, payer, scope.account.address, amount, LedgerType.ADL_HAIRCUT)
+            _into_cell(state, scope.account, scope.asset, amount)
+            state.unfile(payer)
 
 
 def _close(
     state: State,
     recorder: Recorder,
     market: Market,
-    case: AdlCase,
-    counterparty: tuple[Account, Exposure],
-    trade: tuple[int, int, int],
+    trade: ForcedTrade,
+    lots: int,
+    price: int,
+    cause: int,
 ) -> None:
-    """Close lots of the bankrupt position against another account, without fees.
-
-    `trade` is (lots, price, log index of the cause).
-    """
-    target, ours = case.scope.account, case.exposure
-    other, theirs = counterparty
-    lots, price, cause = trade
+    """Close lots of the bankrupt position against another account, without fees."""
+    target, ours = trade.target, trade.ours
+    other, theirs = trade.other, trade.theirs
     refresh(state, target)
     refresh(state, other)
     delta = -lots if ours.lots > 0 else lots
     fill = Fill(other.address, target.address, price, lots, cause)
     fill.flags = FLAG_ADL | (FLAG_TAKER_BUYS if delta > 0 else 0)
     fill.maker_start, fill.taker_start = theirs.lots, ours.lots
-    if ours.is_cross:
-        plan = FillPlan(True, target.raw - delta * price, 0, 0, 0)
-    else:
-        plan = FillPlan(True, target.raw, ours.raw_isolated - delta * price, 0, 0)
+    plan = _in_own_cell(target, ours, delta, price)
     fill.taker_pnl = apply_fill(state, market, target, ours, delta, price, plan)
-    plan = plan_fill(
-        market,
-        other,
-        theirs,
-        -delta,
-        price,
-        0,
-        bids=theirs.bids_notional,
-        asks=theirs.asks_notional,
-        limit=0,
-    )
+    if trade.in_own_cells:
+        plan = _in_own_cell(other, theirs, -delta, price)
+    else:
+        plan = plan_fill(
+            market,
+            other,
+            theirs,
+            -delta,
+            price,
+            0,
+            bids=theirs.bids_notional,
+            asks=theirs.asks_notional,
+            limit=0,
+        )
     fill.maker_pnl = apply_fill(state, market, other, theirs, -delta, price, plan)
     recorder.fill(state.next_tid, market.asset, fill)
     state.next_tid += 1
     for account, exposure in ((target, ours), (other, theirs)):
         if exposure.reduce_only_orders:
             end_reduce_only(state, recorder, market, account, exposure)
+
+
+def _in_own_cell(account: Account, exposure: Exposure, delta: int, price: int) -> FillPlan:
+    """The money of a bankrupt side: gains and losses stay in the scope's own cell."""
+    cost = delta * price
+    if exposure.is_cross:
+        return FillPlan(True, account.raw - cost, 0, 0, 0)
+    return FillPlan(True, account.raw, exposure.raw_isolated - cost, 0, 0)
 
 
 def _close_isolated(state: State, scope: Scope) -> None:

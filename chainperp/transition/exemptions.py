@@ -4,23 +4,22 @@ from chainperp.base.canonical import Record
 from chainperp.base.units import Address
 from chainperp.model.accounts import Exemption
 from chainperp.model.decisions import Kind, Rejection
-from chainperp.rules.exemptions import check_exemption
+from chainperp.rules.exemptions import check_exemption, is_exempt
 from chainperp.state import leaves
 from chainperp.state.store import State
 from chainperp.transition.recorder import Recorder
 
 
 def process_exemption(state: State, recorder: Recorder, fields: Record) -> Rejection:
-    """Announce that an account is spared from one height to another (EXM-1).
+    """Announce that an account is spared from one height up to another (EXM-1).
 
-    An entry that is on the list already is replaced; ending one is announcing an early last
-    height. The PARAM entry carries the old and the new value.
+    What was announced before holds until the new first height; a last height that is not after the
+    first one ends the exemption there. How exempt accounts are treated is the parameter
+    `exempt_mode`; `cap_ppb` is read where it caps. The PARAM entry has the old and the new value.
     """
     address = Address(fields["account"])
     old = state.exempt.get(address)
     parameters = state.parameters
-    if fields["mode"] != parameters.exempt_mode:
-        return Rejection.EXEMPTION_MODE
     verdict = check_exemption(
         fields["from_height"],
         state.height,
@@ -31,26 +30,48 @@ def process_exemption(state: State, recorder: Recorder, fields: Record) -> Rejec
     )
     if verdict is not Rejection.ACCEPTED:
         return verdict
-    new = Exemption(
-        address, fields["mode"], fields["cap_ppb"], fields["from_height"], fields["to_height"]
-    )
-    state.exempt[address] = new
+    start = fields["from_height"]
+    ranges = [
+        Exemption(one.cap_ppb, one.from_height, min(one.to_height, start))
+        for one in old or []
+        if one.from_height < start
+    ]
+    if fields["to_height"] > start:
+        ranges.append(Exemption(fields["cap_ppb"], start, fields["to_height"]))
+    before = b"" if old is None else leaves.encode_exemptions(old)
+    if ranges:
+        state.exempt[address] = ranges
+    else:
+        state.exempt.pop(address, None)
     state.changed_exempt[address] = None
     recorder.record(
         Kind.PARAM,
         {
             "name": f"exempt/{address.hex()}",
-            "old": b"" if old is None else leaves.encode_exemption(old),
-            "new": leaves.encode_exemption(new),
-            "activation_height": fields["from_height"],
+            "old": before,
+            "new": leaves.encode_exemptions(ranges),
+            "activation_height": start,
         },
     )
     return Rejection.ACCEPTED
 
 
+def exemption_in_force(state: State, address: Address) -> Exemption | None:
+    """The range that spares an account at the present height (EXM-2)."""
+    for one in state.exempt.get(address, []):
+        if is_exempt(one.from_height, one.to_height, state.height):
+            return one
+    return None
+
+
 def end_exemptions(state: State) -> None:
-    """Take entries off the list whose last height has passed."""
+    """Take ranges off the list whose last height has passed."""
     for address in sorted(state.exempt):
-        if state.exempt[address].to_height <= state.height:
-            del state.exempt[address]
+        ranges = state.exempt[address]
+        left = [one for one in ranges if one.to_height > state.height]
+        if len(left) != len(ranges):
             state.changed_exempt[address] = None
+            if left:
+                state.exempt[address] = left
+            else:
+                del state.exempt[address]

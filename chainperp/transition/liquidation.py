@@ -102,7 +102,7 @@ def sell_into_book(state: State, recorder: Recorder, scope: Scope, cause: int) -
             was_cooling,
         )
         filled = _sell(state, recorder, scope, exposure, lots, cause)
-        if filled and filled < size:
+        if filled and lots < size:
             account.cooldown = state.time_ms
             state.touch(account)
         measure(state, scope)

@@ -14,11 +14,11 @@ from chainperp.model.accounts import Exposure
 from chainperp.model.decisions import AdlReason, Kind
 from chainperp.model.records import ADL_ROWS_PER_ENTRY, CROSS_SCOPE
 from chainperp.rules.adl.policy import Allocation, Candidate, Policy, Round, terms_hash
-from chainperp.rules.exemptions import is_exempt
 from chainperp.rules.margin import maintenance_margin
 from chainperp.state.commitment import Commitment, Committed
 from chainperp.state.root import merkle_root
 from chainperp.state.store import Market, State
+from chainperp.transition.exemptions import exemption_in_force
 from chainperp.transition.liquidation import Scope
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.valuation import refresh
@@ -34,13 +34,22 @@ WATERFALL_INSURANCE: Final = 4
 class AdlCase:
     """One position to be closed: its scope, its price, and what the insurance paid towards it."""
 
-    __slots__ = ("exposure", "insurance_after", "insurance_before", "price", "scope", "value")
+    __slots__ = (
+        "budget",
+        "exposure",
+        "insurance_after",
+        "insurance_before",
+        "price",
+        "scope",
+        "value",
+    )
 
     def __init__(self, scope: Scope, exposure: Exposure, price: int, value: int) -> None:
         self.scope = scope
         self.exposure = exposure
         self.price = price
         self.value = value
+        self.budget = 0
         self.insurance_before = 0
         self.insurance_after = 0
 
@@ -96,10 +105,7 @@ def candidate_of(
         # Closing at another price than the mark must not leave a debt in the isolated cell.
         at_price = exposure.raw_isolated + exposure.lots * case.price
         account_value = min(exposure.raw_isolated + value, at_price)
-    exemption = state.exempt.get(account.address)
-    exempt = exemption is not None and is_exempt(
-        exemption.from_height, exemption.to_height, state.height
-    )
+    exemption = exemption_in_force(state, account.address)
     return Candidate(
         account.address,
         abs(exposure.lots),
@@ -109,8 +115,8 @@ def candidate_of(
         pnl=pnl,
         cash=account_value - pnl,
         maintenance=maintenance_margin(notional, market.terms),
-        exempt=exempt,
-        cap_ppb=exemption.cap_ppb if exemption is not None and exempt else 0,
+        exempt=exemption is not None,
+        cap_ppb=0 if exemption is None else exemption.cap_ppb,
         is_long=exposure.lots > 0,
         is_isolated=not exposure.is_cross,
     )

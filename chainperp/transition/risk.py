@@ -112,7 +112,13 @@ def _work_down(
         test = Test(scope, marks)
         test.rule = rule
         _record_test(recorder, recorder.reserve(), test, scope, outcome)
-    underwater = [scope for scope in ready[:work] if scope.value < 0]
+    # A later step may have healed a scope, or hurt one: cash released by an isolated position, a
+    # takeover by the vault. Only what is below zero now is a case.
+    underwater: list[Scope] = []
+    for scope in ready[:work]:
+        measure(state, scope)
+        if scope.value < 0:
+            underwater.append(scope)
     shortfall = -sum(scope.value for scope in underwater if scope.asset == CROSS_SCOPE)
     if shortfall > state.parameters.adl_tolerance:
         return underwater
