@@ -1,7 +1,7 @@
 """The waterfall in money, added up from the log's entries alone.
 
 Every scope that ends below zero is followed by itself: what it lacked, what the insurance and the
-winners gave it, what it had at the end. Each ADL_END must agree with that, each sum with the ledger.
+winners gave it, what it had at the end. Each ADL_END must agree with that, sums with the ledger.
 """
 
 from dataclasses import dataclass, field
@@ -9,13 +9,9 @@ from dataclasses import dataclass, field
 from chainperp.base.canonical import Record
 from chainperp.base.units import usd_text
 from chainperp.chain.engine import SealedBlock
-from chainperp.model.decisions import (
-    CROSS_SCOPE,
-    Kind,
-    LedgerType,
-    LiquidationOutcome,
-)
+from chainperp.model.decisions import Kind, LedgerType, LiquidationOutcome
 from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.model.records import CROSS_SCOPE
 from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, State
 from chainperp.transition.recorder import (
     FLAG_ADL,

@@ -1,0 +1,175 @@
+"""Reads a data directory's log block by block, for commands that explain what it says.
+
+Nothing is executed here: what is said comes from the entries as they stand in the log. Whether
+they are what the rules give is the question of `replay`.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chainperp.base.canonical import Record
+from chainperp.base.errors import BadRequest, NotFound
+from chainperp.base.units import address_text, price_text, size_text, usd_text
+from chainperp.model.decisions import Kind
+from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.model.markets import MarketTerms
+from chainperp.storage.datadir import DataDir
+from chainperp.storage.recovery import inspect
+from chainperp.storage.segments import read_blocks
+
+
+class Sentence(NamedTuple):
+    """One statement: its words, the rule behind it, and the log index of the entry it rests on."""
+
+    text: str
+    rule: str
+    index: int
+
+    def line(self) -> str:
+        """The sentence for people: the rule and the log index stand at its end."""
+        rule = f" [{self.rule}]" if self.rule else ""
+        return f"{self.text}{rule} (log {self.index})"
+
+    def document(self) -> dict[str, Any]:
+        """The sentence with stable keys."""
+        return {"text": self.text, "rule": self.rule, "index": self.index}
+
+
+class Logged(NamedTuple):
+    """One entry with its place in the log."""
+
+    index: int
+    kind: Kind
+    raw: bytes
+
+    def fields(self) -> Record:
+        """The named fields of its payload."""
+        return decode_payload(decode_entry(self.raw))
+
+
+class LoggedBlock:
+    """One block's entries, with the log index of the first."""
+
+    __slots__ = ("entries", "first_index", "height")
+
+    def __init__(self, height: int, first_index: int, entries: list[bytes]) -> None:
+        self.height = height
+        self.first_index = first_index
+        self.entries = entries
+
+    @property
+    def time_ms(self) -> int:
+        """Time of the block, from its SEAL."""
+        time_ms: int = decode_payload(decode_entry(self.entries[-1]))["time_ms"]
+        return time_ms
+
+    def at(self, place: int) -> Logged:
+        """The entry at a place of the block."""
+        raw = self.entries[place]
+        kind = Kind(int.from_bytes(raw[1:3], "big"))
+        return Logged(self.first_index + place, kind, raw)
+
+    def has(self, kind: Kind) -> bool:
+        """Whether the block has an entry of a kind."""
+        wanted = kind.to_bytes(2, "big")
+        return any(raw[1:3] == wanted for raw in self.entries)
+
+    def of(self, *kinds: Kind) -> Iterator[Logged]:
+        """Entries of some kinds, in order."""
+        wanted = tuple(kind.to_bytes(2, "big") for kind in kinds)
+        for place, raw in enumerate(self.entries):
+            if raw[1:3] in wanted:
+                yield self.at(place)
+
+    def title(self) -> str:
+        """Height and time for people."""
+        return f"block {self.height}, {clock(self.time_ms)}"
+
+
+class Mark(NamedTuple):
+    """A market's prices in force: mark, the one before, oracle, and the entry that set them."""
+
+    mark: int
+    previous: int
+    oracle: int
+    index: int
+
+
+class ChainLog:
+    """A chain's log and its genesis; `marks` are those in force in the block that is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.directory = DataDir.open(path, write=False)
+        self.genesis = self.directory.genesis
+        self.terms: list[MarketTerms] = self.genesis.terms
+        self.marks: dict[int, Mark] = {}
+
+    def blocks(self) -> Iterator[LoggedBlock]:
+        """All sealed blocks from the first on."""
+        tip, _ = inspect(self.directory.segments)
+        first = 0
+        for stored in read_blocks(self.directory.segments, 0, tip.height):
+            block = LoggedBlock(stored.height, first, stored.entries)
+            for entry in block.of(Kind.MARK):
+                fields = entry.fields()
+                self.marks[fields["asset"]] = Mark(
+                    fields["mark"], fields["previous_mark"], fields["oracle"], entry.index
+                )
+            yield block
+            first += len(stored.entries)
+
+    def market(self, asset: int) -> str:
+        """Name of a market."""
+        return self.terms[asset].name if asset < len(self.terms) else f"market {asset}"
+
+    def price(self, asset: int, price: int) -> str:
+        """A grid price for people."""
+        return price_text(price, self.terms[asset].size_decimals)
+
+    def size(self, asset: int, lots: int) -> str:
+        """Lots for people, with the market's name."""
+        return f"{size_text(lots, self.terms[asset].size_decimals)} {self.market(asset)}"
+
+    def position(self, asset: int, lots: int) -> str:
+        """A signed position in words."""
+        if lots == 0:
+            return f"no {self.market(asset)}"
+        return f"{'long' if lots > 0 else 'short'} {self.size(asset, abs(lots))}"
+
+    def marks_text(self) -> str:
+        """The marks in force."""
+        return ", ".join(
+            f"{self.market(asset)} {self.price(asset, mark.mark)}"
+            for asset, mark in sorted(self.marks.items())
+        )
+
+
+def clock(time_ms: int) -> str:
+    """A time for people, UTC to the millisecond."""
+    when = datetime.fromtimestamp(time_ms // 1000, UTC)
+    return f"{when:%Y-%m-%d %H:%M:%S}.{time_ms % 1000:03d} UTC"
+
+
+def money(amount: int) -> str:
+    """Micro-USDC for people, with the unit."""
+    return f"{usd_text(amount)} USDC"
+
+
+def who(address: bytes) -> str:
+    """An address for people."""
+    return address_text(address)
+
+
+def parse_hex(text: str, size: int, name: str) -> bytes:
+    """Bytes of a hex argument. Raises BadRequest naming it."""
+    body = text.removeprefix("0x")
+    if len(body) != 2 * size or not set(body.lower()) <= set("0123456789abcdef"):
+        raise BadRequest(name, f"{name} is 0x and {2 * size} hex digits, was {text[:80]!r}")
+    return bytes.fromhex(body)
+
+
+def nothing(sentence: str) -> NotFound:
+    """The error of a question that the log has no answer to: exit code 3."""
+    return NotFound(sentence)
