@@ -48,7 +48,7 @@ class AdlRound:
     @property
     def candidates_long(self) -> bool:
         """Side of the candidates."""
-        return self.begin["candidate_side"] == 0
+        return bool(self.begin["candidate_side"] == 0)
 
 
 def rounds_of(block: LoggedBlock) -> list[AdlRound]:

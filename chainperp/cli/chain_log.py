@@ -5,9 +5,10 @@ they are what the rules give is the question of `replay`.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from chainperp.base.canonical import Record
 from chainperp.base.errors import BadRequest, NotFound
@@ -20,7 +21,8 @@ from chainperp.storage.recovery import inspect
 from chainperp.storage.segments import read_blocks
 
 
-class Sentence(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Sentence:
     """One statement: its words, the rule behind it, and the log index of the entry it rests on."""
 
     text: str
@@ -37,7 +39,8 @@ class Sentence(NamedTuple):
         return {"text": self.text, "rule": self.rule, "index": self.index}
 
 
-class Logged(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Logged:
     """One entry with its place in the log."""
 
     index: int
@@ -88,7 +91,8 @@ class LoggedBlock:
         return f"block {self.height}, {clock(self.time_ms)}"
 
 
-class Mark(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Mark:
     """A market's prices in force: mark, the one before, oracle, and the entry that set them."""
 
     mark: int
@@ -120,6 +124,15 @@ class ChainLog:
             yield block
             first += len(stored.entries)
 
+    def tail(self, height: int) -> Iterator[LoggedBlock]:
+        """Sealed blocks from a height on; `marks` are left alone."""
+        tip, _ = inspect(self.directory.segments)
+        if height > tip.height:
+            return
+        for stored in read_blocks(self.directory.segments, height, tip.height):
+            seal = decode_payload(decode_entry(stored.entries[-1]))
+            yield LoggedBlock(stored.height, seal["first_index"], stored.entries)
+
     def market(self, asset: int) -> str:
         """Name of a market."""
         return self.terms[asset].name if asset < len(self.terms) else f"market {asset}"
@@ -128,9 +141,13 @@ class ChainLog:
         """A grid price for people."""
         return price_text(price, self.terms[asset].size_decimals)
 
+    def units(self, asset: int, lots: int) -> str:
+        """Lots in base units."""
+        return size_text(lots, self.terms[asset].size_decimals)
+
     def size(self, asset: int, lots: int) -> str:
         """Lots for people, with the market's name."""
-        return f"{size_text(lots, self.terms[asset].size_decimals)} {self.market(asset)}"
+        return f"{self.units(asset, lots)} {self.market(asset)}"
 
     def position(self, asset: int, lots: int) -> str:
         """A signed position in words."""

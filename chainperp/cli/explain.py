@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from chainperp.base.canonical import Record
-from chainperp.base.units import Address
+from chainperp.base.units import Address, usd_text
 from chainperp.cli.chain_log import (
     ChainLog,
     Logged,
@@ -72,7 +72,18 @@ def explain_liq(path: Path, address: Address, height: int | None = None) -> Expl
     if not tests:
         where = "in this log" if height is None else f"in block {height}"
         raise nothing(f"{who(address)} had no liquidation test {where}")
-    return Explanation({"account": who(address), "tests": tests}, lines)
+    counts: dict[str, int] = {}
+    for test in tests:
+        counts[test["outcome"]] = counts.get(test["outcome"], 0) + 1
+    first, last = tests[0], tests[-1]
+    told = ", ".join(f"{count} {name}" for name, count in counts.items())
+    summary = Sentence(
+        f"{who(address)} was tested {len(tests)} times from block {first['height']} to block "
+        f"{last['height']}: {told}",
+        "MRG-8", last["index"],
+    )  # fmt: skip
+    document = {"account": who(address), "outcomes": counts, "tests": tests}
+    return Explanation(document, [summary.line(), *lines])
 
 
 def _tests_of(block: LoggedBlock, address: bytes) -> Iterator[tuple[Logged, list[Logged]]]:
@@ -260,10 +271,10 @@ def _test_document(
         "time_ms": block.time_ms,
         "index": entry.index,
         "scope": _scope_name(log, fields),
-        "value": str(fields["value"]),
-        "maintenance": str(fields["maintenance"]),
-        "value_after": str(fields["value_after"]),
-        "maintenance_after": str(fields["maintenance_after"]),
+        "value": usd_text(fields["value"]),
+        "maintenance": usd_text(fields["maintenance"]),
+        "value_after": usd_text(fields["value_after"]),
+        "maintenance_after": usd_text(fields["maintenance_after"]),
         "outcome": LiquidationOutcome(fields["outcome"]).name.lower(),
         "rule": rule_code(fields["rule"]),
         "marks_root": "0x" + fields["marks_root"].hex(),
@@ -327,7 +338,7 @@ def explain_fill(path: Path, tid: int) -> Explanation:
                         "index": entry.index,
                         "market": log.market(fields["asset"]),
                         "price": log.price(fields["asset"], fields["price"]),
-                        "lots": fields["lots"],
+                        "size": log.units(fields["asset"], fields["lots"]),
                         "maker": who(fields["maker"]),
                         "taker": who(fields["taker"]),
                         "cause_index": fields["cause_index"],
@@ -373,10 +384,8 @@ def _cause(block: LoggedBlock, fields: Record, flags: int) -> Sentence:
         return Sentence(f"Cause: transaction {name} of {who(entry.fields()['signer'])}", "",
                         cause)  # fmt: skip
     if flags & (FLAG_LIQUIDATION | FLAG_BACKSTOP):
-        return Sentence(f"Cause: {who(fields['taker'])} or its position failed the liquidation "
-                        "test" if flags & FLAG_LIQUIDATION else
-                        f"Cause: {who(fields['maker'])} failed the liquidation test",
-                        "MRG-8", cause)  # fmt: skip
+        tested = who(fields["taker" if flags & FLAG_LIQUIDATION else "maker"])
+        return Sentence(f"Cause: {tested} failed the liquidation test", "MRG-8", cause)
     if flags & FLAG_ADL:
         return Sentence(f"Cause: {who(fields['taker'])} was below zero", "ADL-4", cause)
     if entry.kind is Kind.TRIGGER:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chainperp.base.canonical import Record
-from chainperp.base.units import Address
+from chainperp.base.units import Address, usd_text
 from chainperp.cli.adl_round import (
     AdlRound,
     candidate_of,
@@ -94,14 +94,14 @@ def _round_document(log: ChainLog, found: AdlRound) -> dict[str, Any]:
         "policy": policy.name,
         "rule": policy.rule,
         "target": who(begin["target"]),
-        "target_value": str(begin["target_value"]),
-        "target_lots": begin["target_lots"],
+        "target_value": usd_text(begin["target_value"]),
+        "target_size": log.units(asset, begin["target_lots"]),
         "price": log.price(asset, begin["adl_price"]),
         "previous_mark": log.price(asset, begin["previous_mark"]),
         "mark": log.price(asset, begin["mark"]),
         "candidates": begin["queue_count"],
         "eligible": begin["n_eligible"],
-        "insurance_paid": str(sum(one["before"] - one["after"] for one in begin["waterfall"])),
+        "insurance_paid": usd_text(sum(one["before"] - one["after"] for one in begin["waterfall"])),
     }
 
 
@@ -168,16 +168,16 @@ def _row_part(log: ChainLog, found: AdlRound, row: Record) -> tuple[dict[str, An
         "part": "candidate" if not reason else "not eligible",
         "reason": reason.name.lower(),
         "rank": row["rank"] + 1,
-        "lots": row["lots"],
-        "entry_notional": str(row["entry_notional"]),
-        "notional": str(one.notional),
-        "account_value": str(one.account_value),
-        "profit": str(one.pnl),
+        "size": log.units(asset, row["lots"]),
+        "entry_notional": usd_text(row["entry_notional"]),
+        "notional": usd_text(one.notional),
+        "account_value": usd_text(one.account_value),
+        "profit": usd_text(one.pnl),
         "leverage": rounded((one.notional, one.account_value)) if one.account_value > 0 else "-",
         "score": fraction(score),
         "score_rounded": rounded(score),
-        "take_lots": take,
-        "cost_against_mark": str(cost),
+        "take_size": log.units(asset, take),
+        "cost_against_mark": usd_text(cost),
     }
     sentences = [_input_sentence(log, found, one, index)]
     if reason:
@@ -201,7 +201,7 @@ def _row_part(log: ChainLog, found: AdlRound, row: Record) -> tuple[dict[str, An
             found.end_index))  # fmt: skip
         return document, sentences
     fill_index, fill = found.fills[row["account"]]
-    document["realised"] = str(fill["maker_pnl"])
+    document["realised"] = usd_text(fill["maker_pnl"])
     words = (
         f"cost {money(cost)}" if cost > 0 else f"brought {money(-cost)}" if cost else "cost nothing"
     )

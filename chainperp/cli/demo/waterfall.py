@@ -270,26 +270,29 @@ class Waterfall:
 
     def money_rows(self) -> list[list[str]]:
         """The waterfall as a table: what, how often, USDC."""
-        rows = [
+        rows: list[tuple[str, int | None, int | None]] = [
             ("sold into the book", self.book.fills, self.book.notional),
-            ("  cost against the mark", "", self.book_slippage),
-            ("  ordinary taker fees", "", self.book_fees),
+            ("  cost against the mark", None, self.book_slippage),
+            ("  ordinary taker fees", None, self.book_fees),
             ("taken over by the backstop, at mark", self.takeovers, self.backstop.notional),
-            ("  margin seized with it", "", self.seized),
-            ("refused by the backstop", self.refusals, ""),
+            ("  margin seized with it", None, self.seized),
+            ("refused by the backstop", self.refusals, None),
             ("closed by auto-deleveraging", self.adl.fills, self.adl.notional),
-            ("  profit that the winners kept", "", self.profit_kept),
+            ("  profit that the winners kept", None, self.profit_kept),
             ("losses beyond margin", self.outcomes.get("adl_case", 0), self.deficit),
-            ("  = paid by the insurance", "", self.insurance_paid),
-            ("  + given by the winners, against the mark", "", self.given),
-            ("  - left with the losers", "", self.left),
-            ("  + uncovered", "", self.uncovered),
+            ("  = paid by the insurance", None, self.insurance_paid),
+            ("  + given by the winners, against the mark", None, self.given),
+            ("  - left with the losers", None, self.left),
+            ("  + uncovered", None, self.uncovered),
         ]
         return [
-            [what, f"{count:,}" if isinstance(count, int) else count,
-             usd_text(amount) if isinstance(amount, int) else amount]
+            [
+                what,
+                "" if count is None else f"{count:,}",
+                "" if amount is None else usd_text(amount),
+            ]
             for what, count, amount in rows
-        ]  # fmt: skip
+        ]
 
     def vault_rows(self, state: State) -> list[list[str]]:
         """The vault's profit and loss: what, USDC."""
