@@ -149,9 +149,10 @@ def _net_opposites(state: State, recorder: Recorder, underwater: list[Scope]) ->
                     "rule": rule_number("ADL-4"),
                 },
             )
-            trade = ForcedTrade(long_account, long, short_account, short)
+            price = market.mark_previous
+            trade = ForcedTrade(long_account, long, short_account, short, price)
             trade.in_own_cells = True
-            _close(state, recorder, market, trade, lots, market.mark_previous, index)
+            _close(state, recorder, market, trade, lots, index)
 
 
 def _held_order(held: tuple[int, int, bytes, Account, Exposure]) -> tuple[int, int, bytes]:
@@ -159,16 +160,19 @@ def _held_order(held: tuple[int, int, bytes, Account, Exposure]) -> tuple[int, i
 
 
 class ForcedTrade:
-    """Who is closed against whom. `in_own_cells`: the other side is bankrupt too, so that its
-    isolated position keeps its own losses as well."""
+    """Who is closed against whom, at which price. `in_own_cells`: the other side is bankrupt too, so
+    that its isolated position keeps its own losses as well."""
 
-    __slots__ = ("in_own_cells", "other", "ours", "target", "theirs")
+    __slots__ = ("in_own_cells", "other", "ours", "price", "target", "theirs")
 
-    def __init__(self, target: Account, ours: Exposure, other: Account, theirs: Exposure) -> None:
+    def __init__(
+        self, target: Account, ours: Exposure, other: Account, theirs: Exposure, price: int
+    ) -> None:
         self.target = target
         self.ours = ours
         self.other = other
         self.theirs = theirs
+        self.price = price
         self.in_own_cells = False
 
 
@@ -285,8 +289,8 @@ def _carry_out(
         if lots:
             address, exposure = receipt.holders[index]
             other = state.accounts[address]
-            trade = ForcedTrade(case.scope.account, case.exposure, other, exposure)
-            _close(state, recorder, market, trade, lots, case.price, receipt.begin)
+            trade = ForcedTrade(case.scope.account, case.exposure, other, exposure, case.price)
+            _close(state, recorder, market, trade, lots, receipt.begin)
             trades += 1
             marginal = rank
     return trades, marginal
@@ -313,12 +317,11 @@ def _close(
     market: Market,
     trade: ForcedTrade,
     lots: int,
-    price: int,
     cause: int,
 ) -> None:
     """Close lots of the bankrupt position against another account, without fees."""
     target, ours = trade.target, trade.ours
-    other, theirs = trade.other, trade.theirs
+    other, theirs, price = trade.other, trade.theirs, trade.price
     refresh(state, target)
     refresh(state, other)
     delta = -lots if ours.lots > 0 else lots

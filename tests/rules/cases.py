@@ -283,6 +283,21 @@ def _book_price(row: Row) -> str:
     return "none" if found is None else strip_decimal(found, 2)
 
 
+@case("PRC-8")
+def _round_forced(row: Row) -> str:
+    decimals = whole(row, "size decimals")
+    scale = price_decimals(decimals)
+    rounding = {"sells": prices.round_for_seller, "buys": prices.round_for_buyer}[row["forced"]]
+    return strip_decimal(rounding(decimal(row["limit"], scale), decimals), scale)
+
+
+@case("PRC-9")
+def _fresh(row: Row) -> str:
+    age = whole(row, "age ms")
+    is_fresh = prices.is_price_fresh(10**9, 10**9 + age, whole(row, "limit ms"))
+    return "yes" if is_fresh else "refused: STALE_PRICE"
+
+
 @case("ORD-1")
 def _market(row: Row) -> str:
     return yes_no(orders.is_market_known(whole(row, "asset"), whole(row, "markets")))
