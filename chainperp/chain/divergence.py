@@ -5,6 +5,7 @@ collection, key and field. Both values are always given.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from chainperp.base import canonical
 from chainperp.base.canonical import Reader, Record, Schema
@@ -15,6 +16,11 @@ from chainperp.state import leaves
 from chainperp.state.snapshot import HEAD, LEAF, MAGIC, NONCES, SECTIONS
 
 NOTHING = "nothing"
+BOOK_LISTS: Final = (
+    ("orders", leaves.BOOK_ORDER),
+    ("waiting orders", leaves.WAITING_ORDER),
+    ("order groups", leaves.ORDER_GROUP),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +208,10 @@ def _sections(raw: bytes) -> dict[str, dict[bytes, bytes]]:
         rows = [canonical.decode_from(NONCES, reader) for _ in range(reader.unsigned(4))]
         found[name] = {row["owner"]: canonical.encode(NONCES, row) for row in rows}
     for asset in range(markets):
-        count = reader.unsigned(4)
-        rows = [canonical.decode_from(leaves.BOOK_ORDER, reader) for _ in range(count)]
-        found[f"orders of market {asset}"] = {
-            place.to_bytes(4, "big"): canonical.encode(leaves.BOOK_ORDER, row)
-            for place, row in enumerate(rows)
-        }
+        for name, schema in BOOK_LISTS:
+            rows = [canonical.decode_from(schema, reader) for _ in range(reader.unsigned(4))]
+            found[f"{name} of market {asset}"] = {
+                place.to_bytes(4, "big"): canonical.encode(schema, row)
+                for place, row in enumerate(rows)
+            }
     return found

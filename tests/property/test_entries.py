@@ -22,7 +22,7 @@ from chainperp.state import leaves
 from chainperp.state.store import ASSISTANCE_FUND, State
 from tests.oracles.naive_exchange import Life
 from tests.property.test_exchange_agrees import carry_out, live_orders, living_world
-from tests.support.world import World, address_of, order
+from tests.support.world import World, address_of, order, trigger
 
 LONG = os.environ.get("CHAINPERP_LONG") == "1"
 SEEDS = range(40) if LONG else range(4)
@@ -34,6 +34,9 @@ def lived(seed: int, blocks: int = 120) -> World:
     world = living_world()
     world.act("rich", ApproveAgent(address_of("key"), "bot"), user_signed=True)
     world.act("key", PlaceOrders([order(0, "buy", "0.5", "90", cloid=bytes(16))]))
+    for side, at in (("buy", "100.1"), ("sell", "99.9")):
+        for name in ("rich", "mid"):
+            world.place(name, trigger("stop", 0, side, "0.5", at, reduce_only=False))
     life = Life(80_000 + seed)
     for _ in range(blocks):
         carry_out(world, life.block(live_orders(world), 5))
@@ -74,9 +77,12 @@ def check_leaves(state: State, world: World) -> int:
     for market in state.markets:
         raw = leaves.encode_book(market)
         reader = canonical.Reader(raw)
-        rows = [canonical.decode_from(leaves.BOOK_ORDER, reader) for _ in range(reader.unsigned(4))]
+        again = b""
+        for schema in (leaves.BOOK_ORDER, leaves.WAITING_ORDER, leaves.ORDER_GROUP):
+            rows = [canonical.decode_from(schema, reader) for _ in range(reader.unsigned(4))]
+            again += canonical.encode_rows(schema, rows)
         reader.finish()
-        assert canonical.encode_rows(leaves.BOOK_ORDER, rows) == raw
+        assert again == raw
         digest = leaves.encode_book_digest(market)
         decoded = canonical.decode(leaves.BOOK_DIGEST, digest)
         assert canonical.encode(leaves.BOOK_DIGEST, decoded) == digest
