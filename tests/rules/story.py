@@ -5,7 +5,7 @@
 | genesis | `open_orders_base = 2`, `fee_tiers = zero`: another value of a parameter |
 | genesis | `ETH isolated-only` |
 | genesis | `validators = 3` of the same power: `oracle`, `oracle2`, `oracle3` |
-| oracle | `BTC 100, ETH 10`: a validator's prices |
+| oracle | `BTC 100, ETH 10`: a validator's prices; `BTC 100 everywhere`: elsewhere too |
 | clock | `+3600 s`: the next block comes that much later |
 | a name | `deposit 1000` |
 | a name | `buy 1.0 BTC @ 100 gtc`, with `reduce-only` and `as c1` (a client order id) if wanted |
@@ -23,7 +23,7 @@
 Steps with the same number in the column `block` make one block. Names are accounts. What a step
 did: `rests 1 @ 100`, `waits for 95`, `waits for its parent`, `#3 fires at 95`,
 `filled`, `1 @ 100 with Ann` (a fill), `canceled: REASON`,
-`Ann #6 canceled: REASON`, `refused: REASON`, or `done`.
+`Ann #6 canceled: REASON`, `refused: REASON`, `Ann below maintenance: BOOK`, or `done`.
 """
 
 import re
@@ -45,6 +45,7 @@ from chainperp.model.actions import (
     ModifyOrders,
     Noop,
     NotOffered,
+    OracleVote,
     OrderRequest,
     PlaceOrders,
     TriggerTerms,
@@ -54,9 +55,15 @@ from chainperp.model.actions import (
     Withdraw,
 )
 from chainperp.model.blocks import SystemInput, Transaction
-from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
+from chainperp.model.decisions import (
+    Kind,
+    LiquidationOutcome,
+    OrderStatus,
+    Rejection,
+    SystemType,
+)
 from chainperp.model.entries import Entry, decode_payload
-from chainperp.state.store import LIQUIDITY_VAULT
+from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT
 from chainperp.storage.package import default_markets
 from chainperp.transition.transfers import available
 from chainperp.transition.valuation import account_value, refresh
@@ -68,6 +75,7 @@ ORDER = re.compile(
     r"(buy|sell) ([\d.]+) (\w+) @ ([\d.]+) (gtc|ioc|alo|market)( reduce-only)?(?: as (\w+))?"
     r"(?: (stop|profit) ([\d.]+))?"
 )
+SYSTEM_NAMES = {"liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT}
 USER_SIGNED = (UsdSend, Withdraw, ApproveAgent)
 
 
@@ -95,7 +103,7 @@ class Story:
 
     def address(self, name: str) -> Address:
         """Address of a name, remembered."""
-        address = LIQUIDITY_VAULT if name == "liquidity-vault" else address_of(name)
+        address = SYSTEM_NAMES.get(name) or address_of(name)
         self.names[address] = name
         return address
 
@@ -130,9 +138,13 @@ class Story:
         words = does.split()
         is_oracle = re.fullmatch(r"oracle(\d?)", who)
         if is_oracle or words[0] == "votes":
-            priced = dict(part.split() for part in does.removeprefix("votes ").split(", "))
+            prices = does.removeprefix("votes ").removesuffix(" everywhere")
+            priced = dict(part.split() for part in prices.split(", "))
             number = int(is_oracle[1] or 1) - 1 if is_oracle else 0
             vote = self.world.vote({self.asset(name): px for name, px in priced.items()}, number)
+            action = None if vote.vote is None else vote.vote.action
+            if does.endswith(" everywhere") and isinstance(action, OracleVote):
+                action.prices = [(asset, price, price) for asset, price, _ in action.prices]
             if is_oracle or vote.vote is None:
                 return vote
             vote.vote.signer = address_of(who)
@@ -140,7 +152,8 @@ class Story:
         if words[0] == "deposit":
             if "number" in words:
                 self.world.deposits = int(words[3]) - 1
-            return self.world.deposit_input(who, words[1])
+            item = self.world.deposit_input(who, words[1])
+            return SystemInput(item.type, self.address(who) + item.body[20:])
         if words[0] == "paid":
             return SystemInput(SystemType.WITHDRAWAL_DONE, int(words[2]).to_bytes(8) + bytes(32))
         return None
@@ -160,6 +173,9 @@ class Story:
             elif entry.kind is Kind.TRIGGER:
                 decimals = self.world.market(fields["asset"]).terms.size_decimals
                 current.append(f"#{fields['oid']} fires at {price_text(fields['mark'], decimals)}")
+            elif entry.kind is Kind.LIQ_TEST:
+                outcome = LiquidationOutcome(fields["outcome"]).name
+                current.append(f"{self.names[fields['account']]} below maintenance: {outcome}")
             elif entry.kind is Kind.FILL:
                 current.append(self.fill_text(fields))
             elif entry.kind is Kind.ORDER:
@@ -253,7 +269,7 @@ class Story:
                 return price_text(market.mark, decimals)
             sides = (market.book.bids.best_price(), market.book.asks.best_price())
             return " / ".join("none" if p is None else price_text(p, decimals) for p in sides)
-        account = self.world.account(who)
+        account = state.accounts[self.address(who)]
         refresh(state, account)
         if words[0] == "withdrawable":
             return strip_decimal(available(state, account), 6)

@@ -2,6 +2,7 @@
 
 import pytest
 
+import tests.rules.risk_cases  # noqa: F401 - registers its cases
 from chainperp.model.decisions import REASONS, Rejection
 from chainperp.rules.catalogue import REGISTERED
 from tests.rules.adl_cases import CASES
