@@ -34,9 +34,8 @@ def lived(seed: int, blocks: int = 120) -> World:
     world = living_world()
     world.act("rich", ApproveAgent(address_of("key"), "bot"), user_signed=True)
     world.act("key", PlaceOrders([order(0, "buy", "0.5", "90", cloid=bytes(16))]))
-    for side, at in (("buy", "100.1"), ("sell", "99.9")):
-        for name in ("rich", "mid"):
-            world.place(name, trigger("stop", 0, side, "0.5", at, reduce_only=False))
+    world.place("rich", trigger("stop", 0, "buy", "0.5", "100.1", reduce_only=False))
+    world.prices({0: "100.2"})
     life = Life(80_000 + seed)
     for _ in range(blocks):
         carry_out(world, life.block(live_orders(world), 5))
