@@ -140,6 +140,12 @@ def recheck(log: ChainLog, found: AdlRound) -> list[str]:
         problems.append("the list does not hash to the receipt's root")
     if terms_hash(policy.policy_id, terms) != begin["params_hash"]:
         problems.append("the policy's parameters are not those of genesis")
+    if begin["exempt_count"] and begin["exempt_mode"] in (
+        ExemptMode.LAST_RESORT,
+        ExemptMode.CAPPED,
+    ):
+        # In these modes an exempt candidate's row looks like any other.
+        return [*problems, "order and takes not checked, the rows do not say who is exempt"]
     # The policy gets the candidates in address order, as the engine gives them.
     logged = sorted(found.rows, key=lambda row: bytes(row["account"]))
     this_round = Round(
@@ -151,6 +157,7 @@ def recheck(log: ChainLog, found: AdlRound) -> list[str]:
         mark=begin["mark"],
         previous_mark=begin["previous_mark"],
         price=begin["adl_price"],
+        open_interest=abs(begin["coll_lots"]),
         terms=terms,
     )
     again = allocate(policy, this_round, [candidate_of(log, found, row) for row in logged])

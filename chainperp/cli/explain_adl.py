@@ -243,7 +243,8 @@ def _neighbours(log: ChainLog, found: AdlRound, row: Record) -> list[Sentence]:
             continue
         score = score_of(policy, terms, candidate_of(log, found, other))
         told = "" if score is None else f" with score {rounded(score)}"
-        gave = log.size(found.begin["asset"], other["take_lots"])
+        lots = other["take_lots"]
+        gave = log.size(found.begin["asset"], lots) if lots else "nothing"
         sentences.append(Sentence(
             f"Directly {word} stood {who(other['account'])}{told}, of whom {gave} was taken",
             policy.rule, found.row_index[rank]))  # fmt: skip
@@ -261,7 +262,6 @@ def _end_sentence(log: ChainLog, found: AdlRound) -> Sentence:
 
 
 def _check_sentence(found: AdlRound, problems: list[str]) -> Sentence:
-    text = "Checked again from the logged inputs: the same hash, the same order, the same takes"
-    if problems:
-        text = "Checked again from the logged inputs, and NOT equal: " + "; ".join(problems)
+    found_equal = "the same hash, the same order, the same takes"
+    text = f"Checked again from the logged inputs: {'; '.join(problems) or found_equal}"
     return Sentence(text, policy_with_id(found.begin["policy_id"]).rule, found.index)

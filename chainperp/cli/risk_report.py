@@ -20,12 +20,12 @@ from chainperp.model.decisions import AdlReason, Kind, LiquidationOutcome
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.adl.choose import allocate, policy_with_id
 from chainperp.rules.adl.policy import Candidate, ExemptMode, Policy, Round, ScoreMode, Terms
-from chainperp.rules.exemptions import is_exempt
 from chainperp.rules.liquidation import uncovered_deficit
 from chainperp.rules.margin import is_liquidatable, maintenance_margin
 from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, Market, State
 from chainperp.storage.package import rules_hash
 from chainperp.storage.segments import read_blocks
+from chainperp.transition.exemptions import exemption_in_force
 from chainperp.transition.valuation import scope_value_and_maintenance
 
 SHOCKS: Final = (-20, -10, -5, -2, -1, 1, 2, 5, 10, 20)
@@ -151,7 +151,7 @@ def candidate_at_mark(
     worth = exposure.lots * market.mark
     entry = exposure.entry_notional
     pnl = worth - entry if exposure.lots > 0 else worth + entry
-    exempt = is_listed(state, address)
+    exemption = exemption_in_force(state, address)
     return Candidate(
         address,
         abs(exposure.lots),
@@ -161,17 +161,11 @@ def candidate_at_mark(
         pnl=pnl,
         cash=value - pnl,
         maintenance=maintenance_margin(abs(worth), market.terms),
-        exempt=exempt,
-        cap_ppb=state.exempt[address].cap_ppb if exempt else 0,
+        exempt=exemption is not None,
+        cap_ppb=0 if exemption is None else exemption.cap_ppb,
         is_long=exposure.lots > 0,
         is_isolated=not exposure.is_cross,
     )
-
-
-def is_listed(state: State, address: Address) -> bool:
-    """Whether an account is on the public list of exemptions, in force now."""
-    one = state.exempt.get(address)
-    return one is not None and is_exempt(one.from_height, one.to_height, state.height)
 
 
 def light(rank: int, eligible: int) -> int:
@@ -227,7 +221,7 @@ def lights(state: State) -> list[dict[str, Any]]:
 
 def exempt_share(state: State) -> dict[str, Any]:
     """How many accounts, and how much open interest, the public list spares."""
-    listed = [address for address in sorted(state.exempt) if is_listed(state, address)]
+    listed = [one for one in sorted(state.exempt) if exemption_in_force(state, one) is not None]
     total, spared = 0, 0
     for market in state.markets:
         for address, one in sorted(market.holders.items()):

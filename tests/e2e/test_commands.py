@@ -18,6 +18,8 @@ COMMANDS = (
     ("keys", "new"), ("keys", "import"), ("keys", "list"), ("keys", "show"),
     ("tx", "order"), ("tx", "cancel"), ("tx", "modify"), ("tx", "leverage"), ("tx", "transfer"),
     ("tx", "withdraw"), ("tx", "agent"), ("tx", "oracle"), ("tx", "raw"),
+    ("explain", "liq"), ("explain", "adl"), ("explain", "tx"), ("explain", "fill"),
+    ("explain", "rule"), ("query", "risk"),
 )  # fmt: skip
 HEAVY = ("web3", "eth_account", "pydantic", "eth", "cryptography", "coincurve")
 
