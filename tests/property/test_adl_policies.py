@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chainperp.base.rounding import order_keys
 from chainperp.model.decisions import AdlReason
 from chainperp.rules.adl.allocate import tie_key, tie_keys, waterfill
 from chainperp.rules.adl.chance import Urn
@@ -191,6 +192,13 @@ def test_ranks_follow_exact_scores_then_tie_key(
         return -Fraction(score[0], score[1]), tie_key(this_round.seed, key), key
 
     assert eligible == sorted(eligible, key=place)
+
+
+def test_neighbouring_fractions_of_256_bits_keep_their_order() -> None:
+    """The closest two fractions that a round can hold are told apart, and equal ones are not."""
+    top = 2**256
+    keys = order_keys([(1, top - 1), (1, top - 2), (2, 2 * top - 4), (top - 2, top - 1)])
+    assert keys[0] < keys[1] == keys[2] < keys[3]
 
 
 @settings(derandomize=True, deadline=None, max_examples=300)

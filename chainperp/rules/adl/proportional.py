@@ -220,10 +220,10 @@ def min_max_lots(this_round: Round, candidates: Sequence[Candidate]) -> Allocati
     left = this_round.lots - sum(takes)
     # Scaled as in `order_keys`: different shares stay different.
     bits = 2 * max(values, default=0).bit_length()
+    # Those in `rest` are below their cap at the exact level, so one more lot fits.
     heap = [
         (floor_div(takes[index] + 1 << bits, values[index]), ties[index], index)
         for index in level.rest
-        if takes[index] < caps[index]
     ]
     heapify(heap)
     while left > 0 and heap:

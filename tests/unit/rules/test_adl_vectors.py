@@ -202,6 +202,8 @@ def test_price_identity_of_dydx() -> None:
     quote = bankruptcy_quote(-long_notional, collateral, -45_000, 45_000)
     assert quote == long_notional - collateral
     assert collateral - long_notional + quote == 0
+    # Rounded up, in favour of the one who is closed: 307 / 3.
+    assert bankruptcy_quote(-100, -7, -1, 3) == 103
     third = bankruptcy_quote(-300_000, collateral, -15_000, 45_000)
     assert collateral - 300_000 + third >= collateral - collateral // 3 - 1
 
@@ -241,6 +243,31 @@ def test_worked_example_of_the_queue() -> None:
         assert found.weights == [50, 80, 200]
     assert -1_000 + 100 * (previous - mark) == 4_000
     assert bankruptcy_price(-1_000, 100, mark, is_long=True) == 3_600
+
+
+@pytest.mark.parametrize(
+    ("value", "is_long", "expected"),
+    [(-1_000, True, 3_594), (-1_000, False, 3_586), (1_000, True, 3_587), (1_000, False, 3_593),
+     (900, True, 3_587), (900, False, 3_593), (0, True, 3_590)],
+)  # fmt: skip
+def test_bankruptcy_price_never_leaves_a_debt(value: int, is_long: bool, expected: int) -> None:
+    """300 lots closed at the price end at zero or above, and a tick worse would end below."""
+    price = bankruptcy_price(value, 300, 3_590, is_long)
+    assert price == expected
+    sign = 1 if is_long else -1
+    after = value + sign * 300 * (price - 3_590)
+    assert 0 <= after < 300
+
+
+def test_insolvent_candidates_have_no_profit_to_give() -> None:
+    """Ranking them first concerns lots; in wealth space they stay underwater."""
+    terms = Terms(rank_insolvent=True)
+    found = allocate(
+        policy_named("queue_profit"),
+        Round(seed=SEED, budget=9, terms=terms),
+        [candidate("a", pnl=9, value=-1)],
+    )
+    assert found.reasons == [AdlReason.UNDERWATER]
 
 
 def test_literal_index_puts_the_least_profitable_short_first() -> None:
