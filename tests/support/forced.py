@@ -21,7 +21,7 @@ from chainperp.model.decisions import (
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.envelope import Envelope, encode_envelope
 from chainperp.model.records import CROSS_SCOPE
-from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, SYSTEM_ACCOUNTS
+from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, LIQUIDITY_VAULT, SYSTEM_ACCOUNTS
 from chainperp.storage.package import default_markets
 from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_LIQUIDATION
 from tests.support.world import Result, World, address_of, order
@@ -67,6 +67,10 @@ class Stage(World):
         self.deposits += 1
         body = address + usdc(amount).to_bytes(16) + self.deposits.to_bytes(8) + bytes(32)
         return SystemInput(SystemType.DEPOSIT, body)
+
+    def fund_liquidity_vault(self, amount: str) -> None:
+        """Money of the liquidity vault, which is nobody's collateral."""
+        self.block(system=[self.deposit_to(LIQUIDITY_VAULT, amount)])
 
     def person(
         self, name: str, amount: str, asset: int = ETH, cross: bool = True, leverage: int = 20
