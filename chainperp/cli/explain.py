@@ -75,13 +75,12 @@ def explain_liq(path: Path, address: Address, height: int | None = None) -> Expl
     counts: dict[str, int] = {}
     for test in tests:
         counts[test["outcome"]] = counts.get(test["outcome"], 0) + 1
-    first, last = tests[0], tests[-1]
+    first, last = tests[0]["height"], tests[-1]["height"]
     told = ", ".join(f"{count} {name}" for name, count in counts.items())
-    summary = Sentence(
-        f"{who(address)} was tested {len(tests)} times from block {first['height']} to block "
-        f"{last['height']}: {told}",
-        "MRG-8", last["index"],
-    )  # fmt: skip
+    where = f"in block {first}" if first == last else f"in blocks {first} to {last}"
+    number = "once" if len(tests) == 1 else f"{len(tests)} times"
+    text = f"{who(address)} failed the liquidation test {number} {where}: {told}"
+    summary = Sentence(text, "MRG-8", tests[-1]["index"])
     document = {"account": who(address), "outcomes": counts, "tests": tests}
     return Explanation(document, [summary.line(), *lines])
 
@@ -363,14 +362,16 @@ def _fill_sentences(
         price += "the mark, without fees: the backstop vault took the position over"
     else:
         price += f"that of the resting order {fields['maker_oid']}"
+    fee_rule = fill_rule(fields) if flags & (FLAG_ADL | FLAG_BACKSTOP) else "FEE-2"
     sentences = [
         fill_sentence(log, entry),
         Sentence(f"It is worth {total}", "PNL-1", index),
         Sentence(price, fill_rule(fields), index),
-        Sentence(f"Maker {who(fields['maker'])}: {fill_side(log, fields, 'maker')}", "FEE-2",
-                 index),
-        Sentence(f"Taker {who(fields['taker'])}: {fill_side(log, fields, 'taker')}", "FEE-2",
-                 index),
+        *(
+            Sentence(f"{side.capitalize()} {who(fields[side])}: {fill_side(log, fields, side)}",
+                     fee_rule, index)
+            for side in ("maker", "taker")
+        ),
     ]  # fmt: skip
     return [*sentences, _cause(block, fields, flags)]
 
