@@ -55,7 +55,7 @@ def state_at_tip(path: Path) -> tuple[State, ChainLog, str]:
         if difference is not None:
             where = f"block {difference.height}, {difference.collection} {difference.field}"
             raise InvalidBlock(where, difference.expected, difference.found)
-    return run.engine.state, log, note
+    return run.engine.state, log, "; ".join([note, *run.report.notes])
 
 
 def scopes_of(state: State) -> list[Scope]:

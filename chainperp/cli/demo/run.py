@@ -29,10 +29,13 @@ ORIGIN = "chainperp.example/demo"
 VALIDATOR_POWERS = (4, 3, 2, 1)
 MAKERS_PER_MARKET = 2
 TAKERS = 200
+# The first takers open this many times what the others would: they are who is liquidated.
 BOLD_TAKERS = 120
 BOLDNESS = (3, 24)
+# Small enough to run out: what it cannot take over ends below zero, and is auto-deleveraged.
 VAULT_USDC = 40_000
 INSURANCE_USDC = 5_000
+# Far below the default, so that some scopes must wait for their turn (LIQ-7).
 LIQUIDATIONS_PER_BLOCK = 10
 CALM_MS = 8_000
 CRASH_MS = 1_500
