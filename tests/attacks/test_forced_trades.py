@@ -7,12 +7,13 @@ Prices are ETH's unless a test says so. An attacker and his accomplice are one p
 import pytest
 
 from chainperp.model.actions import UsdSend, Withdraw
+from chainperp.model.blocks import SystemInput
 from chainperp.model.decisions import Kind, LiquidationOutcome, OrderStatus, Rejection
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.state.store import ASSISTANCE_FUND, BACKSTOP_VAULT, INSURANCE, LIQUIDITY_VAULT
 from chainperp.transition.transfers import available
 from tests.support.forced import BTC, ETH, SOL, Stage, Told, usdc
-from tests.support.world import address_of, order
+from tests.support.world import World, address_of, order
 
 BOOK, BACKSTOP = LiquidationOutcome.BOOK, LiquidationOutcome.BACKSTOP
 ADL_CASE = LiquidationOutcome.ADL_CASE
@@ -231,6 +232,31 @@ def test_sweeping_a_thin_book_liquidates_nobody() -> None:
     assert stage.market(ETH).mark == 10_000
     assert not told.tests
     assert stage.lots("short") == -10_000_000
+
+
+class Lonely(Stage):
+    """A stage whose validators name no price elsewhere."""
+
+    def vote(self, prices: dict[int, str], validator: int = 0) -> SystemInput:
+        """Oracle prices only."""
+        return World.vote(self, prices, validator)
+
+
+@pytest.mark.xfail(reason="engine bug 40: INV-C6, the mark has no clamp")
+def test_sweeping_a_thin_book_without_outside_prices_liquidates_nobody() -> None:
+    """The same where no price elsewhere is known: book and book average outvote the oracle."""
+    stage = Lonely()
+    stage.mark("100")
+    stage.person("short", "11000", leverage=10)
+    stage.person("Ben", "900000")
+    stage.person("attacker", "900000")
+    stage.trade("Ben", "short", "1000", "100")
+    for price in ("101", "120", "150", "180"):
+        stage.place("Ben", order(ETH, "sell", "10", price))
+    stage.place("attacker", order(ETH, "buy", "40", "180", "Ioc"))
+    stage.place("attacker", order(ETH, "buy", "10", "178"))
+    stage.place("Ben", order(ETH, "sell", "10", "182"))
+    assert not stage.mark("100").tests
 
 
 def test_a_forced_trade_does_not_move_the_mark_in_its_own_phase() -> None:
