@@ -338,7 +338,10 @@ class Waterfall:
             "adl_fills": self.adl.fills,
             "adl_netted": self.netted,
             "usdc": {name: usd_text(amount) for name, amount in money.items()},
-            "equal": {name: one == other for name, one, other in self.equalities(state)},
+            "equal": [
+                {"what": name, "one": str(one), "other": str(other), "equal": one == other}
+                for name, one, other in self.equalities(state)
+            ],
         }
 
 
