@@ -6,7 +6,7 @@ from math import gcd
 
 from chainperp.base.canonical import Record, encode
 from chainperp.cli.chain_log import ChainLog, LoggedBlock
-from chainperp.model.decisions import AdlReason, Kind
+from chainperp.model.decisions import Kind
 from chainperp.model.records import ADL_ROW
 from chainperp.rules.adl.choose import allocate, policy_with_id
 from chainperp.rules.adl.policy import (
@@ -28,7 +28,7 @@ from chainperp.rules.adl.ranked import (
 )
 from chainperp.rules.margin import maintenance_margin
 from chainperp.state.root import merkle_root
-from chainperp.transition.receipts import ROW_PREFIX, SCOPE_ISOLATED
+from chainperp.transition.receipts import ROW_PREFIX, SCOPE_ISOLATED, SCOPE_LISTED
 from chainperp.transition.recorder import FLAG_ADL
 
 
@@ -86,9 +86,9 @@ def candidate_of(log: ChainLog, found: AdlRound, row: Record) -> Candidate:
         pnl=pnl,
         cash=value - pnl,
         maintenance=maintenance_margin(notional, log.terms[found.begin["asset"]]),
-        exempt=row["reason"] == AdlReason.EXEMPT,
+        exempt=bool(row["scope"] & SCOPE_LISTED),
         is_long=found.candidates_long,
-        is_isolated=row["scope"] == SCOPE_ISOLATED,
+        is_isolated=bool(row["scope"] & SCOPE_ISOLATED),
     )
 
 
@@ -140,12 +140,11 @@ def recheck(log: ChainLog, found: AdlRound) -> list[str]:
         problems.append("the list does not hash to the receipt's root")
     if terms_hash(policy.policy_id, terms) != begin["params_hash"]:
         problems.append("the policy's parameters are not those of genesis")
-    if begin["exempt_count"] and begin["exempt_mode"] in (
-        ExemptMode.LAST_RESORT,
-        ExemptMode.CAPPED,
-    ):
-        # In these modes an exempt candidate's row looks like any other.
-        return [*problems, "order and takes not checked, the rows do not say who is exempt"]
+    if begin["exempt_count"] and begin["exempt_mode"] == ExemptMode.CAPPED:
+        return [
+            *problems,
+            "order and takes not checked, the rows do not say what an account's cap is",
+        ]
     # The policy gets the candidates in address order, as the engine gives them.
     logged = sorted(found.rows, key=lambda row: bytes(row["account"]))
     this_round = Round(

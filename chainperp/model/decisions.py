@@ -107,6 +107,7 @@ class LedgerType(IntEnum):
     INSURANCE_DRAW = 9
     LIQUIDATION_PROFIT = 10
     ADL_HAIRCUT = 11
+    DEFICIT = 12
 
 
 @unique

@@ -155,7 +155,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
         "ADL-15", "ADL-16", "ADL-17", "ADL-18", "ADL-19", "ADL-20", "ADL-21", "ADL-22", "ADL-23",
         "ADL-24", "ADL-25", "ADL-26", "ADL-27", "ADL-28", "ADL-29", "ADL-30", "ADL-31",
     ),
-    Kind.ADL_ROWS: ("ADL-1", "EXM-2"),
+    Kind.ADL_ROWS: ("ADL-1", "ADL-6", "EXM-2"),
     Kind.PARAM: ("EXM-1",),
     Kind.DEPOSIT: ("TRF-4",),
     Kind.WITHDRAW_REQ: ("TRF-3", "MRG-5"),

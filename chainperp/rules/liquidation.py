@@ -133,6 +133,8 @@ def work_and_wait(due: int, limit: int) -> tuple[int, int]:
 def uncovered_deficit(values: list[int]) -> int:
     """What is left uncovered is the sum of all negative values after the phase, counted once.
 
+    A scope that is closed whole leaves what it owes to the insurance account, whose balance may go
+    below zero for that reason only; it counts until somebody pays it.
     Source: reliability E5, INV-M10.
 
     >>> uncovered_deficit([5, -3, -4])

@@ -54,7 +54,7 @@ def process_adl(state: State, recorder: Recorder, phase: AdlPhase, underwater: l
     for case in cases:
         _round(state, recorder, phase, case)
     for scope in underwater:
-        _close_isolated(state, scope)
+        _settle_closed(state, recorder, scope)
 
 
 def _case_order(case: AdlCase) -> tuple[int, bool, int, bytes]:
@@ -160,8 +160,11 @@ def _held_order(held: tuple[int, int, bytes, Account, Exposure]) -> tuple[int, i
 
 
 class ForcedTrade:
-    """Who is closed against whom, at which price. `in_own_cells`: the other side is bankrupt too, so
-    that its isolated position keeps its own losses as well."""
+    """Who is closed against whom, at which price.
+
+    `in_own_cells`: the other side is bankrupt too, so that its isolated position keeps its own
+    losses as well.
+    """
 
     __slots__ = ("in_own_cells", "other", "ours", "price", "target", "theirs")
 
@@ -200,7 +203,7 @@ def _round(state: State, recorder: Recorder, phase: AdlPhase, case: AdlCase) -> 
         },
     )
     receipt.candidates = [
-        candidate_of(state, market, address, exposure, case) for address, exposure in holders
+        candidate_of(state, market, address, exposure) for address, exposure in holders
     ]
     _decide(state, phase, market, receipt)
     receipt.begin = recorder.next_index()
@@ -360,17 +363,28 @@ def _in_own_cell(account: Account, exposure: Exposure, delta: int, price: int) -
     return FillPlan(True, account.raw, exposure.raw_isolated - cost, 0, 0)
 
 
-def _close_isolated(state: State, scope: Scope) -> None:
-    """What is left in the cell of an isolated position that is gone returns to cross."""
+def _settle_closed(state: State, recorder: Recorder, scope: Scope) -> None:
+    """The end of a scope that is closed whole (LIQ-8).
+
+    What it still owes becomes a debt of the insurance account, in the open: an isolated loss takes
+    nothing from its owner's cross balance, and no account stays below zero without a position.
+    What is left in the cell of an isolated position returns to cross.
+    """
+    measure(state, scope)
+    if scope_positions(scope):
+        return
+    account, fund = scope.account, state.accounts[INSURANCE]
+    if scope.value < 0:
+        owed = -scope.value
+        move_cash(state, recorder, fund, account.address, owed, LedgerType.DEFICIT)
+        _into_cell(state, account, scope.asset, owed)
     if scope.asset == CROSS_SCOPE:
         return
-    account = scope.account
     exposure = account.exposures[scope.asset]
-    if exposure.lots or not exposure.raw_isolated:
-        return
-    account.raw += exposure.raw_isolated
-    account.raw_isolated_total -= exposure.raw_isolated
-    exposure.raw_isolated = 0
-    revalue(account, exposure, state.markets[scope.asset].mark)
-    state.touch(account)
-    state.unfile(account)
+    if exposure.raw_isolated:
+        account.raw += exposure.raw_isolated
+        account.raw_isolated_total -= exposure.raw_isolated
+        exposure.raw_isolated = 0
+        revalue(account, exposure, state.markets[scope.asset].mark)
+        state.touch(account)
+        state.unfile(account)

@@ -28,6 +28,8 @@ ROWS_HEAD: Final = struct.Struct(">QII")
 ROW_PREFIX: Final = b"\x00\x41"
 SCOPE_CROSS: Final = 0
 SCOPE_ISOLATED: Final = 1
+SCOPE_LISTED: Final = 2
+"""Bit of a row's scope: the account is on the exemption list, whatever the list does here."""
 WATERFALL_INSURANCE: Final = 4
 
 
@@ -90,21 +92,16 @@ class Receipt:
         self.begin = 0
 
 
-def candidate_of(
-    state: State, market: Market, address: Address, exposure: Exposure, case: AdlCase
-) -> Candidate:
+def candidate_of(state: State, market: Market, address: Address, exposure: Exposure) -> Candidate:
     """What the policy sees of one position of the other side."""
     account = state.accounts[address]
     refresh(state, account)
     value = exposure.value
     notional = abs(value)
     pnl = value - exposure.entry_notional if exposure.lots > 0 else exposure.entry_notional + value
+    account_value = exposure.raw_isolated + value
     if exposure.is_cross:
         account_value = account.raw + account.position_value
-    else:
-        # Closing at another price than the mark must not leave a debt in the isolated cell.
-        at_price = exposure.raw_isolated + exposure.lots * case.price
-        account_value = min(exposure.raw_isolated + value, at_price)
     exemption = exemption_in_force(state, account.address)
     return Candidate(
         account.address,
@@ -130,13 +127,16 @@ def receipt_rows(candidates: list[Candidate], allocation: Allocation) -> list[by
     for rank, index in enumerate(allocation.order):
         candidate = candidates[index]
         weight, take = allocation.weights[index], allocation.takes[index]
+        scope = SCOPE_ISOLATED if candidate.is_isolated else SCOPE_CROSS
+        if candidate.exempt:
+            scope |= SCOPE_LISTED
         weights += weight
         takes += take
         rows.append(
             ROW.pack(
                 rank,
                 candidate.key,
-                SCOPE_ISOLATED if candidate.is_isolated else SCOPE_CROSS,
+                scope,
                 candidate.lots,
                 candidate.entry_notional.to_bytes(16, "big"),
                 pack_i128(candidate.account_value),

@@ -16,7 +16,7 @@ from chainperp.rules.margin import is_liquidatable
 from chainperp.rules.prices import is_price_fresh
 from chainperp.state.commitment import Commitment
 from chainperp.state.root import merkle_root
-from chainperp.state.store import State
+from chainperp.state.store import INSURANCE, State
 from chainperp.transition.backstop import take_over
 from chainperp.transition.deleverage import process_adl
 from chainperp.transition.liquidation import (
@@ -68,7 +68,7 @@ def process_risk(
     outcome = RiskOutcome()
     scopes = _failing(state, sweep.due(state, moved))
     if not scopes:
-        state.uncovered = 0
+        state.uncovered = uncovered_deficit([state.accounts[INSURANCE].raw])
         return outcome
     committed = commitment.commit(state)
     recorder.record(
@@ -85,7 +85,7 @@ def process_risk(
         phase = AdlPhase(commitment, marks, parent_hash)
         process_adl(state, recorder, phase, underwater)
         outcome.adl_begins = phase.begins
-    values: list[int] = []
+    values = [state.accounts[INSURANCE].raw]
     for scope in scopes:
         measure(state, scope)
         values.append(scope.value)

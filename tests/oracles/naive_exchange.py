@@ -784,6 +784,7 @@ PARAMETERS: dict[str, object] = {
     "nonces_kept": 20,
     "hlp_fee_share_bps": 700,
     "recount_interval": 1,
+    "liquidations_per_block": 0,  # the risk phase has its own slow twin, slow_waterfall
 }
 PURSES = {"rich": "60000", "wide": "20000", "mid": "900", "less": "350", "poor": "60", "dry": "12"}
 START_PRICES = {0: Decimal(100), 1: Decimal("0.5"), 2: Decimal(20)}

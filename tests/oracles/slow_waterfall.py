@@ -179,7 +179,8 @@ class SlowExchange(NaiveExchange):
         if short <= self.p["adl_tolerance"]:
             worked = [scope for scope in worked if scope[1] != CROSS]
         self.deleverage(worked)
-        self.uncovered = sum(max(0, -self.worth(scope)) for scope in due)
+        self.uncovered = max(0, -self.people[INSURANCE].raw)
+        self.uncovered += sum(max(0, -self.worth(scope)) for scope in due)
 
     def liquidate(self, scope: Scope) -> LiquidationOutcome:
         """One scope: orders, book, vault."""
@@ -408,9 +409,21 @@ class SlowExchange(NaiveExchange):
         )  # fmt: skip
         for number, case in enumerate(cases):
             self.close(case, number)
-        for who, at in underwater:
-            if at != CROSS:
-                self.close_cell(who, at)
+        for scope in underwater:
+            self.settle_closed(scope)
+
+    def settle_closed(self, scope: Scope) -> None:
+        """What a closed scope owes, the insurance account owes from now on."""
+        if self.held_in(scope):
+            return
+        who, at = scope
+        owed = max(0, -self.worth(scope))
+        self.people[INSURANCE].raw -= owed
+        if at == CROSS:
+            self.people[who].raw += owed
+        else:
+            self.people[who].held(at).cash += owed
+            self.close_cell(who, at)
 
     def net(self, underwater: list[Scope]) -> None:
         """Underwater longs against underwater shorts, worst first, at the previous mark."""
@@ -460,19 +473,20 @@ class SlowExchange(NaiveExchange):
             b"chainperp/v1/adl-seed\x00" + self.parent + asset.to_bytes(4, "little")
             + number.to_bytes(4, "little")
         ).digest()  # fmt: skip
-        queue: list[tuple[Fraction, bytes, bytes]] = []
+        queue: list[tuple[Fraction, bytes, bytes, int]] = []
         others: list[tuple[AdlReason, bytes]] = []
         for who, person in self.people.items():
             held = person.held(asset)
             if held.lots == 0 or (held.lots > 0) is long:
                 continue
-            value = self.value(who)
-            if not self.setting(who, asset)[0]:
-                value = held.cash + held.lots * (
-                    min(mark, case.price) if held.lots > 0 else max(mark, case.price)
-                )
-            if value <= 0 or who in self.exempt:
-                reason = AdlReason.EXEMPT
+            is_cross = self.setting(who, asset)[0]
+            value = self.worth((who, CROSS if is_cross else asset))
+            most = abs(held.lots)
+            loss = mark - case.price if held.lots > 0 else case.price - mark
+            if value < loss * most:
+                most = math.floor(Fraction(value, loss)) if is_cross else 0
+            if value <= 0 or who in self.exempt or most == 0:
+                reason = AdlReason.EXEMPT if who in self.exempt else AdlReason.CAPPED
                 if value <= 0:
                     reason = AdlReason.UNDERWATER if value < 0 else AdlReason.VALUE_NOT_POSITIVE
                 others.append((reason, who))
@@ -480,11 +494,10 @@ class SlowExchange(NaiveExchange):
             gain = held.lots * mark - (held.entry if held.lots > 0 else -held.entry)
             leverage = max(Fraction(abs(held.lots) * mark, value), TINY)
             profit = max(Fraction(max(0, gain), held.entry or 1), TINY)
-            queue.append((-leverage * profit, sha256(seed + who).digest(), who))
+            queue.append((-leverage * profit, sha256(seed + who).digest(), who, most))
         rows: list[tuple[bytes, AdlReason, int]] = []
-        for _, _, who in sorted(queue):
-            lots = min(abs(self.people[case.who].held(asset).lots),
-                       abs(self.people[who].held(asset).lots))  # fmt: skip
+        for _, _, who, most in sorted(queue):
+            lots = min(abs(self.people[case.who].held(asset).lots), most)
             rows.append((who, AdlReason.ELIGIBLE, lots))
             if lots:
                 self.swap(asset, case.price, lots, who, case.who, not long, normal=True)

@@ -155,6 +155,21 @@ def _in_force(row: Row) -> str:
     return yes_no(not policy.is_exemption_in_force(terms, whole(row, "open interest")))
 
 
+@case("ADL-6")
+def _payable(row: Row) -> str:
+    one = Candidate(
+        b"a",
+        whole(row, "lots"),
+        entry_notional=0,
+        notional=0,
+        account_value=whole(row, "value"),
+        pnl=0,
+        is_long=row["side"] == "long",
+        is_isolated=row["scope"] == "isolated",
+    )
+    return str(policy.payable_lots(one, whole(row, "price"), whole(row, "mark")))
+
+
 @case("ADL-10")
 def _slice(row: Row) -> str:
     found = settlement.disposal_slice(

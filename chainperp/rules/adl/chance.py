@@ -154,7 +154,7 @@ def offset_round(this_round: Round, candidates: Sequence[Candidate]) -> Allocati
     >>> offset_round(Round(seed=bytes(32), lots=7), rows).takes
     [2, 0, 5]
     """
-    reasons, weights = survey(this_round, candidates, in_lots=True)
+    reasons, weights = survey(this_round, candidates, in_lots=True, asks_itself=True)
     order = sorted(range(len(reasons)), key=lambda index: (reasons[index], candidates[index].key))
     stored = eligible_part(order, reasons)
     takes = [0] * len(reasons)

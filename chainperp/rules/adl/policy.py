@@ -222,17 +222,48 @@ def is_exemption_in_force(terms: Terms, open_interest: int) -> bool:
     return terms.exempt_mode is ExemptMode.HARD
 
 
+@rule("ADL-6")
+def payable_lots(candidate: Candidate, price: int, mark: int) -> int:
+    """A candidate gives no more lots than its account value pays for at the round's price: closing
+    makes no new debt. One that can pay for none is CAPPED.
+
+    An isolated position, whose margin leaves lot by lot, gives all or none.
+    Formula: floor(value / loss per lot), where a long loses mark - price and a short price - mark.
+    Rounding: down. Source: reliability INV-L9, INV-R9; OURS.
+
+    >>> short = Candidate(b"a", 5, entry_notional=90, notional=100, account_value=7, pnl=0,
+    ...     is_long=False)
+    >>> [payable_lots(short, price, 20) for price in (19, 20, 22, 28)]
+    [5, 5, 3, 0]
+    """
+    loss = mark - price if candidate.is_long else price - mark
+    if loss <= 0 or loss * candidate.lots <= candidate.account_value:
+        return candidate.lots
+    return 0 if candidate.is_isolated else max(0, floor_div(candidate.account_value, loss))
+
+
 def survey(
-    this_round: Round, candidates: Sequence[Candidate], in_lots: bool
+    this_round: Round, candidates: Sequence[Candidate], in_lots: bool, *, asks_itself: bool = False
 ) -> tuple[list[AdlReason], list[int]]:
-    """Reason and capacity of every candidate; the capacity of an ineligible one is 0."""
+    """Reason and capacity of every candidate; the capacity of an ineligible one is 0.
+
+    `asks_itself`: the policy has a stricter test than ADL-6 of who can pay, and does without it.
+    """
     terms = this_round.terms
     in_force = is_exemption_in_force(terms, this_round.open_interest)
-    reasons = [candidate_reason(one, terms, in_lots, in_force) for one in candidates]
-    capacities = [
-        0 if reason else capacity(one, terms, in_lots)
-        for one, reason in zip(candidates, reasons, strict=True)
-    ]
+    reasons: list[AdlReason] = []
+    capacities: list[int] = []
+    for one in candidates:
+        reason = candidate_reason(one, terms, in_lots, in_force)
+        most = 0
+        if reason is AdlReason.ELIGIBLE:
+            most = capacity(one, terms, in_lots)
+            if in_lots and not asks_itself:
+                most = min(most, payable_lots(one, this_round.price, this_round.mark))
+            if most == 0:
+                reason = AdlReason.CAPPED
+        reasons.append(reason)
+        capacities.append(most)
     return reasons, capacities
 
 
