@@ -154,9 +154,10 @@ def _step(
         return _backstop_step(log, entry) if entry.fields()["account"] == account else []
     elif kind is Kind.LEDGER:
         fields = entry.fields()
-        draws = fields["type"] == LedgerType.INSURANCE_DRAW and fields["destination"] == account
-        if draws or (
-            fields["type"] == LedgerType.BACKSTOP_COLLATERAL and fields["source"] == account
+        kind_of_move = fields["type"]
+        helped = kind_of_move in (LedgerType.INSURANCE_DRAW, LedgerType.DEFICIT)
+        if (helped and fields["destination"] == account) or (
+            kind_of_move == LedgerType.BACKSTOP_COLLATERAL and fields["source"] == account
         ):
             return [ledger_sentence(entry)]
     return _adl_step(log, account, entry, begins)

@@ -31,7 +31,10 @@ REASONS: Final = {
     AdlReason.VALUE_NOT_POSITIVE: "its account value was zero",
     AdlReason.UNDERWATER: "its account value was below zero: it is bankrupt itself",
     AdlReason.EXEMPT: "it is on the public list of exemptions, in force at this height",
-    AdlReason.CAPPED: "its exemption caps what may be taken, and the cap leaves nothing",
+    AdlReason.CAPPED: (
+        "nothing may be taken from it: its exemption says so, or its value does not pay for one "
+        "lot at the round's price"
+    ),
 }
 
 

@@ -204,7 +204,9 @@ class Waterfall:
         source, destination = fields["source"], fields["destination"]
         if destination == INSURANCE:
             self.insurance_in += amount
-        if kind == LedgerType.INSURANCE_DRAW:
+        if kind == LedgerType.DEFICIT:
+            self.uncovered += amount
+        if kind in (LedgerType.INSURANCE_DRAW, LedgerType.DEFICIT):
             for scope in self.below_zero:
                 if scope[0] == destination:
                     self.below_zero[scope] += amount
@@ -238,9 +240,9 @@ class Waterfall:
                 self.ledger.get(LedgerType.BACKSTOP_COLLATERAL, 0),
             ),
             (
-                "insurance = deposits + share of seized margin - paid",
+                "insurance = deposits + share of seized margin - paid - owed",
                 state.accounts[INSURANCE].raw,
-                self.insurance_in - self.insurance_paid,
+                self.insurance_in - self.insurance_paid - self.ledger.get(LedgerType.DEFICIT, 0),
             ),
             ("vault = deposits + margin + profit and loss", *self._vault_sides(state)),
             ("uncovered at the end", state.uncovered, 0),
