@@ -39,7 +39,8 @@ def usdc(text: str) -> int:
 class Stage(World):
     """A world without fees in which marks are set outright by the oracle and a quiet book.
 
-    `vault` and `insurance` are USDC deposited for the backstop vault and the insurance account.
+    `vault` and `insurance` are USDC deposited for the backstop vault and the insurance account;
+    `first_tier` replaces every market's tiers by one of that leverage.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Stage(World):
         insurance: str = "0",
         markets: int = 2,
         isolated_only: tuple[int, ...] = (),
+        first_tier: int = 0,
         fees: bool = False,
         **parameters: object,
     ) -> None:
@@ -56,6 +58,8 @@ class Stage(World):
             {**row, "isolated_only": at in isolated_only}
             for at, row in enumerate(default_markets()[:markets])
         ]
+        if first_tier:
+            rows = [{**row, "margin_tiers": [[0, first_tier]]} for row in rows]
         super().__init__({**({} if fees else NO_FEES), **parameters}, markets=rows)
         self.names = dict(SYSTEM_NAMES)
         for address, amount in ((BACKSTOP_VAULT, vault), (INSURANCE, insurance)):

@@ -252,6 +252,20 @@ def test_the_limit_is_the_bankruptcy_price_fee_included() -> None:
         assert stage.value("Ann") >= 0
 
 
+def test_the_limit_of_a_purchase_is_the_bankruptcy_price_too() -> None:
+    """LIQ-4 for a short: 440,000 / (100 * 1.00045) is 4,398.02; on the grid 4,398.0."""
+    for price, bought in (("4398", 20), ("4398.1", 0)):
+        stage = Stage(fee_tiers=[[0, 450, 0]])
+        stage.mark("4000")
+        stage.person("Ann", "40000")
+        stage.person("Ben", "1000000")
+        stage.place("Ann", order(ETH, "sell", "100", "4000"))
+        stage.place("Ben", order(ETH, "buy", "100", "4000", "Ioc"))
+        stage.place("Ben", order(ETH, "sell", "20", price))
+        told = stage.mark("4330")
+        assert sum(lots for _, lots, _ in told.sold) == bought * 10_000
+
+
 def test_liquidations_are_bounded_and_the_rest_wait_and_go_on_next_block() -> None:
     """LIQ-7, INV-L13: three are due, one is handled; the rest wait and are handled later."""
     stage = Stage(liquidations_per_block=1)
@@ -462,6 +476,22 @@ def test_a_vault_below_maintenance_is_sold_like_anybody_but_not_taken_over_by_it
     assert [entry["taken"] for entry in told.result.of(Kind.BACKSTOP)] == [False]
 
 
+def test_a_vault_never_takes_itself_over() -> None:
+    """At 3x two thirds of maintenance, 11.1 %, are more than the vault's margin of 10 %."""
+    stage = Stage(vault="21000", first_tier=3)
+    stage.mark("4000")
+    stage.person("Ann", "40000", leverage=3)
+    stage.person("Ben", "1000000", leverage=3)
+    stage.trade("Ann", "Ben", "20", "4000")
+    # 40,000 - 32,600 = 7,400 of 7,900: sold below two thirds at 2,250.
+    stage.mark("2240")
+    assert stage.value(BACKSTOP_VAULT) == usdc("25800")
+    told = stage.mark("1056")
+    # 25,800 - 23,680 = 2,120 of 3,520; its margin at 10x is 2,112, so it could afford itself.
+    assert told.outcomes == {("vault", CROSS): BOOK}
+    assert [one["taken"] for one in told.result.of(Kind.BACKSTOP)] == [False]
+
+
 # --- auto-deleveraging ----------------------------------------------------------------------------
 
 
@@ -561,18 +591,27 @@ def test_opposite_underwater_scopes_are_netted_first() -> None:
     assert stage.value("Dan") >= 0
 
 
-def hedged_losers() -> Stage:
-    """Ann long 100 ETH; Dan short 30 ETH and short BTC, on which he loses."""
+def hedged_losers(size: str = "30") -> Stage:
+    """Ann long 100 ETH; Dan short some ETH and short BTC, on which he loses."""
     stage = Stage()
     stage.marks({ETH: "4000", BTC: "50000"})
     stage.person("Ann", "40000")
     stage.person("Dan", "30000")
     stage.person("Ben", "3000000")
     stage.trade("Ann", "Ben", "100", "4000")
-    stage.trade("Ben", "Dan", "30", "4000")
+    stage.trade("Ben", "Dan", size, "4000")
     stage.trade("Ben", "Dan", "6", "50000", BTC)
     stage.marks({ETH: "3640", BTC: "50000"})
     return stage
+
+
+def test_netting_to_exactly_zero_leaves_the_rest_open() -> None:
+    """U-ADL-3: -1,000 and 20 ETH netted 50 above the mark are zero, and zero is no case."""
+    stage = hedged_losers(size="20")
+    told = stage.marks({ETH: "3590", BTC: "58000"})
+    assert told.outcomes[("Ann", CROSS)] is ADL_CASE
+    assert (stage.lots("Ann"), stage.value("Ann")) == (800_000, 0)
+    assert not [one for one in told.adl if one[:2] == ("Ann", "Ben")]
 
 
 def test_netting_leaves_nobody_below_zero_when_the_price_must_move() -> None:
@@ -592,7 +631,6 @@ def test_netting_leaves_nobody_below_zero_when_the_price_must_move() -> None:
     assert stage.value("Dan") >= 0
 
 
-@pytest.mark.xfail(reason="engine bug 35: the negative rest of a closed cell goes to cross")
 def test_an_isolated_loss_stays_in_its_cell_when_netted() -> None:
     """INV-R9: an underwater isolated short that is netted takes nothing from its owner's cross."""
     stage = Stage(liquidations_per_block=0)
@@ -614,6 +652,15 @@ def test_an_isolated_loss_stays_in_its_cell_when_netted() -> None:
     stage.mark("4400")
     assert stage.lots("Dan") == 0
     assert stage.account("Dan").raw >= raw
+    # What Dan's cell owes is the insurance account's debt, until somebody pays it.
+    state = stage.engine.state
+    owed = -stage.value(INSURANCE)
+    assert owed > 0
+    assert state.uncovered == owed
+    stage.next()
+    assert state.uncovered == owed
+    stage.block(system=[stage.deposit_to(INSURANCE, "1000000")])
+    assert state.uncovered == 0
 
 
 def test_no_deficit_is_collected_that_is_no_longer_there() -> None:
