@@ -40,7 +40,8 @@ UNSEEN = (  # not drawn by a life
     Rejection.AGENT_EXPIRED, Rejection.AGENT_NAME_INVALID, Rejection.NONCE_DUPLICATE,
     Rejection.NONCE_TOO_LOW, Rejection.NONCE_TOO_HIGH, Rejection.BALANCE_TRANSFER_GAS,
     Rejection.BAD_TRIGGER_PRICE, Rejection.TRIGGER_NOT_REDUCE_ONLY, Rejection.SIBLING_FILLED,
-    Rejection.PARENT_ENDED, Rejection.STALE_PRICE, Rejection.LIQUIDATED, Rejection.LIQUIDATION, Rejection.UNWIND,
+    Rejection.PARENT_ENDED, Rejection.STALE_PRICE, Rejection.LIQUIDATED, Rejection.LIQUIDATION,
+    Rejection.UNWIND,
 )  # fmt: skip
 REASONS = [reason for reason in Rejection if reason < 100 and reason not in UNSEEN]
 
