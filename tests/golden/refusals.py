@@ -13,6 +13,7 @@ from chainperp.chain.decode import transaction_of, vote_input
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import SystemType
 from chainperp.model.envelope import Envelope, encode_envelope
+from chainperp.state.store import BACKSTOP_VAULT
 from chainperp.storage.package import build_genesis, default_markets
 from tests.support.world import START, VALIDATOR, address_of
 
@@ -57,11 +58,12 @@ class Script:
         self.time_ms += gap
         self.blocks.append(BlockInput(self.time_ms, VALIDATOR, system or [], list(transactions)))
 
-    def deposit(self, name: str, usdc: int, nonce: int | None = None) -> SystemInput:
-        """A deposit."""
+    def deposit(self, name: str | Address, usdc: int, nonce: int | None = None) -> SystemInput:
+        """A deposit for somebody with a name, or for an address."""
         self.deposits += nonce is None
         number = self.deposits if nonce is None else nonce
-        body = address_of(name) + (usdc * 10**6).to_bytes(16, "big")
+        address = address_of(name) if isinstance(name, str) else name
+        body = address + (usdc * 10**6).to_bytes(16, "big")
         return SystemInput(
             SystemType.DEPOSIT, body + number.to_bytes(8, "big") + bytes(31) + b"\x05"
         )
@@ -122,10 +124,11 @@ def refused_blocks() -> tuple[bytes, list[BlockInput]]:
     markets.append({**markets[0], "name": "ODD", "isolated_only": True, "size_decimals": 2})
     genesis = build_genesis(
         "golden/refusals", START, [(VALIDATOR, 1)], markets=markets,
-        parameters={"open_orders_base": 4, "orders_per_action_max": 6, "snapshot_interval": 10},
+        parameters={"open_orders_base": 4, "orders_per_action_max": 6, "snapshot_interval": 10,
+                    "exempt_notice_blocks": 5, "exempt_max": 1},
     )  # fmt: skip
     script = Script()
-    for part in (_money, _orders, _positions, _agents, _nonces, _triggers):
+    for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall):
         list(part(script))
     return genesis, script.blocks
 
@@ -268,4 +271,34 @@ def _triggers(script: Script) -> Iterator[None]:
     script.block(script.by("gus", family(order(ODD, "buy", "10", "20"), *children)))
     script.block(script.by("hal", place(order(ODD, "buy", "4", "19.6"))))
     script.block(system=[script.vote({ODD: "19.6"})], gap=600_000)
+    yield
+
+
+def _waterfall(script: Script) -> Iterator[None]:
+    """A price that is too old, a takeover, the vault's unwinding, and a list of exemptions."""
+    script.block(script.by("bob", place(order(ETH, "buy", "0.02", "1000"))))
+    script.block(
+        system=[
+            script.deposit("ida", 2_000),
+            script.deposit("jon", 100_000),
+            script.deposit(BACKSTOP_VAULT, 50_000),
+            script.vote({BTC: "100000", ETH: "4000", ODD: "19.6"}),
+        ]
+    )
+    script.block(
+        script.by("ida", leverage(ETH, 25)),
+        script.by("jon", place(order(ETH, "sell", "10", "4000"))),
+    )
+    script.block(script.by("ida", place(order(ETH, "buy", "10", "4000"))))
+    script.block(script.by("ida", place(order(ETH, "buy", "0.1", "3000"))))
+    script.block(system=[script.vote({BTC: "100000", ETH: "3840", ODD: "19.6"})])
+    script.block(script.by("jon", place(order(ETH, "buy", "10", "3840"))))
+    script.block(gap=2_000)
+    height = len(script.blocks) + 1
+    for name, first in (("ida", 4), ("ida", 5), ("jon", 5)):
+        body = address_of(name) + b"".join(
+            number.to_bytes(8, "big") for number in (0, height + first, height + 100)
+        )
+        script.block(system=[SystemInput(SystemType.EXEMPTION, body)])
+        height += 1
     yield
