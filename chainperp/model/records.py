@@ -135,7 +135,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.TX_SYSTEM: ("TRF-4", "PRC-3"),
     Kind.ORACLE: ("PRC-3",),
     Kind.MARK: ("PRC-2", "PRC-4"),
-    Kind.MARK_INPUTS: ("PRC-4", "PRC-5", "PRC-6", "PRC-7"),
+    Kind.MARK_INPUTS: ("PRC-4", "PRC-5", "PRC-6", "PRC-7", "PRC-10"),
     Kind.ORDER: ("PRC-1", "PRC-8", "MRG-1"),
     Kind.TRIGGER: ("TRG-2", "TRG-3", "TRG-6", "TRG-8"),
     Kind.FILL: (

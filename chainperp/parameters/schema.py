@@ -42,6 +42,7 @@ class Parameters:
     activation_fee: int
     oracle_stale_ms: int
     price_stale_ms: int
+    mark_band_bps: int
     ema_basis_tau_ms: int
     ema_book_tau_ms: int
     premium_sample_ms: int

@@ -170,6 +170,26 @@ def mark_price(
     return round_to_price_grid(numerator, denominator, size_decimals)
 
 
+@rule("PRC-10")
+def bounded_mark(mark: int, oracle: int, band_bps: int, size_decimals: int) -> Price:
+    """However a thin book is swept, the mark stays within a band around the oracle price.
+
+    A band of 0 switches this off. Rounding: the band inwards, then inwards to the tick.
+    Source: reliability INV-C6, 11[XPL], OURS (U-ORA-9).
+
+    >>> [bounded_mark(mark, 100_000, 500, 4) for mark in (94_999, 95_000, 105_000, 180_000)]
+    [95000, 95000, 105000, 105000]
+    >>> bounded_mark(180_000, 100_000, 0, 4)
+    180000
+    """
+    away = floor_div(oracle * band_bps, 10_000)
+    if band_bps and mark > oracle + away:
+        return round_for_buyer(oracle + away, size_decimals)
+    if band_bps and mark < oracle - away:
+        return round_for_seller(oracle - away, size_decimals)
+    return Price(mark)
+
+
 def _median_of_three(values: list[tuple[int, int]]) -> tuple[int, int]:
     """Middle of three fractions with positive denominators, compared without dividing."""
     first, second, third = values

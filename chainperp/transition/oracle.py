@@ -13,6 +13,7 @@ from chainperp.model.decisions import Kind, Rejection, rule_number
 from chainperp.rules.orders import order_price
 from chainperp.rules.prices import (
     book_price,
+    bounded_mark,
     decay_factor,
     ema_step,
     mark_price,
@@ -134,7 +135,8 @@ def _move_mark(state: State, recorder: Recorder, market: Market, oracle: int) ->
     if market.book_denominator:
         average = (market.book_numerator, market.book_denominator)
     decimals = market.terms.size_decimals
-    mark = max(mark_price(oracle, basis, local, market.external, average, decimals), Price(1))
+    middle = max(mark_price(oracle, basis, local, market.external, average, decimals), Price(1))
+    mark = bounded_mark(middle, oracle, state.parameters.mark_band_bps, decimals)
     market.mark_previous = market.mark or mark
     market.mark = mark
     market.oracle = oracle
@@ -153,7 +155,7 @@ def _move_mark(state: State, recorder: Recorder, market: Market, oracle: int) ->
         Kind.MARK_INPUTS,
         {
             "asset": market.asset,
-            "rule": rule_number("PRC-4"),
+            "rule": rule_number("PRC-4" if mark == middle else "PRC-10"),
             "oracle": oracle,
             "bid": book.bids.best_price(),
             "ask": book.asks.best_price(),

@@ -242,10 +242,8 @@ class Lonely(Stage):
         return World.vote(self, prices, validator)
 
 
-@pytest.mark.xfail(reason="engine bug 40: INV-C6, the mark has no clamp")
-def test_sweeping_a_thin_book_without_outside_prices_liquidates_nobody() -> None:
-    """The same where no price elsewhere is known: book and book average outvote the oracle."""
-    stage = Lonely()
+def swept(stage: Lonely) -> Told:
+    """A sweep to +80 %, two quotes around it, and the next round of the oracle."""
     stage.mark("100")
     stage.person("short", "11000", leverage=10)
     stage.person("Ben", "900000")
@@ -256,7 +254,22 @@ def test_sweeping_a_thin_book_without_outside_prices_liquidates_nobody() -> None
     stage.place("attacker", order(ETH, "buy", "40", "180", "Ioc"))
     stage.place("attacker", order(ETH, "buy", "10", "178"))
     stage.place("Ben", order(ETH, "sell", "10", "182"))
-    assert not stage.mark("100").tests
+    return stage.mark("100")
+
+
+def test_sweeping_a_thin_book_without_outside_prices_liquidates_nobody() -> None:
+    """The same where no price elsewhere is known: book and book average outvote the oracle, so the
+    band around it holds the mark (PRC-10)."""
+    stage = Lonely()
+    assert not swept(stage).tests
+    assert stage.market(ETH).mark == 10_500
+
+
+def test_without_a_band_the_sweep_works() -> None:
+    """The same attack against `mark_band_bps` 0: the short is gone."""
+    stage = Lonely(mark_band_bps=0)
+    assert swept(stage).tests
+    assert stage.lots("short") == 0
 
 
 def test_a_forced_trade_does_not_move_the_mark_in_its_own_phase() -> None:

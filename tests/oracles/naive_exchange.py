@@ -679,8 +679,21 @@ class NaiveExchange:
             third = average(place.middles, self.p["ema_book_tau_ms"])
             values.append(sum(values) / Fraction(2) if third is None else third)
         middle = sorted(values)[len(values) // 2]
-        place.mark = max(1, on_grid(middle, int(place.row["size_decimals"])))
+        place.mark = self.bounded(
+            max(1, on_grid(middle, int(place.row["size_decimals"]))), oracle, place
+        )
         place.oracle, place.updated = oracle, self.time
+
+    def bounded(self, mark: int, oracle: int, place: Place) -> int:
+        """PRC-10: the grid prices that lie within the band are searched outright."""
+        away = math.floor(Fraction(oracle * self.p["mark_band_bps"], 10_000))
+        if self.p["mark_band_bps"] == 0 or abs(mark - oracle) <= away:
+            return mark
+        step = 1 if mark < oracle else -1
+        price = oracle + away if mark > oracle else oracle - away
+        while price > 1 and on_grid(Fraction(price), int(place.row["size_decimals"])) != price:
+            price += step
+        return max(1, price)
 
     def sample(self, place: Place) -> None:
         """FND-1: what trading the impact notional would cost beyond the oracle."""

@@ -77,7 +77,8 @@ def falling_world(seed: int, **parameters: object) -> World:
     draw = random.Random(seed)
     rows = [{**row, "isolated_only": at == 2} for at, row in enumerate(default_markets()[:3])]
     values = {
-        "price_stale_ms": 0, "liq_partial_threshold": 20_000_000_000, "snapshot_interval": 40,
+        "price_stale_ms": 0, "mark_band_bps": 0, "liq_partial_threshold": 20_000_000_000,
+        "snapshot_interval": 40,
         **WORLDS[seed % len(WORLDS)], **parameters,
     }  # fmt: skip
     world = World(values, markets=rows)

@@ -291,6 +291,14 @@ def _round_forced(row: Row) -> str:
     return strip_decimal(rounding(decimal(row["limit"], scale), decimals), scale)
 
 
+@case("PRC-10")
+def _bounded(row: Row) -> str:
+    decimals = whole(row, "size decimals")
+    scale = price_decimals(decimals)
+    mark, oracle = decimal(row["mark"], scale), decimal(row["oracle"], scale)
+    return strip_decimal(prices.bounded_mark(mark, oracle, whole(row, "band bps"), decimals), scale)
+
+
 @case("PRC-9")
 def _fresh(row: Row) -> str:
     age = whole(row, "age ms")
