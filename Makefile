@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup demo test check bench golden rules conform clean
+.PHONY: setup demo test long check bench golden rules conform clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -17,6 +17,9 @@ demo: setup     ## the main job: a signed chain, crash, replay, verification
 test: setup     ## the whole test suite; .ci/run calls exactly this
 	$(MAKE) check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+long: setup     ## more seeds, deeper small worlds: half an hour
+	CHAINPERP_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/property tests/simulation
 
 check: setup    ## format, lint, types, floors
 	$(BIN)/ruff format --check .

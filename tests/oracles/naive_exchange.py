@@ -207,10 +207,18 @@ class NaiveExchange:
             for place in self.places:
                 self.sample(place)
         results = [self.transaction(one) for one in sorted(block.transactions, key=urgency)]
+        self.close_block(before)
+        return results
+
+    def close_block(self, before: int) -> None:
+        """What follows the users' actions; `before` is the time of the block before."""
+        self.pay_share()
+
+    def pay_share(self) -> None:
+        """The liquidity vault's part of the fees so far."""
         self.people[FUND].raw -= self.owed_to_vault
         self.people[VAULT].raw += self.owed_to_vault
         self.owed_to_vault = 0
-        return results
 
     def system(self, item: SystemInput, voted: dict[int, int]) -> None:
         """Votes, deposits and payouts."""

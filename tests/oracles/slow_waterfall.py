@@ -11,18 +11,14 @@ from fractions import Fraction
 from hashlib import sha256
 
 from chainperp.model.actions import TimeInForce
-from chainperp.model.blocks import BlockInput
 from chainperp.model.decisions import AdlReason, LiquidationOutcome, OrderStatus, Rejection
 from tests.oracles.naive_book import Resting, match, room
 from tests.oracles.naive_exchange import (
     FUND,
-    HOUR,
-    VAULT,
     Holding,
     NaiveExchange,
     Person,
     Place,
-    urgency,
 )
 
 BACKSTOP = b"\x00" * 18 + b"\xff\x02"
@@ -74,33 +70,12 @@ class SlowExchange(NaiveExchange):
         self.rounds: list[list[tuple[bytes, AdlReason, int]]] = []
         self.uncovered = 0
 
-    def block(self, block: BlockInput) -> list[Rejection]:
-        """One block, with what the naive exchange leaves out at its end."""
-        before, self.time, self.events = self.time, block.time_ms, []
-        voted: dict[int, int] = {}
-        for item in block.system:
-            self.system(item, voted)
-        for asset in sorted(voted):
-            self.move_mark(self.places[asset], voted[asset])
-        if self.time // HOUR > before // HOUR:
-            for place in self.places:
-                self.fund(place)
-        period = self.p["premium_sample_ms"]
-        if self.time // period > before // period:
-            for place in self.places:
-                self.sample(place)
-        results = [self.transaction(one) for one in sorted(block.transactions, key=urgency)]
+    def close_block(self, before: int) -> None:
+        """What the naive exchange leaves out at the end of a block."""
         self.unwind(before)
         self.pay_share()
         self.end_of_block()
         self.pay_share()
-        return results
-
-    def pay_share(self) -> None:
-        """The liquidity vault's part of the fees so far."""
-        self.people[FUND].raw -= self.owed_to_vault
-        self.people[VAULT].raw += self.owed_to_vault
-        self.owed_to_vault = 0
 
     def move_mark(self, place: Place, oracle: int) -> None:
         """Remember the mark that was in force before this one."""

@@ -13,7 +13,9 @@ def adl_price(price_rule: PriceRule, previous_mark: int, mark: int, bankruptcy: 
     """All auto-deleveraging of a market in a block closes at one price: the mark that was in
     force before the latest mark update; a policy may name the bankruptcy price or the mark.
 
-    The previous mark still covers the bankrupt account in most cases, so no bad debt is left.
+    The previous mark still covers the bankrupt account in most cases, so no bad debt is left. Who
+    opened after the move may be closed at a price that is older than his position; he ranks last,
+    and ADL-6 keeps him above zero.
     Bankruptcy price: P2, P3, P4, P14. Current mark: P3b.
     Source: DOC[Auto-deleveraging], U-ADL-5; 3P[BitMEX ADL], 3P[OKX ADL].
 
