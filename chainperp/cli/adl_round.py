@@ -14,9 +14,9 @@ from chainperp.rules.adl.policy import (
     ExemptMode,
     Policy,
     Round,
-    ScoreMode,
     Terms,
     terms_hash,
+    terms_of,
 )
 from chainperp.rules.adl.ranked import (
     SCORES,
@@ -105,15 +105,6 @@ def score_of(policy: Policy, terms: Terms, candidate: Candidate) -> Score | None
     return None if score is None else score(candidate)
 
 
-def terms_of(log: ChainLog) -> Terms:
-    """The policy's parameters as genesis fixes them."""
-    parameters = log.genesis.parameters
-    return Terms(
-        score_mode=ScoreMode(parameters.adl_score_mode),
-        exempt_mode=ExemptMode(parameters.exempt_mode),
-    )
-
-
 def rounded(score: Score | None) -> str:
     """A fraction cut to six decimals."""
     if score is None or score[1] == 0:
@@ -133,7 +124,7 @@ def fraction(score: Score | None) -> str:
 def recheck(log: ChainLog, found: AdlRound) -> list[str]:
     """The list hashed and the policy run again over the logged inputs: what is not equal."""
     begin = found.begin
-    policy, terms = policy_with_id(begin["policy_id"]), terms_of(log)
+    policy, terms = policy_with_id(begin["policy_id"]), terms_of(log.genesis.parameters)
     hashes = [sha256(ROW_PREFIX + encode(ADL_ROW, row)).digest() for row in found.rows]
     problems: list[str] = []
     if merkle_root(hashes) != begin["queue_root"] or len(hashes) != begin["queue_count"]:
@@ -156,7 +147,7 @@ def recheck(log: ChainLog, found: AdlRound) -> list[str]:
         mark=begin["mark"],
         previous_mark=begin["previous_mark"],
         price=begin["adl_price"],
-        open_interest=abs(begin["coll_lots"]),
+        open_interest=abs(begin["coll_lots"]) * begin["mark"],
         terms=terms,
     )
     again = allocate(policy, this_round, [candidate_of(log, found, row) for row in logged])

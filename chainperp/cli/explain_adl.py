@@ -17,13 +17,12 @@ from chainperp.cli.adl_round import (
     rounded,
     rounds_of,
     score_of,
-    terms_of,
 )
 from chainperp.cli.chain_log import ChainLog, Sentence, money, nothing, who
 from chainperp.cli.explain import Explanation
 from chainperp.model.decisions import AdlReason, Kind
 from chainperp.rules.adl.choose import policy_with_id
-from chainperp.rules.adl.policy import Candidate, PriceRule
+from chainperp.rules.adl.policy import Candidate, PriceRule, terms_of
 
 REASONS: Final = {
     AdlReason.ELIGIBLE: "it was a candidate",
@@ -157,7 +156,7 @@ def _price_sentences(log: ChainLog, found: AdlRound) -> list[Sentence]:
 def _row_part(log: ChainLog, found: AdlRound, row: Record) -> tuple[dict[str, Any], list[Sentence]]:
     """A candidate's rank, inputs, neighbours and take."""
     begin = found.begin
-    policy, terms = policy_with_id(begin["policy_id"]), terms_of(log)
+    policy, terms = policy_with_id(begin["policy_id"]), terms_of(log.genesis.parameters)
     one = candidate_of(log, found, row)
     reason = AdlReason(row["reason"])
     index = found.row_index[row["rank"]]
@@ -236,7 +235,7 @@ def _input_sentence(log: ChainLog, found: AdlRound, one: Candidate, index: int) 
 def _neighbours(log: ChainLog, found: AdlRound, row: Record) -> list[Sentence]:
     """Who ranked directly before and after."""
     sentences: list[Sentence] = []
-    policy, terms = policy_with_id(found.begin["policy_id"]), terms_of(log)
+    policy, terms = policy_with_id(found.begin["policy_id"]), terms_of(log.genesis.parameters)
     for step, word in ((-1, "before"), (1, "after")):
         rank = row["rank"] + step
         if not 0 <= rank < len(found.rows):

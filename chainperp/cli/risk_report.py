@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from chainperp.base.errors import InvalidBlock
-from chainperp.base.units import Address, address_text, price_text, size_text, usd_text
+from chainperp.base.units import address_text, price_text, size_text, usd_text
 from chainperp.chain.replay import Replay
 from chainperp.cli.chain_log import ChainLog, LoggedBlock, clock
-from chainperp.model.accounts import Account, Exposure
+from chainperp.model.accounts import Account
 from chainperp.model.decisions import AdlReason, Kind, LiquidationOutcome
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.adl.choose import allocate, policy_with_id
-from chainperp.rules.adl.policy import Candidate, ExemptMode, Policy, Round, ScoreMode, Terms
+from chainperp.rules.adl.policy import Round, terms_of
 from chainperp.rules.liquidation import uncovered_deficit
 from chainperp.rules.margin import is_liquidatable, maintenance_margin
-from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, Market, State
+from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, State
 from chainperp.storage.package import rules_hash
 from chainperp.storage.segments import read_blocks
 from chainperp.transition.exemptions import exemption_in_force
+from chainperp.transition.receipts import candidate_of
 from chainperp.transition.valuation import scope_value_and_maintenance
 
 SHOCKS: Final = (-20, -10, -5, -2, -1, 1, 2, 5, 10, 20)
@@ -131,43 +132,6 @@ def funds(state: State) -> dict[str, Any]:
     }
 
 
-def queue_policy(state: State) -> tuple[Policy, Terms]:
-    """The chain's policy and its terms."""
-    parameters = state.parameters
-    terms = Terms(
-        score_mode=ScoreMode(parameters.adl_score_mode),
-        exempt_mode=ExemptMode(parameters.exempt_mode),
-    )
-    return policy_with_id(parameters.adl_policy), terms
-
-
-def candidate_at_mark(
-    state: State, market: Market, address: Address, exposure: Exposure
-) -> Candidate:
-    """A position as a round at the present mark would see it."""
-    account = state.accounts[address]
-    asset = CROSS_SCOPE if exposure.is_cross else exposure.asset
-    value, _ = scope_value_and_maintenance(state, account, asset)
-    worth = exposure.lots * market.mark
-    entry = exposure.entry_notional
-    pnl = worth - entry if exposure.lots > 0 else worth + entry
-    exemption = exemption_in_force(state, address)
-    return Candidate(
-        address,
-        abs(exposure.lots),
-        entry_notional=entry,
-        notional=abs(worth),
-        account_value=value,
-        pnl=pnl,
-        cash=value - pnl,
-        maintenance=maintenance_margin(abs(worth), market.terms),
-        exempt=exemption is not None,
-        cap_ppb=0 if exemption is None else exemption.cap_ppb,
-        is_long=exposure.lots > 0,
-        is_isolated=not exposure.is_cross,
-    )
-
-
 def light(rank: int, eligible: int) -> int:
     """A place in the queue as 5 (first fifth: closed first) to 1.
 
@@ -179,12 +143,12 @@ def light(rank: int, eligible: int) -> int:
 
 def lights(state: State) -> list[dict[str, Any]]:
     """Every position with its place in its side's queue; 0 lights when it is not eligible."""
-    policy, terms = queue_policy(state)
+    policy, terms = policy_with_id(state.parameters.adl_policy), terms_of(state.parameters)
     rows: list[dict[str, Any]] = []
     for market in state.markets:
         for is_long in (True, False):
             side = [
-                candidate_at_mark(state, market, address, one)
+                candidate_of(state, market, address, one)
                 for address, one in sorted(market.holders.items())
                 if (one.lots > 0) is is_long
             ]
@@ -195,7 +159,7 @@ def lights(state: State) -> list[dict[str, Any]]:
                 mark=market.mark,
                 previous_mark=market.mark_previous,
                 price=market.mark,
-                open_interest=market.lots_long,
+                open_interest=market.lots_long * market.mark,
                 terms=terms,
             )
             allocation = allocate(policy, this_round, side)
@@ -329,7 +293,7 @@ def count_tests(blocks: Iterable[LoggedBlock]) -> Tests:
 def risk_report(path: Path) -> dict[str, Any]:
     """The whole report with stable keys; amounts are decimal strings of USDC."""
     state, log, note = state_at_tip(path)
-    policy, _ = queue_policy(state)
+    policy = policy_with_id(state.parameters.adl_policy)
     return {
         "height": state.height,
         "time_ms": state.time_ms,

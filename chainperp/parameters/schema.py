@@ -68,6 +68,7 @@ class Parameters:
     adl_score_mode: int
     adl_tolerance: int
     exempt_mode: int
+    exempt_open_interest_max: int
     exempt_max: int
     exempt_notice_blocks: int
     state_commit_every: int

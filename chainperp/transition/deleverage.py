@@ -11,7 +11,7 @@ from chainperp.model.decisions import AdlReason, CommitReason, Kind, LedgerType,
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.adl.allocate import round_seed, tie_keys, waterfill
 from chainperp.rules.adl.choose import allocate, policy_with_id
-from chainperp.rules.adl.policy import Allocation, ExemptMode, PriceRule, Round, ScoreMode, Terms
+from chainperp.rules.adl.policy import Allocation, PriceRule, Round, terms_of
 from chainperp.rules.adl.price import (
     adl_lots,
     adl_price,
@@ -234,7 +234,6 @@ def _decide(state: State, phase: AdlPhase, market: Market, receipt: Receipt) -> 
     rata by position, from its eligible candidates first.
     """
     case, policy = receipt.case, receipt.policy
-    parameters = state.parameters
     receipt.round = Round(
         seed=round_seed(phase.parent_hash, market.asset, phase.rounds),
         asset=market.asset,
@@ -244,11 +243,8 @@ def _decide(state: State, phase: AdlPhase, market: Market, receipt: Receipt) -> 
         mark=market.mark,
         previous_mark=market.mark_previous,
         price=case.price,
-        open_interest=market.lots_long,
-        terms=Terms(
-            score_mode=ScoreMode(parameters.adl_score_mode),
-            exempt_mode=ExemptMode(parameters.exempt_mode),
-        ),
+        open_interest=market.lots_long * market.mark,
+        terms=terms_of(state.parameters),
     )
     phase.rounds += 1
     allocation = allocate(policy, receipt.round, receipt.candidates)

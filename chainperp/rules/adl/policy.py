@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from chainperp.base.hashing import tagged_hash
 from chainperp.base.rounding import floor_div
 from chainperp.model.decisions import AdlReason
+from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import rule
 
 PPB: Final = 1_000_000_000
@@ -51,7 +52,7 @@ class Terms:
     score_mode: ScoreMode = ScoreMode.PRODUCT
     exempt_mode: ExemptMode = ExemptMode.HARD
     open_interest_limit: int = 0
-    """Lots; used by `OI_CONDITIONAL`."""
+    """Of the market's open interest in micro-USDC; used by `OI_CONDITIONAL`."""
     profit_only: bool = False
     """Whether contract-space policies leave losing positions alone."""
     rank_insolvent: bool = False
@@ -70,6 +71,18 @@ class Terms:
     """P13: the order of time."""
     offset_limit: int = 500
     """P14: most accounts that one round tries."""
+
+
+def terms_of(parameters: Parameters) -> Terms:
+    """The terms that a chain's parameters set; the others are as here.
+
+    What a chain cannot set belongs to comparisons of policies, not to an exchange.
+    """
+    return Terms(
+        score_mode=ScoreMode(parameters.adl_score_mode),
+        exempt_mode=ExemptMode(parameters.exempt_mode),
+        open_interest_limit=parameters.exempt_open_interest_max,
+    )
 
 
 class Candidate:
@@ -129,6 +142,7 @@ class Round:
     price: int = 0
     """At which the lots close (ADL-2)."""
     open_interest: int = 0
+    """Of one side at the mark, in micro-USDC."""
     terms: Terms = Terms()
 
 

@@ -896,6 +896,21 @@ def test_an_exemption_with_a_cap_is_no_more_than_its_cap() -> None:
     assert ("Ann", "B", 400_000, 364_000) in told.adl
 
 
+@pytest.mark.parametrize(("limit", "is_spared"), [("1364200", False), ("1364200.000001", True)])
+def test_an_exemption_for_a_small_market_ends_when_it_grows(limit: str, is_spared: bool) -> None:
+    """Mode OI_CONDITIONAL: 380 ETH of open interest at the mark of 3,590 are 1,364,200 USDC."""
+    stage = three_winners(
+        exempt_notice_blocks=0,
+        exempt_mode=ExemptMode.OI_CONDITIONAL,
+        exempt_open_interest_max=usdc(limit),
+    )
+    height = stage.engine.height + 1
+    stage.block(system=[exempt("B", height, height + 100)])
+    told = stage.mark("3590")
+    (rows,) = rows_of(told.result)
+    assert (reason_of(rows, "B") is AdlReason.EXEMPT) is is_spared
+
+
 # --- what the log commits to ----------------------------------------------------------------------
 
 
