@@ -18,7 +18,7 @@ test: setup     ## the whole test suite; .ci/run calls exactly this
 	$(MAKE) check
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-long: setup     ## more seeds, deeper small worlds: half an hour
+long: setup     ## more seeds, deeper small worlds: about ten minutes
 	CHAINPERP_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/property tests/simulation
 
 check: setup    ## format, lint, types, floors
