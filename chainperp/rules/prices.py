@@ -11,7 +11,6 @@ from chainperp.base.units import SIGNIFICANT_FIGURES_MAX, Price, price_decimals
 from chainperp.rules.catalogue import rule
 
 FIXED_BITS: Final = 64
-FIXED_ONE: Final = 1 << FIXED_BITS
 WORK_BITS: Final = 160
 FIGURES_CAP: Final = 10**SIGNIFICANT_FIGURES_MAX
 

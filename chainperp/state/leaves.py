@@ -98,7 +98,6 @@ DAY_ROW: Final = struct.Struct(">q16s")
 SETTING_ROW: Final = struct.Struct(">I?I")
 POSITION_VALUE: Final = struct.Struct(">HQ16s?I16s")
 U32: Final = struct.Struct(">I")
-U64_LIST_MAX: Final = 255
 
 
 def nonces_digest(nonces: NonceSet) -> bytes:

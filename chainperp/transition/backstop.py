@@ -9,9 +9,8 @@ from chainperp.base.rounding import ceil_div
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import TimeInForce
-from chainperp.model.decisions import Kind, LedgerType, OrderStatus, Rejection, rule_number
+from chainperp.model.decisions import Kind, LedgerType, Rejection, rule_number
 from chainperp.model.orders import Order
-from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.backstop import (
     is_backstop_affordable,
     is_backstop_offered,
@@ -21,12 +20,12 @@ from chainperp.rules.backstop import (
 )
 from chainperp.rules.ordering import periods_due
 from chainperp.state.store import ASSISTANCE_FUND, BACKSTOP_VAULT, INSURANCE, State
-from chainperp.transition.fills import FillPlan, apply_fill
+from chainperp.transition.fills import apply_fill, plan_in_own_cell
 from chainperp.transition.liquidation import Scope, scope_positions
-from chainperp.transition.matching import end_reduce_only, match
+from chainperp.transition.matching import end_reduce_only, match_forced
 from chainperp.transition.recorder import FLAG_BACKSTOP, FLAG_TAKER_BUYS, Fill, Recorder
-from chainperp.transition.transfers import move_cash
-from chainperp.transition.valuation import account_value, position_notional, refresh, revalue
+from chainperp.transition.transfers import empty_cell, move_cash
+from chainperp.transition.valuation import account_value, position_notional, refresh
 
 
 def take_over(state: State, recorder: Recorder, scope: Scope, cause: int) -> bool:
@@ -102,12 +101,9 @@ def _transfer(
     fill = Fill(victim.address, vault.address, mark, abs(lots), cause)
     fill.flags = FLAG_BACKSTOP | (FLAG_TAKER_BUYS if lots > 0 else 0)
     fill.maker_start, fill.taker_start = lots, theirs.lots
-    if exposure.is_cross:
-        plan = FillPlan(True, victim.raw + lots * mark, 0, 0, 0)
-    else:
-        plan = FillPlan(True, victim.raw, exposure.raw_isolated + lots * mark, 0, 0)
+    plan = plan_in_own_cell(victim, exposure, -lots, mark)
     fill.maker_pnl = apply_fill(state, market, victim, exposure, -lots, mark, plan)
-    plan = FillPlan(True, vault.raw - lots * mark, 0, 0, 0)
+    plan = plan_in_own_cell(vault, theirs, lots, mark)
     fill.taker_pnl = apply_fill(state, market, vault, theirs, lots, mark, plan)
     recorder.fill(state.next_tid, market.asset, fill)
     state.next_tid += 1
@@ -120,12 +116,7 @@ def _seize(state: State, recorder: Recorder, scope: Scope) -> None:
     victim = scope.account
     vault = state.accounts[BACKSTOP_VAULT]
     collateral = scope.value
-    if scope.asset != CROSS_SCOPE:
-        exposure = victim.exposures[scope.asset]
-        victim.raw_isolated_total -= exposure.raw_isolated
-        victim.raw += exposure.raw_isolated
-        exposure.raw_isolated = 0
-        revalue(victim, exposure, state.markets[scope.asset].mark)
+    empty_cell(state, victim, scope.asset)
     move_cash(state, recorder, victim, vault.address, collateral, LedgerType.BACKSTOP_COLLATERAL)
     parameters = state.parameters
     for address, share_bps in (
@@ -162,12 +153,8 @@ def unwind(state: State, recorder: Recorder, time_before: int) -> None:
             state.next_oid, vault, exposure, is_buy, limit, lots, True, TimeInForce.IOC, None
         )
         state.next_oid += 1
-        match(state, recorder, market, order, recorder.next_index())
-        filled = lots - order.remaining
-        status = OrderStatus.FILLED if order.remaining == 0 else OrderStatus.CANCELED
-        if not filled:
-            status = OrderStatus.REJECTED
-        recorder.order(order, status, Rejection.UNWIND, held, lots)
+        cause = recorder.next_index()
+        match_forced(state, recorder, market, order, cause, (Rejection.UNWIND, held, lots))
     refresh(state, vault)
     recorder.record(
         Kind.VAULT,
@@ -176,7 +163,7 @@ def unwind(state: State, recorder: Recorder, time_before: int) -> None:
             "value": account_value(vault),
             "margin": vault.margin_total,
             "positions": sum(1 for one in vault.exposures.values() if one.lots),
-            "notional": position_notional(state, vault),
+            "notional": position_notional(vault),
             "rule": rule_number("BKS-3"),
         },
     )

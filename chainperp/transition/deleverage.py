@@ -8,7 +8,6 @@ Source: hyperliquid-protocol 7.6, audit-log-and-consensus 9.5.
 
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.decisions import AdlReason, CommitReason, Kind, LedgerType, rule_number
-from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.adl.allocate import round_seed, tie_keys, waterfill
 from chainperp.rules.adl.choose import allocate, policy_with_id
 from chainperp.rules.adl.policy import Allocation, PriceRule, Round, terms_of
@@ -21,7 +20,7 @@ from chainperp.rules.adl.price import (
     shifted_price,
 )
 from chainperp.state.store import INSURANCE, Market, State
-from chainperp.transition.fills import FillPlan, apply_fill, plan_fill
+from chainperp.transition.fills import apply_fill, plan_fill, plan_in_own_cell
 from chainperp.transition.liquidation import Scope, measure, scope_positions
 from chainperp.transition.matching import end_reduce_only
 from chainperp.transition.receipts import (
@@ -34,8 +33,8 @@ from chainperp.transition.receipts import (
     record_rows,
 )
 from chainperp.transition.recorder import FLAG_ADL, FLAG_TAKER_BUYS, Fill, Recorder
-from chainperp.transition.transfers import move_cash
-from chainperp.transition.valuation import refresh, revalue
+from chainperp.transition.transfers import empty_cell, into_cell, move_cash
+from chainperp.transition.valuation import refresh
 
 
 def process_adl(state: State, recorder: Recorder, phase: AdlPhase, underwater: list[Scope]) -> None:
@@ -107,19 +106,8 @@ def _draw_insurance(state: State, recorder: Recorder, scope: Scope, missing: int
     if amount <= 0:
         return 0
     move_cash(state, recorder, fund, scope.account.address, amount, LedgerType.INSURANCE_DRAW)
-    _into_cell(state, scope.account, scope.asset, amount)
+    into_cell(state, scope.account, scope.asset, amount)
     return amount
-
-
-def _into_cell(state: State, account: Account, asset: int, amount: int) -> None:
-    """Move money that just came to an account on into the cell of its isolated position."""
-    if asset == CROSS_SCOPE:
-        return
-    exposure = account.exposures[asset]
-    account.raw -= amount
-    account.raw_isolated_total += amount
-    exposure.raw_isolated += amount
-    state.touch_exposure(account, exposure)
 
 
 def _net_opposites(state: State, recorder: Recorder, underwater: list[Scope]) -> None:
@@ -304,9 +292,9 @@ def _collect(state: State, recorder: Recorder, receipt: Receipt) -> None:
             address, exposure = receipt.holders[index]
             payer = state.accounts[address]
             if not exposure.is_cross:
-                _into_cell(state, payer, exposure.asset, -amount)
+                into_cell(state, payer, exposure.asset, -amount)
             move_cash(state, recorder, payer, scope.account.address, amount, LedgerType.ADL_HAIRCUT)
-            _into_cell(state, scope.account, scope.asset, amount)
+            into_cell(state, scope.account, scope.asset, amount)
             state.unfile(payer)
 
 
@@ -327,10 +315,10 @@ def _close(
     fill = Fill(other.address, target.address, price, lots, cause)
     fill.flags = FLAG_ADL | (FLAG_TAKER_BUYS if delta > 0 else 0)
     fill.maker_start, fill.taker_start = theirs.lots, ours.lots
-    plan = _in_own_cell(target, ours, delta, price)
+    plan = plan_in_own_cell(target, ours, delta, price)
     fill.taker_pnl = apply_fill(state, market, target, ours, delta, price, plan)
     if trade.in_own_cells:
-        plan = _in_own_cell(other, theirs, -delta, price)
+        plan = plan_in_own_cell(other, theirs, -delta, price)
     else:
         plan = plan_fill(
             market,
@@ -351,14 +339,6 @@ def _close(
             end_reduce_only(state, recorder, market, account, exposure)
 
 
-def _in_own_cell(account: Account, exposure: Exposure, delta: int, price: int) -> FillPlan:
-    """The money of a bankrupt side: gains and losses stay in the scope's own cell."""
-    cost = delta * price
-    if exposure.is_cross:
-        return FillPlan(True, account.raw - cost, 0, 0, 0)
-    return FillPlan(True, account.raw, exposure.raw_isolated - cost, 0, 0)
-
-
 def _settle_closed(state: State, recorder: Recorder, scope: Scope) -> None:
     """The end of a scope that is closed whole (LIQ-8).
 
@@ -373,14 +353,5 @@ def _settle_closed(state: State, recorder: Recorder, scope: Scope) -> None:
     if scope.value < 0:
         owed = -scope.value
         move_cash(state, recorder, fund, account.address, owed, LedgerType.DEFICIT)
-        _into_cell(state, account, scope.asset, owed)
-    if scope.asset == CROSS_SCOPE:
-        return
-    exposure = account.exposures[scope.asset]
-    if exposure.raw_isolated:
-        account.raw += exposure.raw_isolated
-        account.raw_isolated_total -= exposure.raw_isolated
-        exposure.raw_isolated = 0
-        revalue(account, exposure, state.markets[scope.asset].mark)
-        state.touch(account)
-        state.unfile(account)
+        into_cell(state, account, scope.asset, owed)
+    empty_cell(state, account, scope.asset)

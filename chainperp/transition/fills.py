@@ -137,6 +137,15 @@ def _plan_liquidation(
     return FillPlan(allowed, account.raw, isolated, found, 0)
 
 
+def plan_in_own_cell(account: Account, exposure: Exposure, delta: int, price: int) -> FillPlan:
+    """The money of a forced trade: gains and losses stay in the scope's own cell, whatever the
+    size. Asks nothing."""
+    cost = delta * price
+    if exposure.is_cross:
+        return FillPlan(True, account.raw - cost, 0, 0, 0)
+    return FillPlan(True, account.raw, exposure.raw_isolated - cost, 0, 0)
+
+
 def apply_fill(
     state: State,
     market: Market,

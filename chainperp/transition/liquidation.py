@@ -9,7 +9,7 @@ from chainperp.base.rounding import floor_div
 from chainperp.base.units import FEE_RATE_ONE
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import TimeInForce
-from chainperp.model.decisions import OrderStatus, Rejection
+from chainperp.model.decisions import Rejection
 from chainperp.model.orders import Order
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.liquidation import (
@@ -23,9 +23,9 @@ from chainperp.rules.margin import is_liquidatable, maintenance_margin
 from chainperp.rules.prices import round_for_buyer, round_for_seller
 from chainperp.state.store import Market, State
 from chainperp.transition.fills import fee_rates_today
-from chainperp.transition.matching import end_order, match
+from chainperp.transition.matching import end_order, match_forced
 from chainperp.transition.recorder import Recorder
-from chainperp.transition.valuation import refresh
+from chainperp.transition.valuation import refresh, scope_value_and_maintenance
 
 
 class Scope:
@@ -61,16 +61,7 @@ def measure(state: State, scope: Scope) -> None:
     """Bring a scope's value and maintenance to the present state and marks."""
     account = scope.account
     refresh(state, account)
-    maintenance = 0
-    for exposure in scope_positions(scope):
-        terms = state.markets[exposure.asset].terms
-        maintenance += maintenance_margin(abs(exposure.value), terms)
-    scope.maintenance = maintenance
-    if scope.asset == CROSS_SCOPE:
-        scope.value = account.raw + account.position_value
-        return
-    exposure = account.exposures[scope.asset]
-    scope.value = exposure.raw_isolated + exposure.value
+    scope.value, scope.maintenance = scope_value_and_maintenance(state, account, scope.asset)
 
 
 def cancel_scope_orders(state: State, recorder: Recorder, scope: Scope) -> None:
@@ -127,15 +118,8 @@ def _sell(
     )
     order.is_liquidation = True
     state.next_oid += 1
-    value, maintenance = scope.value, scope.maintenance
-    match(state, recorder, market, order, cause)
-    filled = lots - order.remaining
-    if order.remaining == 0:
-        status = OrderStatus.FILLED
-    else:
-        status = OrderStatus.CANCELED if filled else OrderStatus.REJECTED
-    recorder.order(order, status, Rejection.LIQUIDATION, value, maintenance)
-    return filled
+    verdict = (Rejection.LIQUIDATION, scope.value, scope.maintenance)
+    return match_forced(state, recorder, market, order, cause, verdict)
 
 
 def _limit_price(state: State, market: Market, scope: Scope, exposure: Exposure) -> int:

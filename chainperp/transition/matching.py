@@ -211,6 +211,21 @@ def rest_order(market: Market, order: Order) -> None:
     revalue(account, exposure, market.mark)
 
 
+def match_forced(
+    state: State, recorder: Recorder, market: Market, order: Order, cause: int, verdict: Verdict
+) -> int:
+    """Match an IOC order of the exchange's own and record how it ended, with the reason it was
+    sent for; returns how many lots it filled."""
+    match(state, recorder, market, order, cause)
+    filled = order.lots - order.remaining
+    if order.remaining == 0:
+        status = OrderStatus.FILLED
+    else:
+        status = OrderStatus.CANCELED if filled else OrderStatus.REJECTED
+    recorder.order(order, status, verdict[0], verdict[1], verdict[2])
+    return filled
+
+
 def forget_order(market: Market, order: Order) -> None:
     """Take an order that is done out of the book and out of its owner's lists."""
     market.book.side(order.is_buy).remove(order)

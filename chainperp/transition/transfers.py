@@ -4,6 +4,7 @@ from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Withdrawal
 from chainperp.model.actions import UpdateIsolatedMargin, UsdSend, Withdraw
 from chainperp.model.decisions import Kind, LedgerType, Rejection
+from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.margin import isolated_removable, withdrawable
 from chainperp.rules.transfers import (
     activation_fee,
@@ -14,7 +15,7 @@ from chainperp.rules.transfers import (
 from chainperp.state.store import ASSISTANCE_FUND, SYSTEM_ACCOUNTS, State
 from chainperp.transition.accounts import claim_key
 from chainperp.transition.recorder import Recorder
-from chainperp.transition.valuation import account_value, position_notional, refresh, revalue
+from chainperp.transition.valuation import account_value, position_notional, refresh
 
 AMOUNT_MAX = 2**62
 
@@ -25,7 +26,7 @@ def available(state: State, account: Account) -> int:
     return withdrawable(
         account_value(account),
         account.margin_total,
-        position_notional(state, account),
+        position_notional(account),
         state.parameters.transfer_margin_divisor,
     )
 
@@ -88,6 +89,26 @@ def move_cash(
     state.unfile(source)
     state.unfile(target)
     recorder.ledger(source.address, destination, amount, kind)
+
+
+def into_cell(state: State, account: Account, asset: int, amount: int) -> None:
+    """Move an account's cash into the cell of an isolated position, or out of it when negative.
+    The cross scope has no cell of its own."""
+    if asset == CROSS_SCOPE:
+        return
+    exposure = account.exposures[asset]
+    account.raw -= amount
+    account.raw_isolated_total += amount
+    exposure.raw_isolated += amount
+    state.touch(account)
+    state.unfile(account)
+    state.touch_exposure(account, exposure)
+
+
+def empty_cell(state: State, account: Account, asset: int) -> None:
+    """Return what is left in the cell of an isolated position that is gone to cross."""
+    if asset != CROSS_SCOPE:
+        into_cell(state, account, asset, -account.exposures[asset].raw_isolated)
 
 
 def process_withdraw(
@@ -162,13 +183,7 @@ def process_isolated_margin(
         )
         if -amount > removable:
             return Rejection.ISOLATED_REMOVE_TOO_MUCH
-    account.raw -= amount
-    account.raw_isolated_total += amount
-    exposure.raw_isolated += amount
-    revalue(account, exposure, market.mark)
-    state.touch(account)
-    state.unfile(account)
-    state.touch_exposure(account, exposure)
+    into_cell(state, account, exposure.asset, amount)
     kind = LedgerType.ISOLATED_MARGIN_ADDED if amount > 0 else LedgerType.ISOLATED_MARGIN_REMOVED
     recorder.ledger(account.address, account.address, amount, kind)
     return Rejection.ACCEPTED

@@ -58,7 +58,7 @@ def account_value(account: Account) -> int:
     return account.raw + account.position_value
 
 
-def position_notional(state: State, account: Account) -> int:
+def position_notional(account: Account) -> int:
     """Value of all cross positions without sign, of a refreshed account."""
     total = 0
     for exposure in account.exposures.values():

@@ -14,7 +14,6 @@ from chainperp.transition.liquidation import Scope, measure
 from chainperp.transition.receipts import AdlPhase
 from chainperp.transition.recorder import Recorder
 
-CANDIDATES: Final = 10_000
 TARGET_SHARE: Final = 10  # the bankrupt position is a tenth of the other side
 
 
