@@ -16,7 +16,18 @@ from chainperp.base.errors import (
     NotFound,
 )
 from chainperp.cli import output
-from chainperp.cli.commands import bench, demo, explain, keys, query, replay, rules, tx, verify
+from chainperp.cli.commands import (
+    bench,
+    demo,
+    explain,
+    keys,
+    node,
+    query,
+    replay,
+    rules,
+    tx,
+    verify,
+)
 from chainperp.storage.datadir import DirectoryError
 
 app = typer.Typer(
@@ -33,6 +44,7 @@ app.command("verify")(verify.verify)
 app.command("fsck")(verify.fsck)
 app.command("rules")(rules.rules)
 app.command("bench")(bench.bench)
+app.command("node")(node.node)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tx.app, name="tx")
 app.add_typer(explain.app, name="explain")

@@ -24,3 +24,14 @@ def signer_of(raw: bytes, network: Network) -> Address | str:
 def signers_of(envelopes: list[bytes], network: Network) -> list[Address | str]:
     """Signers of a batch: what a pool's process is given to do."""
     return [signer_of(raw, network) for raw in envelopes]
+
+
+def recovered_signers(envelopes: list[bytes], network: Network) -> list[Address | str]:
+    """Signers of a batch whose form is known, because `admit` made it: only the curve is asked."""
+    found: list[Address | str] = []
+    for raw in envelopes:
+        try:
+            found.append(recover_envelope(decode_envelope(raw), network))
+        except BadRequest as error:
+            found.append(str(error))
+    return found

@@ -1,0 +1,118 @@
+"""Signature recovery ahead of the loop, in other processes when there is enough to hand over.
+
+Recovering one signer takes less time than passing it to another process, so small batches are done
+here; under load requests gather while the pool works, and batches grow by themselves.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import Final
+
+from chainperp.base.errors import BadRequest
+from chainperp.base.units import Address
+from chainperp.wire.recovery import recovered_signers
+from chainperp.wire.typed_data import Network
+
+BATCH_MIN: Final = 4
+"""Smaller batches are recovered in the node's own process."""
+
+WATCH_SECONDS: Final = 1
+
+Answer = Address | str
+
+
+def _watch_parent(parent: int) -> None:
+    """End this process soon after the node has ended, however that happened."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class SignerPool:
+    """Recovers signers in batches. One per node; used from the event loop only."""
+
+    def __init__(self, network: Network, processes: int) -> None:
+        self.network: Network = network
+        self._pool: ProcessPoolExecutor | None = None
+        self._processes = processes
+        self._waiting: list[tuple[bytes, asyncio.Future[Address]]] = []
+        self._running = 0
+
+    def start(self) -> None:
+        """Start the processes. They import what they need while the node opens its chain."""
+        if self._processes:
+            self._pool = ProcessPoolExecutor(
+                self._processes,
+                mp_context=get_context("spawn"),
+                initializer=_watch_parent,
+                initargs=(os.getpid(),),
+            )
+            for _ in range(self._processes):
+                self._pool.submit(recovered_signers, [], self.network)
+
+    async def signer(self, envelope: bytes) -> Address:
+        """Signer of an envelope. Raises BadRequest `signature` when it has none."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[Address] = loop.create_future()
+        if not self._waiting:
+            loop.call_soon(self._flush)
+        self._waiting.append((envelope, done))
+        return await done
+
+    def _flush(self) -> None:
+        """Recover what waits: here when it is little, else in the pool when that is free."""
+        if self._pool is None or len(self._waiting) < BATCH_MIN:
+            batch, self._waiting = self._waiting, []
+            self._settle(batch, recovered_signers([raw for raw, _ in batch], self.network))
+        elif self._running < self._processes:
+            self._hand_over(self._pool)
+
+    def _hand_over(self, pool: ProcessPoolExecutor) -> None:
+        batch, self._waiting = self._waiting, []
+        self._running += 1
+        job = asyncio.wrap_future(
+            pool.submit(recovered_signers, [raw for raw, _ in batch], self.network)
+        )
+        job.add_done_callback(lambda done: self._returned(batch, done))
+
+    def _returned(
+        self,
+        batch: list[tuple[bytes, "asyncio.Future[Address]"]],
+        job: "asyncio.Future[list[Answer]]",
+    ) -> None:
+        self._running -= 1
+        if job.cancelled() or isinstance(job.exception(), BrokenProcessPool):
+            # A worker died, by no fault of the senders: the work is done here from now on.
+            self._pool = None
+            answers = recovered_signers([raw for raw, _ in batch], self.network)
+        else:
+            answers = job.result()
+        self._settle(batch, answers)
+        if self._waiting:
+            self._flush()
+
+    @staticmethod
+    def _settle(
+        batch: list[tuple[bytes, "asyncio.Future[Address]"]], answers: list[Answer]
+    ) -> None:
+        for (_, done), answer in zip(batch, answers, strict=True):
+            if done.done():
+                continue
+            if isinstance(answer, str):
+                done.set_exception(BadRequest("signature", answer))
+            else:
+                done.set_result(answer)
+
+    def close(self) -> None:
+        """Stop the processes."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)

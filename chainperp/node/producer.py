@@ -1,0 +1,224 @@
+"""The engine loop: waiting transactions → block → flush → answers and feeds.
+
+One task makes blocks, one after the other. While a block is flushed the event loop goes on serving,
+but whoever reads the state waits until the flush has returned (`settled`), so nobody ever sees or
+hears of anything that could still be lost.
+
+    taken → executed → committed (flush) → answered → listeners told → next block
+
+Source: reliability 7.2, 7.4; ARCHITECTURE decision 14.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final
+
+from chainperp.base.errors import ChainperpError
+from chainperp.base.units import Address
+from chainperp.chain.engine import Engine, SealedBlock
+from chainperp.model.blocks import BlockInput, SystemInput, Transaction
+from chainperp.node.answers import Reply, answer
+from chainperp.node.clock import Clock
+from chainperp.node.effects import Effects, Published
+from chainperp.node.room import Busy, Waiting, WaitingRoom
+from chainperp.storage.store import ChainStore
+
+BLOCK_TRANSACTIONS_MAX: Final = 1_000
+LOOK_MS: Final = 1_000
+"""How often a loop without work looks around."""
+
+Listener = Callable[[Published], None]
+
+
+class Stopped(ChainperpError):
+    """The node is stopping: nothing was accepted."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """When blocks are made.
+
+    `interval_ms` 0: as soon as something waits; else at this distance. `is_mining` False: only when
+    a developer control says so. An idle chain makes a block each `idle_ms`, so that time, funding
+    and prices go on; 0 switches that off.
+    """
+
+    interval_ms: int = 0
+    idle_ms: int = 3_000
+    is_mining: bool = True
+
+
+class Producer:
+    """The one task that changes the chain. Everything here runs on the event loop's thread."""
+
+    def __init__(self, engine: Engine, store: ChainStore, clock: Clock, pace: Pace) -> None:
+        self.engine = engine
+        self.store = store
+        self.clock = clock
+        self.pace = pace
+        self.room = WaitingRoom()
+        self.system: list[tuple[SystemInput, asyncio.Future[Effects]]] = []
+        self.listeners: list[Listener] = []
+        self.before_block: list[Callable[[int], None]] = []
+        """Called with the block's time; may add system inputs."""
+        self.settled = asyncio.Event()
+        self.settled.set()
+        self.turned = 0.0
+        """When the loop turned last, on the performance counter."""
+        self.seconds_last = 0.0
+        self._due = asyncio.Event()
+        self._making = asyncio.Lock()
+        self._stopping = asyncio.Event()
+
+    # --- what comes in ---------------------------------------------------------------------------
+
+    async def submit(self, transaction: Transaction, action: dict[str, Any]) -> Reply:
+        """Wait until the transaction is in a durable block; its reply. Raises Busy, Stopped."""
+        self._check_open()
+        done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self.room.add(Waiting(transaction, action, done))
+        self._due.set()
+        return await done
+
+    async def submit_system(self, item: SystemInput) -> Effects:
+        """Wait until a system input is in a durable block; what it did."""
+        self._check_open()
+        done: asyncio.Future[Effects] = asyncio.get_running_loop().create_future()
+        self.system.append((item, done))
+        self._due.set()
+        return await done
+
+    def add_system(self, item: SystemInput) -> None:
+        """Put a system input into the next block; nobody waits for it."""
+        self.system.append((item, asyncio.get_running_loop().create_future()))
+
+    def _check_open(self) -> None:
+        if self._stopping.is_set():
+            raise Stopped("the node is stopping; nothing was accepted")
+        if not self.store.has_room():
+            raise Busy("storage full, nothing was accepted")
+
+    # --- the loop --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Make blocks until `stop`. Whatever ends it early ends the node: nothing is published."""
+        while not self._stopping.is_set():
+            self.turned = perf_counter()
+            if await self._is_due() and self.store.has_room():
+                await self.make_block()
+            # Those who waited for the flush go first, before the next block begins.
+            await asyncio.sleep(0)
+
+    async def _is_due(self) -> bool:
+        """Wait for the next moment at which a block may be due, and say whether one is."""
+        pace = self.pace
+        if not pace.is_mining:
+            await _comes(self._due, LOOK_MS)
+            self._due.clear()
+            return False
+        if pace.interval_ms:
+            return not await _comes(self._stopping, pace.interval_ms)
+        if self._has_work():
+            return True
+        self._due.clear()
+        is_woken = await _comes(self._due, pace.idle_ms or LOOK_MS)
+        is_idle_block = not is_woken and pace.idle_ms > 0
+        return not self._stopping.is_set() and (self._has_work() or is_idle_block)
+
+    def _has_work(self) -> bool:
+        return bool(self.room.count or self.system)
+
+    async def make_block(self, time_ms: int | None = None) -> Published:
+        """Execute what waits, make it durable, then answer everybody."""
+        async with self._making:
+            started = perf_counter()
+            state = self.engine.state
+            time_ms = max(self.clock.now() if time_ms is None else time_ms, state.time_ms + 1)
+            for prepare in self.before_block:
+                prepare(time_ms)
+            system, self.system = self.system, []
+            taken = self.room.take(BLOCK_TRANSACTIONS_MAX)
+            first_oid = state.next_oid
+            block = BlockInput(
+                time_ms,
+                Address(self.engine.genesis.proposer),
+                [item for item, _ in system],
+                [item.transaction for item in taken],
+            )
+            self.settled.clear()
+            sealed = self.engine.execute(block)
+            await asyncio.to_thread(self._commit, sealed)
+            published = Published.of(sealed)
+            self._answer(published, taken, system, first_oid)
+            for tell in self.listeners:
+                tell(published)
+            self.settled.set()
+            self.seconds_last = perf_counter() - started
+            return published
+
+    def _commit(self, sealed: SealedBlock) -> None:
+        """The flush; a snapshot when one is due, whose bytes nobody waits for."""
+        self.store.commit(sealed)
+        if self.engine.is_snapshot_height(sealed.height):
+            self.store.save_snapshot(sealed.height, self.engine.snapshot())
+
+    def _answer(
+        self,
+        published: Published,
+        taken: list[Waiting],
+        system: list[tuple[SystemInput, "asyncio.Future[Effects]"]],
+        first_oid: int,
+    ) -> None:
+        """Resolve every future. The engine ordered the transactions by class; envelopes tell
+        which is which."""
+        effects = published.effects
+        for (_, done), one in zip(system, effects, strict=False):
+            if not done.done():
+                done.set_result(one)
+        waiting = {item.transaction.envelope: item for item in reversed(taken)}
+        doubles = _doubles(taken) if len(waiting) != len(taken) else {}
+        state = self.engine.state
+        for one in effects[len(system) :]:
+            envelope = envelope_of(one.raw)
+            queue = doubles.get(envelope)
+            item = queue.pop(0) if queue else waiting[envelope]
+            if not item.done.done():
+                item.done.set_result(answer(state, item.action, item.transaction, one, first_oid))
+            for record in one.orders():
+                first_oid = max(first_oid, record.oid + 1)
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Finish the block that is being made; refuse what still waits."""
+        self._stopping.set()
+        self._due.set()
+        async with self._making:
+            for item in self.room.take(self.room.count):
+                if not item.done.done():
+                    item.done.set_exception(Stopped("the node is stopping; nothing was accepted"))
+
+
+async def _comes(event: asyncio.Event, milliseconds: int) -> bool:
+    """Whether an event happens within a time."""
+    try:
+        await asyncio.wait_for(event.wait(), milliseconds / 1000)
+    except TimeoutError:
+        return False
+    return True
+
+
+def envelope_of(raw: bytes) -> bytes:
+    """The envelope in a TX_USER entry: behind header and code, u32 length first."""
+    size = int.from_bytes(raw[21:25], "big")
+    return raw[25 : 25 + size]
+
+
+def _doubles(taken: list[Waiting]) -> dict[bytes, list[Waiting]]:
+    """Requests that came with the same bytes, in the order they came."""
+    found: dict[bytes, list[Waiting]] = {}
+    for item in taken:
+        found.setdefault(item.transaction.envelope, []).append(item)
+    return found

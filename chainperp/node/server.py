@@ -1,0 +1,146 @@
+"""One node process: chain, engine loop, HTTP server, and how it stops.
+
+SIGTERM and SIGINT finish the block that is being made, answer it, flush, and exit with 0. A fault
+of the engine or the disk ends the process before anything of the block was published.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvicorn
+
+from chainperp.base.errors import NotFound
+from chainperp.node.app import build_app
+from chainperp.node.clock import Clock
+from chainperp.node.exchange import Exchange
+from chainperp.node.home import OpenChain, open_chain
+from chainperp.node.info import markets
+from chainperp.node.info.registry import Context, Registry
+from chainperp.node.pool import SignerPool
+from chainperp.node.prices import PriceFeed
+from chainperp.node.producer import Pace, Producer
+from chainperp.wire.typed_data import Network
+
+Say = Callable[[str], None]
+BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a node is run."""
+
+    path: Path
+    host: str = "127.0.0.1"
+    port: int = 3001
+    pace: Pace = field(default_factory=Pace)
+    validator_keys: tuple[bytes, ...] = ()
+    recovery_processes: int = 1
+    is_dev: bool = False
+
+
+class Node:
+    """Everything that belongs to one running chain."""
+
+    def __init__(self, settings: Settings, chain: OpenChain, port: int) -> None:
+        genesis = chain.engine.genesis
+        self.network: Network = "Mainnet" if genesis.network == "Mainnet" else "Testnet"
+        self.settings = settings
+        self.port = port
+        self.chain = chain
+        self.clock = Clock()
+        self.producer = Producer(chain.engine, chain.store, self.clock, settings.pace)
+        self.feed = PriceFeed(chain.engine.state, settings.validator_keys, self.network)
+        self.producer.before_block.append(self._vote)
+        self.pool = SignerPool(self.network, settings.recovery_processes)
+        self.exchange = Exchange(self.producer, self.pool, self.network)
+        self.context = Context(lambda: chain.engine.state, self.clock, self.producer.settled.wait)
+        self.app = build_app(self.exchange, Registry([*markets.QUERIES]), self.context)
+
+    def _vote(self, time_ms: int) -> None:
+        for vote in self.feed.votes(time_ms):
+            self.producer.add_system(vote)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers, which would end the process before the block is
+    finished; `listening` is set when connections are accepted."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the node."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and say so."""
+        await super().startup(sockets)
+        self.listening.set()
+
+
+async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> None:
+    """Run a node until it is told to stop. `ready` is called when it listens.
+
+    Raises: NotFound when the address cannot be used; what ended the engine loop or the store.
+    """
+    listener = _bind(settings.host, settings.port)
+    chain = open_chain(settings.path)
+    for note in chain.notes:
+        say(note)
+    node = Node(settings, chain, listener.getsockname()[1])
+    node.pool.start()
+    server = _Server(_config(node))
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    blocks = asyncio.create_task(node.producer.run())
+    web = asyncio.create_task(server.serve([listener]))
+    stop = asyncio.create_task(told.wait())
+    listening = asyncio.create_task(server.listening.wait())
+    await asyncio.wait((listening, blocks, web, stop), return_when=asyncio.FIRST_COMPLETED)
+    if listening.done():
+        ready(node)
+    await asyncio.wait((blocks, web, stop), return_when=asyncio.FIRST_COMPLETED)
+    is_whole = not blocks.done() or blocks.exception() is None
+    await node.producer.stop()
+    server.should_exit = True
+    await web
+    node.pool.close()
+    if is_whole:
+        chain.store.close()
+    else:
+        chain.store.abandon()
+    await blocks
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket that listens at an address. Raises NotFound when it cannot."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise NotFound(f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return listener
+
+
+def _config(node: Node) -> uvicorn.Config:
+    return uvicorn.Config(
+        node.app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        backlog=BACKLOG,
+        lifespan="off",
+    )
