@@ -124,7 +124,8 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
 def _bind(host: str, port: int) -> socket.socket:
     """A socket that listens at an address. Raises NotFound when it cannot."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio switches Nagle off only where the protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
