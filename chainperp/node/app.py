@@ -6,6 +6,7 @@ Source: hyperliquid-api 1.2; reliability 9.1, 9.2.
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -14,6 +15,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from chainperp.base.errors import BadRequest
+from chainperp.node.dev import DevControls
 from chainperp.node.exchange import Exchange
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.producer import Stopped
@@ -86,19 +88,35 @@ def _answered(
     return endpoint
 
 
-def build_app(exchange: Exchange, registry: Registry, context: Context) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the routes lead to."""
+
+    exchange: Exchange
+    registry: Registry
+    context: Context
+    dev: DevControls | None
+
+
+def build_app(doors: Doors) -> Starlette:
     """The application for one chain."""
 
     async def post_exchange(request: Request) -> Response:
-        return JsonBytes(await exchange.handle(await read_body(request)))
+        return JsonBytes(await doors.exchange.handle(await read_body(request)))
 
     async def post_info(request: Request) -> Response:
-        _, answer = await registry.ask(context, await read_body(request))
+        _, answer = await doors.registry.ask(doors.context, await read_body(request))
         return JsonBytes(answer)
+
+    async def post_dev(request: Request) -> Response:
+        if doors.dev is None:
+            raise Refused(404, "developer controls are off: start the node with --dev")
+        return JsonBytes(await doors.dev.handle(await read_body(request)))
 
     return Starlette(
         routes=[
             Route("/exchange", _answered(post_exchange), methods=["POST"]),
             Route("/info", _answered(post_info), methods=["POST"]),
+            Route("/dev", _answered(post_dev), methods=["POST"]),
         ]
     )
