@@ -48,10 +48,13 @@ class Market:
     @property
     def price_rule(self) -> str:
         """The grid in words."""
-        return (
-            f"5 significant figures, at most {price_decimals(self.size_decimals)} decimals, "
-            "integers always valid"
+        decimals = price_decimals(self.size_decimals)
+        some = (
+            f"at most {decimals} decimal{'s' if decimals > 1 else ''}"
+            if decimals
+            else "no decimals"
         )
+        return f"5 significant figures, {some}, integers always valid"
 
 
 class Neighbours(NamedTuple):
@@ -120,9 +123,7 @@ def is_valid_size(market: Market, size_e8: int) -> bool:
     return size_e8 > 0 and size_from_e8(size_e8, market.size_decimals) is not None
 
 
-def price_with_slippage(
-    market: Market, price: str, slippage_e6: int, *, is_buy: bool
-) -> str:
+def price_with_slippage(market: Market, price: str, slippage_e6: int, *, is_buy: bool) -> str:
     """A price so many 10^-6 percent beyond another, cut to the grid on the near side.
 
     >>> btc = Market("BTC", 0, 5, 40)

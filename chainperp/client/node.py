@@ -102,14 +102,7 @@ class NodeClient:
     def _answer(self, method: str, path: str, body: bytes | None) -> bytes:
         connection = self._connection
         if connection.sock is None:
-            try:
-                connection.connect()
-            except OSError as error:
-                raise Unreachable(
-                    f"no node at {self.url}: {_reason(error)}; nothing was sent"
-                ) from error
-            # Small requests must not wait for the acknowledgement of the last answer.
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connect()
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -123,6 +116,17 @@ class NodeClient:
             raise self._failure(path, response, content)
         return content
 
+    def _connect(self) -> None:
+        connection = self._connection
+        try:
+            connection.connect()
+        except OSError as error:
+            raise Unreachable(
+                f"no node at {self.url}: {_reason(error)}; nothing was sent"
+            ) from error
+        # Small requests must not wait for the acknowledgement of the last answer.
+        connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     def _failure(self, path: str, response: HTTPResponse, content: bytes) -> Exception:
         text = " ".join(content.decode("utf-8", "replace").split())[:TEXT_SHOWN]
         text = text or response.reason or "no text"
@@ -133,7 +137,9 @@ class NodeClient:
             return Unavailable(f"{self.url}{path} cannot serve now ({status}): {text}{when}")
         if 300 <= status < 400:
             target = response.getheader("location", "elsewhere")
-            return Unreachable(f"{self.url}{path} points to {target} ({status}): give that as --url")
+            return Unreachable(
+                f"{self.url}{path} points to {target} ({status}): give that as --url"
+            )
         return Refused(status, text)
 
     def _unreachable(self, path: str, error: Exception, *, is_sent: bool) -> Unreachable:
