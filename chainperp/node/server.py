@@ -20,9 +20,12 @@ from chainperp.node.app import Doors, build_app
 from chainperp.node.clock import Clock
 from chainperp.node.dev import DevControls
 from chainperp.node.exchange import Exchange
+from chainperp.node.gate import Gate, WeightLimiter, is_local
+from chainperp.node.health import Health
 from chainperp.node.home import OpenChain, open_chain
 from chainperp.node.info import markets
 from chainperp.node.info.registry import Context, Registry
+from chainperp.node.metrics import Metrics
 from chainperp.node.pool import SignerPool
 from chainperp.node.prices import PriceFeed
 from chainperp.node.producer import Pace, Producer
@@ -49,6 +52,7 @@ class Settings:
     validator_keys: tuple[bytes, ...] = ()
     recovery_processes: int = 1
     is_dev: bool = False
+    has_limits: bool = False
 
 
 class Node:
@@ -70,6 +74,8 @@ class Node:
         self.context = Context(
             lambda: self.producer.engine.state, self.clock, self.producer.settled.wait
         )
+        self.metrics = Metrics(self.producer)
+        self.producer.listeners.append(self.metrics.on_block)
         self.server: uvicorn.Server | None = None
         self._branches = 0
         self.app = build_app(
@@ -78,6 +84,11 @@ class Node:
                 self.registry,
                 self.context,
                 DevControls(self) if settings.is_dev else None,
+                Health(self.producer),
+                self.metrics.text,
+                lambda: self.chain.store.data.log,
+                Gate(is_local(settings.host)),
+                WeightLimiter() if settings.has_limits else None,
             )
         )
 
