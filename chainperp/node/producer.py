@@ -103,7 +103,12 @@ class Producer:
     # --- the loop --------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Make blocks until `stop`. Whatever ends it early ends the node: nothing is published."""
+        """Make blocks until `stop`. Whatever ends it early ends the node: nothing is published.
+
+        The first block is made at once: whoever asks a node that was just started finds prices.
+        """
+        if self.pace.is_mining and self.store.has_room() and not self._stopping.is_set():
+            await self.make_block()
         while not self._stopping.is_set():
             self.turned = perf_counter()
             if await self._is_due() and self.store.has_room():
