@@ -230,7 +230,7 @@ RAW: Final = [
     RawRow("12-no host", b"POST /info HTTP/1.1\r\n" + _LENGTH + b"\r\n" + META, BAD),
     RawRow("12-two hosts", _headed(b"Host: 127.0.0.2\r\n" + _LENGTH), BAD),
     RawRow("12-version 9.9", b"POST /info HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n", (505, *BAD)),
-    RawRow("12-version 2.0", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (404, 505, *BAD)),
+    RawRow("12-version 2.0", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (404, 421, 505, *BAD), responses=2),
     RawRow("12-no version", b"POST /info\r\n\r\n", BAD),
     RawRow("12-TLS hello", bytes.fromhex("16030100c8010000c40303") + bytes(range(189)), BAD),
     RawRow("12-noise", bytes(range(256)) * 8 + b"\r\n\r\n", BAD),

@@ -37,8 +37,6 @@ ACCEPTED = "accepted, so it is not sent: it would change the state"
 Rows = Sequence[Row] | Sequence[BodyRow] | Sequence[RequestRow] | Sequence[RawRow]
 
 NOT_YET: dict[str, str] = {
-    "20-other host": "Host is not checked",
-    "20-other origin": "Origin is not checked",
     "48-builder not approved": ACCEPTED,
     "48-builder fee too high": ACCEPTED,
     "49-position group of a limit order": ACCEPTED,
