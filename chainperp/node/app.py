@@ -4,24 +4,40 @@ Decides nothing about the exchange: it turns bytes into requests and answers int
 Source: hyperliquid-api 1.2; reliability 9.1, 9.2.
 """
 
+import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chainperp.base.errors import BadRequest
+from chainperp.evidence.tiles import parse_tile_path
+from chainperp.node.dev import DevControls
 from chainperp.node.exchange import Exchange
+from chainperp.node.gate import Gate, WeightLimiter, exchange_weight
+from chainperp.node.health import Health
 from chainperp.node.info.registry import Context, Registry
+from chainperp.node.openapi import openapi
 from chainperp.node.producer import Stopped
 from chainperp.node.room import Busy
+from chainperp.storage.files import read_file
+from chainperp.storage.tiles import CHECKPOINT, VKEY
 from chainperp.wire.actions import MAX_BODY_BYTES, read_json
 
 UNDECODABLE: Final = "Failed to deserialize the JSON body into the target type"
 JSON: Final = "application/json"
+METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+LOG_WEIGHT: Final = 1
 
 
 class Refused(Exception):
@@ -86,19 +102,154 @@ def _answered(
     return endpoint
 
 
-def build_app(exchange: Exchange, registry: Registry, context: Context) -> Starlette:
-    """The application for one chain."""
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """What the routes lead to."""
 
-    async def post_exchange(request: Request) -> Response:
-        return JsonBytes(await exchange.handle(await read_body(request)))
+    exchange: Exchange
+    registry: Registry
+    context: Context
+    dev: DevControls | None
+    health: Health
+    metrics: Callable[[], bytes]
+    log_directory: Callable[[], Path]
+    "Directory of the log's static files."
+    gate: Gate
+    limiter: WeightLimiter | None
 
-    async def post_info(request: Request) -> Response:
-        _, answer = await registry.ask(context, await read_body(request))
+
+class Surface:
+    """The routes of one chain."""
+
+    def __init__(self, doors: Doors) -> None:
+        self.doors = doors
+        self.description = openapi(doors.registry)
+
+    def routes(self) -> list[Route]:
+        """Paths, methods and who answers."""
+        return [
+            Route("/exchange", _answered(self.exchange), methods=["POST"]),
+            Route("/info", _answered(self.info), methods=["POST"]),
+            Route("/dev", _answered(self.dev), methods=["POST"]),
+            Route("/log/{path:path}", _answered(self.log), methods=["GET"]),
+            Route("/healthz", self.health, methods=["GET"]),
+            Route("/readyz", self.ready, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/openapi.json", self.openapi, methods=["GET"]),
+        ]
+
+    def use(self, request: Request, weight: int) -> None:
+        """Take weight from the sender's share of the minute."""
+        limiter = self.doors.limiter
+        if limiter is None:
+            return
+        wait = limiter.take(request.client.host if request.client else "", weight)
+        if wait:
+            raise Refused(429, "too many requests", {"retry-after": str(int(wait) + 1)})
+
+    async def exchange(self, request: Request) -> Response:
+        """A signed action."""
+        document = await read_body(request)
+        self.use(request, exchange_weight(batch_length(document)))
+        return JsonBytes(await self.doors.exchange.handle(document))
+
+    async def info(self, request: Request) -> Response:
+        """A question."""
+        document = await read_body(request)
+        query, _ = self.doors.registry.read(document)
+        self.use(request, query.weight)
+        _, answer = await self.doors.registry.ask(self.doors.context, document)
         return JsonBytes(answer)
 
-    return Starlette(
-        routes=[
-            Route("/exchange", _answered(post_exchange), methods=["POST"]),
-            Route("/info", _answered(post_info), methods=["POST"]),
-        ]
-    )
+    async def dev(self, request: Request) -> Response:
+        """A developer control."""
+        if self.doors.dev is None:
+            raise Refused(404, "developer controls are off: start the node with --dev")
+        return JsonBytes(await self.doors.dev.handle(await read_body(request)))
+
+    async def log(self, request: Request) -> Response:
+        """A static file of the log."""
+        self.use(request, LOG_WEIGHT)
+        path = request.path_params["path"]
+        return await asyncio.to_thread(log_file, self.doors.log_directory(), path)
+
+    async def health(self, _request: Request) -> Response:
+        """Whether the loop turns."""
+        is_well, document = self.doors.health.alive()
+        return JsonBytes(document, 200 if is_well else 503)
+
+    async def ready(self, _request: Request) -> Response:
+        """Whether questions are answered."""
+        is_well, document = self.doors.health.ready()
+        return JsonBytes(document, 200 if is_well else 503)
+
+    async def metrics(self, _request: Request) -> Response:
+        """Figures for operators."""
+        return Response(self.doors.metrics(), media_type=METRICS)
+
+    async def openapi(self, _request: Request) -> Response:
+        """The description of all this."""
+        return JsonBytes(self.description)
+
+
+def build_app(doors: Doors) -> ASGIApp:
+    """The application for one chain."""
+    handlers: dict[Any, Any] = {404: _plain_error, 405: _plain_error, Exception: _fault}
+    app = Starlette(routes=Surface(doors).routes(), exception_handlers=handlers)
+    return GateKeeper(app, doors.gate)
+
+
+class GateKeeper:
+    """Turns away who may not come in, before anything of the request is read."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self.app = app
+        self.gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one connection's request, or pass it on."""
+        headers = Headers(scope=scope)
+        refusal = self.gate.refusal(headers.get("host", ""), headers.get("origin"))
+        if refusal is None:
+            await self.app(scope, receive, send)
+        else:
+            status, text = refusal
+            await PlainTextResponse(text, status)(scope, receive, send)
+
+
+def log_file(directory: Path, path: str) -> Response:
+    """One of the log's static files, by its one name. Raises Refused 404 for every other."""
+    if path in (CHECKPOINT, VKEY):
+        raw = read_file(directory / path)
+        headers = {"cache-control": "no-cache"}
+        if raw is not None:
+            return Response(raw, headers=headers, media_type="text/plain; charset=utf-8")
+    elif parse_tile_path(path) is not None:
+        raw = read_file(directory / path)
+        headers = {"cache-control": "public, max-age=31536000, immutable"}
+        if raw is not None:
+            return Response(raw, headers=headers, media_type="application/octet-stream")
+    raise Refused(404, "the log has no such file")
+
+
+def batch_length(document: Any) -> int:
+    """How many orders or cancels a request carries, as far as it can be told without judging it."""
+    action = document.get("action") if isinstance(document, dict) else None
+    if not isinstance(action, dict):
+        return 1
+    lists = (action.get(key) for key in ("orders", "cancels", "modifies"))
+    return max((len(one) for one in lists if isinstance(one, list)), default=1)
+
+
+async def _plain_error(_request: Request, error: Exception) -> Response:
+    """An unknown path, or a method that a path does not have."""
+    if not isinstance(error, HTTPException):
+        raise error
+    text = {404: "there is nothing here", 405: "the path has no such method"}[error.status_code]
+    return PlainTextResponse(text, error.status_code, error.headers)
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """A fault of ours: the sender learns that it is, the operator what it is."""
+    sys.stderr.write(f"fault at {request.url.path}: {type(error).__name__}: {error}\n")
+    return PlainTextResponse("a fault of the node; the operator was told", 500)

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 from chainperp.base.canonical import Record
 from chainperp.base.hashing import tagged_hash
 from chainperp.chain.engine import SealedBlock
-from chainperp.model.decisions import Kind, OrderStatus, Rejection
+from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import HEADER_SIZE, decode_entry, decode_payload
+from chainperp.model.envelope import decode_envelope
 from chainperp.transition.recorder import FILL, ORDER_HEAD
 
 KIND: Final = slice(1, 3)
@@ -112,6 +113,15 @@ class Effects:
         """The transaction's name: hash of its envelope, or of a system transaction's body."""
         fields = self.fields()
         return tagged_hash("tx", fields["body" if self.is_system else "envelope"])
+
+    def action_type(self) -> str:
+        """Type of the signed action, or the name of the system input."""
+        fields = self.fields()
+        if self.is_system:
+            return SystemType(fields["type"]).name.lower()
+        packed = decode_envelope(fields["envelope"]).action_bytes
+        # A canonical action is a map that starts with `type` and a name of less than 32 letters.
+        return packed[7 : 7 + (packed[6] & 0x1F)].decode("ascii")
 
     def orders(self) -> Iterator[OrderRecord]:
         """Decisions about orders, in the order they were made."""

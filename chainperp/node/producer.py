@@ -10,7 +10,8 @@ Source: reliability 7.2, 7.4; ARCHITECTURE decision 14.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any, Final
@@ -85,14 +86,19 @@ class Producer:
     async def submit_system(self, item: SystemInput) -> Effects:
         """Wait until a system input is in a durable block; what it did."""
         self._check_open()
-        done: asyncio.Future[Effects] = asyncio.get_running_loop().create_future()
-        self.system.append((item, done))
+        done = self.queue_system(item)
         self._due.set()
         return await done
 
-    def add_system(self, item: SystemInput) -> None:
-        """Put a system input into the next block; nobody waits for it."""
-        self.system.append((item, asyncio.get_running_loop().create_future()))
+    def queue_system(self, item: SystemInput) -> "asyncio.Future[Effects]":
+        """Put a system input into the next block, whenever that is; what it will have done."""
+        done: asyncio.Future[Effects] = asyncio.get_running_loop().create_future()
+        self.system.append((item, done))
+        return done
+
+    def wake(self) -> None:
+        """Let the loop look whether something is due."""
+        self._due.set()
 
     def _check_open(self) -> None:
         if self._stopping.is_set():
@@ -188,6 +194,17 @@ class Producer:
                 item.done.set_result(answer(state, item.action, item.transaction, one, first_oid))
             for record in one.orders():
                 first_oid = max(first_oid, record.oid + 1)
+
+    @asynccontextmanager
+    async def between_blocks(self) -> AsyncIterator[None]:
+        """Nothing is made meanwhile: the state is that of a durable block."""
+        async with self._making:
+            yield
+
+    def adopt(self, engine: Engine, store: ChainStore) -> None:
+        """Go on with another chain; what waits is for that one. Call it between blocks."""
+        self.engine = engine
+        self.store = store
 
     # --- the end ---------------------------------------------------------------------------------
 

@@ -11,23 +11,34 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 import uvicorn
 
 from chainperp.base.errors import NotFound
-from chainperp.node.app import build_app
+from chainperp.node.app import Doors, build_app
 from chainperp.node.clock import Clock
+from chainperp.node.dev import DevControls
 from chainperp.node.exchange import Exchange
+from chainperp.node.gate import Gate, WeightLimiter, is_local
+from chainperp.node.health import Health
 from chainperp.node.home import OpenChain, open_chain
 from chainperp.node.info import markets
 from chainperp.node.info.registry import Context, Registry
+from chainperp.node.metrics import Metrics
 from chainperp.node.pool import SignerPool
 from chainperp.node.prices import PriceFeed
 from chainperp.node.producer import Pace, Producer
+from chainperp.storage.branch import branch
 from chainperp.wire.typed_data import Network
 
 Say = Callable[[str], None]
-BACKLOG = 1024
+BACKLOG: Final = 1024
+IDLE_MS: Final = 3_000
+WALK_MS: Final = 1_000
+"""How often an idle chain makes a block, and how often while prices walk along a path."""
+
+DROP_AFTER_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +52,11 @@ class Settings:
     validator_keys: tuple[bytes, ...] = ()
     recovery_processes: int = 1
     is_dev: bool = False
+    has_limits: bool = False
 
 
 class Node:
-    """Everything that belongs to one running chain."""
+    """Everything that belongs to one running chain. A developer control may change the chain."""
 
     def __init__(self, settings: Settings, chain: OpenChain, port: int) -> None:
         genesis = chain.engine.genesis
@@ -54,16 +66,74 @@ class Node:
         self.chain = chain
         self.clock = Clock()
         self.producer = Producer(chain.engine, chain.store, self.clock, settings.pace)
-        self.feed = PriceFeed(chain.engine.state, settings.validator_keys, self.network)
         self.producer.before_block.append(self._vote)
+        self.feed = self._new_feed()
         self.pool = SignerPool(self.network, settings.recovery_processes)
         self.exchange = Exchange(self.producer, self.pool, self.network)
-        self.context = Context(lambda: chain.engine.state, self.clock, self.producer.settled.wait)
-        self.app = build_app(self.exchange, Registry([*markets.QUERIES]), self.context)
+        self.registry = Registry([*markets.QUERIES])
+        self.context = Context(
+            lambda: self.producer.engine.state, self.clock, self.producer.settled.wait
+        )
+        self.metrics = Metrics(self.producer)
+        self.producer.listeners.append(self.metrics.on_block)
+        self.server: uvicorn.Server | None = None
+        self._branches = 0
+        self.app = build_app(
+            Doors(
+                self.exchange,
+                self.registry,
+                self.context,
+                DevControls(self) if settings.is_dev else None,
+                Health(self.producer),
+                self.metrics.text,
+                lambda: self.chain.store.data.log,
+                Gate(is_local(settings.host)),
+                WeightLimiter() if settings.has_limits else None,
+            )
+        )
+
+    def _new_feed(self) -> PriceFeed:
+        state = self.producer.engine.state
+        return PriceFeed(state, self.settings.validator_keys, self.network)
 
     def _vote(self, time_ms: int) -> None:
         for vote in self.feed.votes(time_ms):
-            self.producer.add_system(vote)
+            self.producer.queue_system(vote)
+        self.producer.pace.idle_ms = WALK_MS if self.feed.paths else IDLE_MS
+
+    async def go_back(self, height: int) -> str:
+        """Leave the chain as it is and go on from a height in a branch; its directory."""
+        async with self.producer.between_blocks():
+            old = self.chain
+            self._branches += 1
+            path = self.settings.path
+            target = path.with_name(f"{path.name}-branch-{self._branches}")
+            while target.exists():
+                self._branches += 1
+                target = path.with_name(f"{path.name}-branch-{self._branches}")
+            branch(old.store.data, height, target)
+            self.chain = open_chain(target)
+            old.store.close()
+            self.producer.adopt(self.chain.engine, self.chain.store)
+            self.feed = self._new_feed()
+            self.clock.move_to(self.chain.engine.state.time_ms)
+        return str(target)
+
+    def drop_connections(self) -> int:
+        """Close every connection of every client; how many there were."""
+        server = self.server
+        if server is None:
+            return 0
+        connections = list(server.server_state.connections)
+        # The one that asked gets its answer first.
+        asyncio.get_running_loop().call_later(DROP_AFTER_SECONDS, _abort, connections)
+        return len(connections)
+
+
+def _abort(connections: list[Any]) -> None:
+    for one in connections:
+        if one.transport is not None:
+            one.transport.abort()
 
 
 class _Server(uvicorn.Server):
@@ -96,11 +166,14 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
         say(note)
     node = Node(settings, chain, listener.getsockname()[1])
     node.pool.start()
-    server = _Server(_config(node))
+    server = node.server = _Server(_config(node))
     loop = asyncio.get_running_loop()
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
+    if not node.producer.engine.height:
+        # The first block brings the prices: whoever connects can trade at once.
+        await node.producer.make_block()
     blocks = asyncio.create_task(node.producer.run())
     web = asyncio.create_task(server.serve([listener]))
     stop = asyncio.create_task(told.wait())
@@ -115,9 +188,9 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
     await web
     node.pool.close()
     if is_whole:
-        chain.store.close()
+        node.chain.store.close()
     else:
-        chain.store.abandon()
+        node.chain.store.abandon()
     await blocks
 
 

@@ -9,13 +9,19 @@ JSON booleans and integers are never confused: Python's `True == 1` is kept out 
 """
 
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 from chainperp.base.errors import BadRequest
 from chainperp.base.units import U64_MAX
-
-Kind = Callable[[Any], Any]
+from chainperp.wire.schema import (
+    REQUIRED,
+    described,
+    fields_schema,
+    schema_of,
+    variant_schemas,
+)
+from chainperp.wire.schema import Field as Field
+from chainperp.wire.schema import Kind as Kind
 
 DECIMALS_MAX: Final = 8
 DECIMAL_LENGTH_MAX: Final = 20
@@ -70,7 +76,7 @@ def integer(low: int, high: int) -> Kind:
             return value
         raise Misfit("range", f"an integer from {low} to {high} is wanted, was {shown(value)}")
 
-    return read
+    return described(read, {"type": "integer", "minimum": low, "maximum": high})
 
 
 u32: Final = integer(0, 2**32 - 1)
@@ -111,6 +117,16 @@ def amount(value: Any) -> str:
     return _eight_places(_plain_decimal(value))
 
 
+_DECIMAL_SCHEMA: Final = {
+    "type": "string",
+    "pattern": r"^(?:0|[1-9][0-9]*)(?:\.[0-9]{1,8})?$",
+    "maxLength": DECIMAL_LENGTH_MAX,
+}
+described(boolean, {"type": "boolean"})
+described(decimal, _DECIMAL_SCHEMA)
+described(amount, _DECIMAL_SCHEMA)
+
+
 def _plain_decimal(text: str) -> str:
     if len(text) > DECIMAL_LENGTH_MAX:
         raise Misfit("number", f"a decimal has at most {DECIMAL_LENGTH_MAX} characters")
@@ -138,7 +154,7 @@ def _pattern(pattern: re.Pattern[str], code: str, wanted: str) -> Kind:
             raise Misfit(code, f"{wanted} is wanted, was {shown(value)}")
         return value
 
-    return read
+    return described(read, {"type": "string", "pattern": f"^(?:{pattern.pattern})$"})
 
 
 def _lowered(kind: Kind) -> Kind:
@@ -146,7 +162,7 @@ def _lowered(kind: Kind) -> Kind:
         text: str = kind(value)
         return text.lower()
 
-    return read
+    return described(read, schema_of(kind))
 
 
 # An address whose letters are signed as they stand, and one that stands for 20 bytes.
@@ -163,6 +179,9 @@ def scalar(value: Any) -> str:
     return f"0x{int(scalar_text(value), 16):x}"
 
 
+described(scalar, schema_of(scalar_text))
+
+
 def chain_id(value: Any) -> str:
     """`signatureChainId`: any chain but 0, in lower case without leading zeros.
 
@@ -172,6 +191,9 @@ def chain_id(value: Any) -> str:
     if not number:
         raise Misfit("chain_id", "chain 0 does not exist")
     return f"0x{number:x}"
+
+
+described(chain_id, schema_of(_chain_id))
 
 
 def text(longest: int, *, lines: bool = False) -> Kind:
@@ -192,7 +214,7 @@ def text(longest: int, *, lines: bool = False) -> Kind:
                 raise Misfit("text", f"the text is not Unicode: {error.reason}") from error
         return value
 
-    return read
+    return described(read, {"type": "string", "maxLength": longest})
 
 
 def choice(*words: str) -> Kind:
@@ -206,7 +228,7 @@ def choice(*words: str) -> Kind:
         code = "choice" if type(value) is str else "wrong_type"
         raise Misfit(code, f"one of {listed} is wanted, was {shown(value)}")
 
-    return read
+    return described(read, {"type": "string", "enum": list(words)})
 
 
 def nil(value: Any) -> None:
@@ -215,13 +237,16 @@ def nil(value: Any) -> None:
         raise Misfit("wrong_type", f"null is wanted, was {shown(value)}")
 
 
+described(nil, {"type": "null"})
+
+
 def either(word: Kind, other: Kind, other_type: type) -> Kind:
     """Two kinds told apart by their JSON type."""
 
     def read(value: Any) -> Any:
         return other(value) if type(value) is other_type else word(value)
 
-    return read
+    return described(read, {"anyOf": [schema_of(word), schema_of(other)]})
 
 
 def listing(kind: Kind, longest: int) -> Kind:
@@ -240,7 +265,7 @@ def listing(kind: Kind, longest: int) -> Kind:
             raise misfit.inside(f"[{len(out)}]") from None
         return out
 
-    return read
+    return described(read, {"type": "array", "items": schema_of(kind), "maxItems": longest})
 
 
 def row(*kinds: Kind) -> Kind:
@@ -251,14 +276,17 @@ def row(*kinds: Kind) -> Kind:
             raise Misfit("wrong_type", f"a list of {len(kinds)} is wanted, was {shown(value)}")
         return [kind(item) for kind, item in zip(kinds, value, strict=True)]
 
-    return read
+    schema = {
+        "type": "array",
+        "prefixItems": [schema_of(kind) for kind in kinds],
+        "minItems": len(kinds),
+        "maxItems": len(kinds),
+    }
+    return described(read, schema)
 
 
-# What stands in the canonical form when a key is absent or null.
-REQUIRED: Final = object()
+# What stands in the canonical form when an optional key is absent or null.
 LEFT_OUT: Final = object()
-
-Field = tuple[str, Kind, Any]
 
 
 def field(key: str, kind: Kind) -> Field:
@@ -308,7 +336,7 @@ def shape(*fields: Field) -> Kind:
             raise _unknown_key(value, known)
         return out
 
-    return read
+    return described(read, fields_schema(fields, is_closed=True))
 
 
 def _nothing(is_null: bool) -> Misfit:
@@ -339,7 +367,7 @@ def variants(options: dict[str, Kind], *, typed: bool = False) -> Kind:
                 raise misfit.inside(key) from None
         return out
 
-    return read
+    return described(read, {"oneOf": variant_schemas(options, typed=typed)})
 
 
 def _unknown_key(value: dict[Any, Any], known: frozenset[str]) -> Misfit:

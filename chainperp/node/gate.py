@@ -1,0 +1,95 @@
+"""Who may talk to the node at all: host names, origins, and how much of the node each may use.
+
+A node that listens on this machine only answers to this machine's names, so that a web page cannot
+reach it by pointing a name of its own at 127.0.0.1. Rate limits are the public exchange's; they are
+off unless asked for, since local bots should not be throttled.
+Source: hyperliquid-api 1.3; reliability 9.1, 9.2 row 16.
+"""
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from time import monotonic
+from typing import Final
+from urllib.parse import urlsplit
+
+WEIGHT_PER_MINUTE: Final = 1_200
+ADDRESSES_MAX: Final = 10_000
+LOCAL_NAMES: Final = ("localhost", "testserver")
+
+
+def is_local(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    name = host.strip("[]").lower()
+    if name in LOCAL_NAMES:
+        return True
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def host_of(value: str) -> str:
+    """The name in a Host header, without its port; empty when it is none."""
+    try:
+        return urlsplit(f"//{value}").hostname or ""
+    except ValueError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a request's headers must say. `is_loopback`: the node listens on this machine only."""
+
+    is_loopback: bool
+
+    def refusal(self, host: str, origin: str | None) -> tuple[int, str] | None:
+        """Status and text for a request that may not come in, or None."""
+        if not self.is_loopback:
+            return None
+        if not is_local(host_of(host)):
+            return 421, "this node answers only to localhost"
+        if origin is not None and not is_local(_origin_host(origin)):
+            return 403, "web pages of other origins may not use this node"
+        return None
+
+
+def _origin_host(origin: str) -> str:
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
+
+
+class WeightLimiter:
+    """Weight that each address of origin may use in a minute: refilled steadily, never saved up."""
+
+    def __init__(self, per_minute: int = WEIGHT_PER_MINUTE) -> None:
+        self.per_minute = per_minute
+        self._used: dict[str, tuple[float, float]] = {}
+
+    def take(self, address: str, weight: int, now: float | None = None) -> float:
+        """Use weight. 0 when there was enough, else seconds until there is."""
+        now = monotonic() if now is None else now
+        used, then = self._used.get(address, (0.0, now))
+        per_second = self.per_minute / 60
+        used = max(used - (now - then) * per_second, 0.0)
+        over = used + weight - self.per_minute
+        if over > 0:
+            return over / per_second
+        if len(self._used) >= ADDRESSES_MAX:
+            self._forget(now)
+        self._used[address] = (used + weight, now)
+        return 0.0
+
+    def _forget(self, now: float) -> None:
+        """Drop addresses whose weight has come back."""
+        self._used = {
+            address: (used, then)
+            for address, (used, then) in self._used.items()
+            if used > (now - then) * self.per_minute / 60
+        }
+
+
+def exchange_weight(batch: int) -> int:
+    """Weight of an action with so many orders."""
+    return 1 + batch // 40
