@@ -15,7 +15,7 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,6 +36,8 @@ from chainperp.wire.actions import MAX_BODY_BYTES, read_json
 
 UNDECODABLE: Final = "Failed to deserialize the JSON body into the target type"
 JSON: Final = "application/json"
+JSON_TYPES: Final = (JSON, f"{JSON};charset=utf-8", f'{JSON};charset="utf-8"')
+"""A body without a type is taken as JSON."""
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 LOG_WEIGHT: Final = 1
 
@@ -62,8 +64,7 @@ class JsonBytes(Response):
 
 async def read_body(request: Request) -> Any:
     """The JSON document of a request. Raises Refused naming what is wrong with it."""
-    kind = request.headers.get("content-type", JSON)
-    if kind.partition(";")[0].strip().lower() != JSON:
+    if request.headers.get("content-type", JSON).lower().replace(" ", "") not in JSON_TYPES:
         raise Refused(415, "Expected request with `Content-Type: application/json`")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused(415, "request bodies are not inflated: send them without Content-Encoding")
@@ -98,6 +99,9 @@ def _answered(
             return PlainTextResponse(f"{UNDECODABLE}: {error}", 422)
         except (Busy, Stopped) as error:
             return PlainTextResponse(str(error), 503, {"retry-after": "1"})
+        except ClientDisconnect:
+            # Nobody reads this: he left before his request was complete.
+            return PlainTextResponse("the request was not complete", 400)
 
     return endpoint
 
