@@ -83,6 +83,8 @@ class LiveNode:
 
     def stop(self) -> None:
         """End the node as SIGTERM does."""
+        if not self._thread.is_alive():
+            return
         self.loop.call_soon_threadsafe(self._told.set)
         self._thread.join(30)
         assert not self._thread.is_alive(), "the node does not stop"
@@ -181,6 +183,10 @@ class LiveNode:
         """Move the oracle price and make a block with it."""
         self.read(lambda: self.node.feed.set_price(asset, price_e8))
         self.call(self.node.producer.make_block())
+
+    def drop(self) -> int:
+        """Close every socket; how many there were."""
+        return self.read(self.hub.drop_connections)
 
     def make_block(self) -> Published:
         """Make a block of whatever waits."""

@@ -140,6 +140,7 @@ class StateChannel(Channel):
         super().__init__(subscription, sources)
         self._last: str | None = None
         self._snapshot: tuple[State, int, Frames] | None = None
+        self.snapshots_built = 0
 
     def document(self) -> Any:
         """The data of a message now; None when there is nothing to say."""
@@ -157,6 +158,7 @@ class StateChannel(Channel):
             if not self.members:
                 self._last = dumps(self.essence(document))
             frames = [] if document is None else [self.frame(document)]
+            self.snapshots_built += 1
             self._snapshot = (state, state.height, frames)
         return self._snapshot[2]
 

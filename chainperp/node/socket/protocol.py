@@ -40,7 +40,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     @property
     def is_writable(self) -> bool:
         """Whether the connection takes more at once."""
-        return self.handshake_complete and not self.close_sent and self.writable.is_set()
+        return self.handshake_complete and self.writable.is_set()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection ends or has ended: nothing reaches the peer any more."""
+        return self.close_sent or self.disconnected or self.transport.is_closing()
 
     def write(self, frames: bytes) -> None:
         """Send whole frames. Only while `is_writable`."""
