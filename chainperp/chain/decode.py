@@ -15,6 +15,7 @@ from chainperp.base.units import (
     E8,
     E8_DECIMALS,
     I64_MAX,
+    U64_MAX,
     USD_DECIMALS,
     Address,
     parse_decimal,
@@ -30,6 +31,7 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    ScheduleCancel,
     TimeInForce,
     TriggerTerms,
     UpdateIsolatedMargin,
@@ -239,6 +241,11 @@ def _isolated_margin(fields: Fields) -> Action:
     return UpdateIsolatedMargin(_whole(fields["asset"], "asset", U32_MAX), amount)
 
 
+def _schedule_cancel(fields: Fields) -> Action:
+    at = fields.get("time")
+    return ScheduleCancel(None if at is None else _whole(at, "time", U64_MAX))
+
+
 def _noop(fields: Fields) -> Action:
     return Noop()
 
@@ -274,6 +281,7 @@ L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "batchModify": _batch_modify,
     "updateLeverage": _leverage,
     "updateIsolatedMargin": _isolated_margin,
+    "scheduleCancel": _schedule_cancel,
     "noop": _noop,
     "setGlobal": _oracle_vote,
 }

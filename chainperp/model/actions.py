@@ -119,6 +119,15 @@ class UpdateIsolatedMargin:
         self.amount = amount
 
 
+class ScheduleCancel:
+    """`scheduleCancel`: the time in ms at which all orders are cancelled, None to unset it."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: int | None) -> None:
+        self.at = at
+
+
 class UsdSend:
     """`usdSend`: USDC to another account. `amount` is micro-USDC, None if not a valid amount."""
 
@@ -179,6 +188,7 @@ Action = (
     | ModifyOrders
     | UpdateLeverage
     | UpdateIsolatedMargin
+    | ScheduleCancel
     | UsdSend
     | Withdraw
     | ApproveAgent

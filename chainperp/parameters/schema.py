@@ -29,6 +29,10 @@ class Parameters:
     open_orders_base: int
     open_orders_volume_step: int
     open_orders_max: int
+    schedule_cancel_volume_min: int
+    schedule_cancel_notice_ms: int
+    schedule_cancels_per_day: int
+    schedule_cancels_per_block: int
     trigger_tolerance_numerator: int
     trigger_tolerance_denominator: int
     triggers_per_block: int

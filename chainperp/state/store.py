@@ -16,6 +16,7 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
+from chainperp.model.arrangements import Schedule
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
@@ -100,6 +101,7 @@ class State:
         "agents",
         "changed_accounts",
         "changed_agents",
+        "changed_arrangements",
         "changed_exempt",
         "changed_exposures",
         "changed_validators",
@@ -117,6 +119,8 @@ class State:
         "next_wid",
         "owed_to_vault",
         "parameters",
+        "schedule_queue",
+        "schedules",
         "time_ms",
         "uncovered",
         "unfiled",
@@ -150,6 +154,10 @@ class State:
         self.changed_agents: dict[Address, None] = {}
         self.changed_validators: dict[Address, None] = {}
         self.changed_withdrawals: dict[int, None] = {}
+        self.schedules: dict[Address, Schedule] = {}
+        # (time, address) of every switch that is set, ascending.
+        self.schedule_queue: list[tuple[int, Address]] = []
+        self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
         for address in SYSTEM_ACCOUNTS:
             self.touch(self.open_account(address))
@@ -184,6 +192,10 @@ class State:
         if not exposure.is_dirty:
             exposure.is_dirty = True
             self.changed_exposures.append((account, exposure))
+
+    def note(self, collection: str, key: bytes) -> None:
+        """Note that a value of `state/arrangements.py` changed or is gone."""
+        self.changed_arrangements[collection, key] = None
 
     def unfile(self, account: Account) -> None:
         """Note that an account's money or positions changed: `Sweep` must file it anew.

@@ -125,10 +125,11 @@ def refused_blocks() -> tuple[bytes, list[BlockInput]]:
     genesis = build_genesis(
         "golden/refusals", START, [(VALIDATOR, 1)], markets=markets,
         parameters={"open_orders_base": 4, "orders_per_action_max": 6, "snapshot_interval": 10,
-                    "exempt_notice_blocks": 5, "exempt_max": 1},
+                    "exempt_notice_blocks": 5, "exempt_max": 1,
+                    "schedule_cancel_volume_min": 10**9, "schedule_cancels_per_day": 1},
     )  # fmt: skip
     script = Script()
-    for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall):
+    for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall, _accounts):
         list(part(script))
     return genesis, script.blocks
 
@@ -301,4 +302,21 @@ def _waterfall(script: Script) -> Iterator[None]:
         )
         script.block(system=[SystemInput(SystemType.EXEMPTION, body)])
         height += 1
+    yield
+
+
+def schedule(at: int | None) -> dict[str, Any]:
+    """A dead man's switch."""
+    return {"type": "scheduleCancel"} if at is None else {"type": "scheduleCancel", "time": at}
+
+
+def _accounts(script: Script) -> Iterator[None]:
+    """What accounts arrange for: dead man's switches."""
+    script.block(script.by("carol", schedule(script.time_ms + 60_000)))  # never traded
+    script.block(script.by("bob", schedule(script.time_ms + 5_000)))
+    script.block(script.by("bob", schedule(script.time_ms + 6_000)))
+    script.block(script.by("bob", place(order(BTC, "buy", "0.001", "50000"))))
+    script.block(gap=6_000)
+    script.block(script.by("bob", schedule(script.time_ms + 60_000)))
+    script.block(script.by("bob", schedule(None)))
     yield

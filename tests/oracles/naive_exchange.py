@@ -23,6 +23,7 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    ScheduleCancel,
     TimeInForce,
     UpdateIsolatedMargin,
     UpdateLeverage,
@@ -41,6 +42,7 @@ ROUNDING = b"\x00" * 18 + b"\xff\x01"
 FORM = (R.MARKET_UNKNOWN, R.SIZE_INVALID, R.SIZE_ZERO, R.TICK, R.NO_PRICE)
 HOUR = 3_600_000
 DAY = 86_400_000
+START = 1_760_000_000_000
 
 
 @dataclass
@@ -109,6 +111,8 @@ class NaiveExchange:
         self.oid = 1
         self.wid = 1
         self.owed_to_vault = 0
+        self.switches: dict[bytes, int] = {}
+        self.fired: list[tuple[bytes, int]] = []
         self.events: list[Event] = []
 
     # --- what an account is worth, from scratch -------------------------------------------------
@@ -206,9 +210,36 @@ class NaiveExchange:
         if self.time // period > before // period:
             for place in self.places:
                 self.sample(place)
+        self.fire_switches()
         results = [self.transaction(one) for one in sorted(block.transactions, key=urgency)]
         self.close_block(before)
         return results
+
+    def fire_switches(self) -> None:
+        """ORD-16 for every account, by time and address."""
+        due = [(at, who) for who, at in self.switches.items() if at <= self.time]
+        for _, who in sorted(due):
+            del self.switches[who]
+            self.fired.append((who, self.time // DAY))
+            for asset, order in self.orders(who):
+                self.end(self.places[asset], order, R.SCHEDULED_CANCEL)
+
+    def schedule(self, who: bytes, action: ScheduleCancel) -> Rejection:
+        """ORD-15."""
+        if action.at is not None:
+            if (
+                sum(one for _, one in self.people[who].trades)
+                < self.p["schedule_cancel_volume_min"]
+            ):
+                return R.SCHEDULE_VOLUME
+            if action.at < self.time + self.p["schedule_cancel_notice_ms"]:
+                return R.SCHEDULE_TOO_EARLY
+            if self.fired.count((who, action.at // DAY)) >= self.p["schedule_cancels_per_day"]:
+                return R.SCHEDULE_TOO_OFTEN
+        self.switches.pop(who, None)
+        if action.at is not None:
+            self.switches[who] = action.at
+        return R.ACCEPTED
 
     def close_block(self, before: int) -> None:
         """What follows the users' actions; `before` is the time of the block before."""
@@ -278,6 +309,8 @@ class NaiveExchange:
             return self.send(who, action)
         if isinstance(action, Withdraw):
             return self.withdraw(who, action)
+        if isinstance(action, ScheduleCancel):
+            return self.schedule(who, action)
         return R.ACCEPTED
 
     # --- orders -----------------------------------------------------------------------------------
@@ -805,6 +838,8 @@ PARAMETERS: dict[str, object] = {
     "nonces_kept": 20,
     "hlp_fee_share_bps": 700,
     "recount_interval": 1,
+    "schedule_cancel_volume_min": 1_000_000_000,
+    "schedule_cancels_per_day": 2,
     "liquidations_per_block": 0,  # the risk phase has its own slow twin, slow_waterfall
 }
 PURSES = {"rich": "60000", "wide": "20000", "mid": "900", "less": "350", "poor": "60", "dry": "12"}
@@ -830,6 +865,7 @@ class Life:
         self.names = names
         self.prices = dict(START_PRICES)
         self.cloid = 0
+        self.clock = START
 
     def block(self, live: dict[str, list[tuple[int, int]]], transactions: int) -> Drawn:
         """One block; `live` are each name's orders as (asset, oid)."""
@@ -838,6 +874,7 @@ class Life:
         dice = draw.random()
         if dice < 0.02:
             drawn.elapsed = draw.choice((HOUR, HOUR // 2, 3 * HOUR, DAY))
+        self.clock += drawn.elapsed
         if draw.random() < 0.12:
             for asset in draw.sample(range(3), draw.randint(1, 3)):
                 self.wander(asset)
@@ -900,6 +937,9 @@ class Life:
             return UsdSend(address(other), amount), True
         if dice < 0.9:
             return Withdraw(address(name), amount), True
+        if dice < 0.98:
+            ahead = draw.choice((None, 0, 5_000, 6_000, 7_000, 60_000, 60_000))
+            return ScheduleCancel(None if ahead is None else self.clock + ahead), False
         return Noop(), False
 
     def request(self, asset: int | None = None) -> OrderRequest:

@@ -12,6 +12,7 @@
 | a name | two orders of one action are joined by ` + ` |
 | a name | `cancel BTC c1`, `cancel BTC #5`, `modify c1 to buy …` (with `always`) |
 | a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5` |
+| a name | `schedule +10 s` (all orders are cancelled then), `schedule none` |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `twapOrder` (a kind not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
@@ -48,6 +49,7 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    ScheduleCancel,
     TriggerTerms,
     UpdateIsolatedMargin,
     UpdateLeverage,
@@ -127,7 +129,7 @@ class Story:
                 one.vault = address_of("vault")
             transactions.append(one)
             sources.append(one.envelope)
-        time_ms = self.world.engine.state.time_ms + self.world.step + self.later
+        time_ms = self.time_next()
         self.later = 0
         result = self.world.block(transactions, system, at=time_ms)
         told = self.told(result.entries)
@@ -240,12 +242,23 @@ class Story:
             "withdraw": lambda w: Withdraw(address_of("outside"), decimal(w[0], 6)),
             "agent": lambda w: ApproveAgent(self.address(w[0]), w[2]),
             "noop": lambda w: Noop(),
+            "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
             "twapOrder": lambda w: NotOffered(verb),
             "family": lambda w: self.grouped(does, Grouping.PARENT),
             "position": lambda w: self.grouped(does, Grouping.POSITION),
         }
         return makers[verb](words)
+
+    def ahead(self, text: str) -> int | None:
+        """The time of the block that is made next, and so many seconds; None for `none`."""
+        if text == "none":
+            return None
+        return self.time_next() + int(text.removeprefix("+")) * 1000
+
+    def time_next(self) -> int:
+        """Time of the block that is made next."""
+        return int(self.world.engine.state.time_ms + self.world.step + self.later)
 
     def grouped(self, text: str, grouping: Grouping) -> PlaceOrders:
         """Orders that belong together."""
