@@ -24,6 +24,7 @@ from chainperp.model.actions import (
     Action,
     ApproveAgent,
     CancelOrders,
+    CreateSubAccount,
     Grouping,
     ModifyOrders,
     Noop,
@@ -31,7 +32,9 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RenameSubAccount,
     ScheduleCancel,
+    SubAccountTransfer,
     TimeInForce,
     TriggerTerms,
     UpdateIsolatedMargin,
@@ -137,6 +140,12 @@ def _decimal(value: object, key: str) -> E8:
     if not 0 <= number <= I64_MAX:
         raise ValueError(f"{key} is out of range: was {value}")
     return E8(number)
+
+
+def _text(value: object, key: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is not text: was {value!r}")
+    return value
 
 
 def _address(value: object, key: str) -> Address:
@@ -246,6 +255,23 @@ def _schedule_cancel(fields: Fields) -> Action:
     return ScheduleCancel(None if at is None else _whole(at, "time", U64_MAX))
 
 
+def _create_sub_account(fields: Fields) -> Action:
+    return CreateSubAccount(_text(fields["name"], "name"))
+
+
+def _rename_sub_account(fields: Fields) -> Action:
+    sub = _address(fields["subAccountUser"], "subAccountUser")
+    return RenameSubAccount(sub, _text(fields["name"], "name"))
+
+
+def _sub_account_transfer(fields: Fields) -> Action:
+    return SubAccountTransfer(
+        _address(fields["subAccountUser"], "subAccountUser"),
+        _flag(fields["isDeposit"], "isDeposit"),
+        _whole(fields["usd"], "usd", U64_MAX),
+    )
+
+
 def _noop(fields: Fields) -> Action:
     return Noop()
 
@@ -282,6 +308,9 @@ L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "updateLeverage": _leverage,
     "updateIsolatedMargin": _isolated_margin,
     "scheduleCancel": _schedule_cancel,
+    "createSubAccount": _create_sub_account,
+    "subAccountModify": _rename_sub_account,
+    "subAccountTransfer": _sub_account_transfer,
     "noop": _noop,
     "setGlobal": _oracle_vote,
 }

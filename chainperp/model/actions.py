@@ -158,6 +158,36 @@ class ApproveAgent:
         self.name = name
 
 
+class CreateSubAccount:
+    """`createSubAccount`: an account without a key, traded by this one."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class RenameSubAccount:
+    """`subAccountModify`: another name for a sub-account."""
+
+    __slots__ = ("name", "sub")
+
+    def __init__(self, sub: Address, name: str) -> None:
+        self.sub = sub
+        self.name = name
+
+
+class SubAccountTransfer:
+    """`subAccountTransfer`: micro-USDC to a sub-account (`is_deposit`), or back from it."""
+
+    __slots__ = ("amount", "is_deposit", "sub")
+
+    def __init__(self, sub: Address, is_deposit: bool, amount: int) -> None:
+        self.sub = sub
+        self.is_deposit = is_deposit
+        self.amount = amount
+
+
 class Noop:
     """`noop`: uses up the nonce."""
 
@@ -192,6 +222,9 @@ Action = (
     | UsdSend
     | Withdraw
     | ApproveAgent
+    | CreateSubAccount
+    | RenameSubAccount
+    | SubAccountTransfer
     | Noop
     | OracleVote
     | NotOffered

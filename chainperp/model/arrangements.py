@@ -2,6 +2,8 @@
 state tree (`state/arrangements.py`); an account without any has no leaf there.
 """
 
+from chainperp.base.units import Address
+
 
 class Schedule:
     """An account's dead man's switch: when it is due, 0 when it is not set, and how many times it
@@ -13,3 +15,15 @@ class Schedule:
         self.at = at
         self.day = day
         self.fired = fired
+
+
+class SubAccount:
+    """An account without a key, traded by its master. `number` counts the master's, from 0."""
+
+    __slots__ = ("address", "master", "name", "number")
+
+    def __init__(self, address: Address, master: Address, number: int, name: str) -> None:
+        self.address = address
+        self.master = master
+        self.number = number
+        self.name = name

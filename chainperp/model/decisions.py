@@ -43,6 +43,7 @@ class Kind(IntEnum):
     WITHDRAW_REQ = 0x0071
     WITHDRAW_DONE = 0x0072
     AGENT = 0x0073
+    SUB_ACCOUNT = 0x0074
     LEDGER = 0x0080
     PARAM = 0x0090
 
@@ -112,11 +113,12 @@ class LedgerType(IntEnum):
     LIQUIDATION_PROFIT = 10
     ADL_HAIRCUT = 11
     DEFICIT = 12
+    SUB_ACCOUNT_TRANSFER = 13
 
 
 RULE_FAMILIES: Final = (
     "ADM", "BLK", "PRC", "ORD", "MAT", "MRG", "PNL", "FEE", "FND", "TRF", "INV",
-    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY",
+    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY", "SUB",
 )  # fmt: skip
 
 

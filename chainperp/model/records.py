@@ -126,6 +126,10 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("account", "b20"), ("agent", "b20"), ("name", "bytes"), ("valid_until", "u64"),
         ("rule", "u16"),
     ),
+    # A sub-account that is new, or has a new name.
+    Kind.SUB_ACCOUNT: (
+        ("master", "b20"), ("sub", "b20"), ("number", "u32"), ("name", "bytes"), ("rule", "u16"),
+    ),
     Kind.PARAM: (
         ("name", "str"), ("old", "bytes"), ("new", "bytes"), ("activation_height", "u64"),
     ),
@@ -166,5 +170,6 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.WITHDRAW_REQ: ("TRF-3", "MRG-5"),
     Kind.WITHDRAW_DONE: ("TRF-3",),
     Kind.AGENT: ("ADM-4",),
-    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3"),
+    Kind.SUB_ACCOUNT: ("SUB-1", "SUB-2"),
+    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "SUB-3"),
 }  # fmt: skip

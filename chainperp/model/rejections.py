@@ -85,6 +85,13 @@ class Rejection(IntEnum):
     SCHEDULE_VOLUME = 120
     SCHEDULE_TOO_EARLY = 121
     SCHEDULE_TOO_OFTEN = 122
+    AGENT_NOT_ALLOWED = 123
+    NOT_FOR_SUB = 124
+    SUB_VOLUME = 125
+    SUB_TOO_MANY = 126
+    SUB_NAME_INVALID = 127
+    SUB_NOT_REGISTERED = 128
+    SUB_TRANSFER_INVALID = 129
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -112,7 +119,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.MUST_DEPOSIT: Reason(
         "ADM-2", "rejected", "Must deposit before performing actions. User: {signer}"
     ),
-    Rejection.VAULT_NOT_REGISTERED: Reason("ADM-2", "rejected", "Vault not registered: {vault}"),
+    Rejection.VAULT_NOT_REGISTERED: Reason("SUB-4", "rejected", "Vault not registered: {vault}"),
     Rejection.EXPIRED: Reason("ADM-3", "rejected", "Action already expired"),
     Rejection.ACTION_NOT_OFFERED: Reason(
         "ADM-2", "rejected", "Action is not offered by this exchange"
@@ -252,10 +259,30 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.AGENT_TOO_MANY: Reason(
         "ADM-4",
         "rejected",
-        "Too many extra agents for cumulative volume traded. Current limit is 3",
+        "Too many extra agents for cumulative volume traded. Current limit is {limit}",
     ),
     Rejection.AGENT_EXPIRED: Reason("ADM-4", "rejected", "Agent valid_until already expired."),
     Rejection.AGENT_NAME_INVALID: Reason("ADM-4", "rejected", "Agent name is invalid."),
+    Rejection.AGENT_NOT_ALLOWED: Reason(
+        "ADM-5", "rejected", "Agents do not have permission to perform this action."
+    ),
+    Rejection.NOT_FOR_SUB: Reason(
+        "SUB-4", "rejected", "Action cannot be performed on behalf of a sub-account or vault."
+    ),
+    Rejection.SUB_VOLUME: Reason(
+        "SUB-1",
+        "rejected",
+        "Cannot create sub-accounts until enough volume traded. Required: ${required}. "
+        "Traded: ${traded}.",
+    ),
+    Rejection.SUB_TOO_MANY: Reason("SUB-1", "rejected", "Too many sub-accounts"),
+    Rejection.SUB_NAME_INVALID: Reason("SUB-1", "rejected", "Sub-account name is invalid."),
+    Rejection.SUB_NOT_REGISTERED: Reason(
+        "SUB-3", "rejected", "Sub-account {sub} is not registered to {user}"
+    ),
+    Rejection.SUB_TRANSFER_INVALID: Reason(
+        "SUB-3", "rejected", "Invalid sub-account transfer from {source} to {destination}"
+    ),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(

@@ -20,6 +20,11 @@ class Parameters:
     agent_validity_max_ms: int
     agent_validity_default_ms: int
     named_agents_max: int
+    named_agents_per_sub_account: int
+    sub_account_volume_min: int
+    sub_accounts_base: int
+    sub_accounts_volume_step: int
+    sub_accounts_max: int
     orders_per_action_max: int
     order_value_min: int
     order_band_numerator: int

@@ -3,6 +3,7 @@
 | name | key | what |
 |---|---|---|
 | cancel | address | dead man's switch |
+| sub | address of the sub-account | master, number, name |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
 which keys there are. `State.note` marks a value that changed.
@@ -15,13 +16,16 @@ from typing import Final, NamedTuple
 from chainperp.base import canonical
 from chainperp.base.canonical import Record, Schema
 from chainperp.base.units import Address
-from chainperp.model.arrangements import Schedule
+from chainperp.model.arrangements import Schedule, SubAccount
 from chainperp.state.store import State
 
 VERSION: Final = 1
 
 SCHEDULE: Final[Schema] = (
     ("version", "u16"), ("at", "u64"), ("day", "u32"), ("fired", "u32"),
+)  # fmt: skip
+SUB_ACCOUNT: Final[Schema] = (
+    ("version", "u16"), ("master", "b20"), ("number", "u32"), ("name", "bytes"),
 )  # fmt: skip
 
 
@@ -52,8 +56,24 @@ def _read_schedule(state: State, key: bytes, value: Record) -> None:
         insort(state.schedule_queue, (value["at"], address))
 
 
+def _sub_keys(state: State) -> Iterable[bytes]:
+    return state.sub_accounts
+
+
+def _write_sub(state: State, key: bytes) -> Record | None:
+    sub = state.sub_accounts[Address(key)]
+    return {"master": sub.master, "number": sub.number, "name": sub.name.encode("ascii")}
+
+
+def _read_sub(state: State, key: bytes, value: Record) -> None:
+    address, master = state.accounts[Address(key)].address, Address(value["master"])
+    name = value["name"].decode("ascii")
+    state.add_sub_account(SubAccount(address, master, value["number"], name))
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
+    "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
 }
 
 

@@ -16,7 +16,7 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
-from chainperp.model.arrangements import Schedule
+from chainperp.model.arrangements import Schedule, SubAccount
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
@@ -121,6 +121,8 @@ class State:
         "parameters",
         "schedule_queue",
         "schedules",
+        "sub_accounts",
+        "subs_of",
         "time_ms",
         "uncovered",
         "unfiled",
@@ -157,6 +159,9 @@ class State:
         self.schedules: dict[Address, Schedule] = {}
         # (time, address) of every switch that is set, ascending.
         self.schedule_queue: list[tuple[int, Address]] = []
+        self.sub_accounts: dict[Address, SubAccount] = {}
+        # The same by master, in order of their numbers.
+        self.subs_of: dict[Address, list[SubAccount]] = {}
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
         for address in SYSTEM_ACCOUNTS:
@@ -205,6 +210,28 @@ class State:
         if account.is_filed:
             account.is_filed = False
             self.unfiled.append(account)
+
+    def add_sub_account(self, sub: SubAccount) -> None:
+        """Register a sub-account under its master, in the order of numbers."""
+        self.sub_accounts[sub.address] = sub
+        subs = self.subs_of.setdefault(sub.master, [])
+        place = len(subs)
+        while place and subs[place - 1].number > sub.number:
+            place -= 1
+        subs.insert(place, sub)
+
+    def family(self, account: Account) -> list[Account]:
+        """A master and its sub-accounts, whichever of them is given; else the account alone."""
+        if not self.sub_accounts:
+            return [account]
+        sub = self.sub_accounts.get(account.address)
+        master = account if sub is None else self.accounts[sub.master]
+        subs = self.subs_of.get(master.address, [])
+        return [master, *(self.accounts[one.address] for one in subs)]
+
+    def family_volume(self, account: Account) -> int:
+        """All that a master and its sub-accounts have traded, in micro-USDC."""
+        return sum(one.volume_total for one in self.family(account))
 
     def accounts_in_order(self) -> list[Account]:
         """All accounts by address."""

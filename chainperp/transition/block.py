@@ -21,10 +21,13 @@ from chainperp.model.accounts import Account
 from chainperp.model.actions import (
     ApproveAgent,
     CancelOrders,
+    CreateSubAccount,
     ModifyOrders,
     Noop,
     PlaceOrders,
+    RenameSubAccount,
     ScheduleCancel,
+    SubAccountTransfer,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -49,6 +52,11 @@ from chainperp.transition.schedules import (
     process_schedule,
     process_schedules,
     prune_schedules,
+)
+from chainperp.transition.subaccounts import (
+    process_create_sub_account,
+    process_rename_sub_account,
+    process_sub_account_transfer,
 )
 from chainperp.transition.sweep import Sweep
 from chainperp.transition.transfers import (
@@ -77,6 +85,9 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     UsdSend: process_send,
     Withdraw: process_withdraw,
     ApproveAgent: process_agent,
+    CreateSubAccount: process_create_sub_account,
+    RenameSubAccount: process_rename_sub_account,
+    SubAccountTransfer: process_sub_account_transfer,
 }
 
 

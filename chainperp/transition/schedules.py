@@ -22,7 +22,8 @@ def process_schedule(
     fired = 0
     if schedule is not None and at is not None:
         fired = fired_on_day_of(at, schedule.day, schedule.fired)
-    verdict = check_schedule(at, state.time_ms, account.volume_total, fired, state.parameters)
+    volume = state.family_volume(account)
+    verdict = check_schedule(at, state.time_ms, volume, fired, state.parameters)
     if verdict is not Rejection.ACCEPTED:
         return verdict
     if schedule is None:

@@ -13,6 +13,8 @@
 | a name | `cancel BTC c1`, `cancel BTC #5`, `modify c1 to buy …` (with `always`) |
 | a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5` |
 | a name | `schedule +10 s` (all orders are cancelled then), `schedule none` |
+| a name | `open sub named desk`, `rename Ann/1 to desk`, `move 5 to Ann/1`, `move 5 from Ann/1` |
+| `Ann for Ann/1` | anything: Ann signs for her first sub-account |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `twapOrder` (a kind not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
@@ -42,6 +44,7 @@ from chainperp.model.actions import (
     Action,
     ApproveAgent,
     CancelOrders,
+    CreateSubAccount,
     Grouping,
     ModifyOrders,
     Noop,
@@ -49,7 +52,9 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RenameSubAccount,
     ScheduleCancel,
+    SubAccountTransfer,
     TriggerTerms,
     UpdateIsolatedMargin,
     UpdateLeverage,
@@ -116,15 +121,20 @@ class Story:
         sources: list[bytes] = []
         for row in rows:
             who, does = row["who"], row["does"]
-            self.address(who)
-            item = self.system_input(who, does)
+            signer, _, behalf = who.partition(" for ")
+            self.address(signer)
+            if behalf:
+                self.address(behalf)
+            item = self.system_input(signer, does)
             if item is not None:
                 system.append(item)
                 sources.append(item.body)
                 continue
             action = self.action(does)
             user_signed = isinstance(action, USER_SIGNED)
-            one = self.world.transaction(who, action, user_signed=user_signed)
+            one = self.world.transaction(
+                signer, action, user_signed=user_signed, vault=behalf or None
+            )
             if does.endswith(" for a vault"):
                 one.vault = address_of("vault")
             transactions.append(one)
@@ -242,6 +252,11 @@ class Story:
             "withdraw": lambda w: Withdraw(address_of("outside"), decimal(w[0], 6)),
             "agent": lambda w: ApproveAgent(self.address(w[0]), w[2]),
             "noop": lambda w: Noop(),
+            "open": lambda w: CreateSubAccount(does.partition(" named ")[2]),
+            "rename": lambda w: RenameSubAccount(self.address(w[0]), does.partition(" to ")[2]),
+            "move": lambda w: SubAccountTransfer(
+                self.address(w[2]), w[1] == "to", decimal(w[0], 6)
+            ),
             "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
             "twapOrder": lambda w: NotOffered(verb),
