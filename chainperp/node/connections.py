@@ -1,7 +1,7 @@
 """HTTP connections that end when their sender does not get on.
 
-uvicorn waits for ever for the end of a request's head, and for its body. A sender who trickles bytes
-would keep a descriptor that somebody else needs.
+uvicorn waits for ever for the end of a request's head, and for its body. A sender who trickles
+bytes would keep a descriptor that somebody else needs.
 Source: reliability 9.2 row 14, 15.
 """
 
