@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup demo test long check bench golden rules conform clean
+.PHONY: setup demo test long soak check bench golden rules conform clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -20,6 +20,9 @@ test: setup     ## the whole test suite; .ci/run calls exactly this
 
 long: setup     ## more seeds, deeper small worlds: about ten minutes
 	CHAINPERP_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/property tests/simulation
+
+soak: setup     ## 200 rounds of kill -9 under load: about five minutes
+	CHAINPERP_KILL_ROUNDS=200 $(BIN)/python -m pytest -s --timeout 1800 tests/simulation/test_node_kill.py
 
 check: setup    ## format, lint, types, floors
 	$(BIN)/ruff format --check .

@@ -15,7 +15,7 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -36,8 +36,12 @@ from chainperp.wire.actions import MAX_BODY_BYTES, read_json
 
 UNDECODABLE: Final = "Failed to deserialize the JSON body into the target type"
 JSON: Final = "application/json"
+JSON_TYPES: Final = (JSON, f"{JSON};charset=utf-8", f'{JSON};charset="utf-8"')
+"""A body without a type is taken as JSON."""
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 LOG_WEIGHT: Final = 1
+BODY_SECONDS: Final = 15
+"""How long a body may stand still."""
 
 
 class Refused(Exception):
@@ -62,8 +66,7 @@ class JsonBytes(Response):
 
 async def read_body(request: Request) -> Any:
     """The JSON document of a request. Raises Refused naming what is wrong with it."""
-    kind = request.headers.get("content-type", JSON)
-    if kind.partition(";")[0].strip().lower() != JSON:
+    if request.headers.get("content-type", JSON).lower().replace(" ", "") not in JSON_TYPES:
         raise Refused(415, "Expected request with `Content-Type: application/json`")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise Refused(415, "request bodies are not inflated: send them without Content-Encoding")
@@ -73,11 +76,17 @@ async def read_body(request: Request) -> Any:
         raise too_large
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise too_large
-        parts.append(part)
+    try:
+        async with asyncio.timeout(BODY_SECONDS) as patience:
+            async for part in request.stream():
+                size += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise too_large
+                parts.append(part)
+                patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+    except TimeoutError as error:
+        text = f"no more of the body came for {BODY_SECONDS} s"
+        raise Refused(408, text, {"connection": "close"}) from error
     try:
         return read_json(b"".join(parts))
     except BadRequest as error:
@@ -98,6 +107,9 @@ def _answered(
             return PlainTextResponse(f"{UNDECODABLE}: {error}", 422)
         except (Busy, Stopped) as error:
             return PlainTextResponse(str(error), 503, {"retry-after": "1"})
+        except ClientDisconnect:
+            # Nobody reads this: he left before his request was complete.
+            return PlainTextResponse("the request was not complete", 400)
 
     return endpoint
 
