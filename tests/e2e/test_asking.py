@@ -271,3 +271,48 @@ def test_wait_says_when_a_node_cannot_tell() -> None:
         outcome = run_cli(*words, "--url", dumb.url)
     assert outcome.code == 0
     assert "tells no orders' statuses" in json.dumps(outcome.document["waited"]["lines"])
+
+
+def test_cancel_all_cancels_what_the_node_lists() -> None:
+    """Of the account that the key trades for: an agent's master."""
+    rows = [ORDER, ORDER | {"oid": 82, "coin": "kPEPE"}, ORDER | {"oid": 83, "coin": "@1"}]
+    role = {"role": "agent", "data": {"user": USER}}
+    reply = {
+        "status": "ok",
+        "response": {"type": "cancel", "data": {"statuses": ["success", "success"]}},
+    }
+    info = {"meta": META, "frontendOpenOrders": rows, "userRole": role}
+    with other_node(info=info, exchange=reply) as listing:
+        outcome = run_cli("tx", "cancel", "--all", "--from", "0", "--url", listing.url)
+        assert outcome.code == 0, outcome.err
+        assert {"type": "frontendOpenOrders", "user": USER} in listing.asked
+        sent = listing.asked[-1]["action"]
+        assert sent == {"type": "cancel", "cancels": [{"a": 0, "o": 81}, {"a": 1, "o": 82}]}
+        outcome = run_cli("tx", "cancel", "kpepe", "--all", "--from", "0", "--url", listing.url)
+        assert outcome.code == 0, outcome.err
+        assert listing.asked[-1]["action"]["cancels"] == [{"a": 1, "o": 82}]
+        listing.info["frontendOpenOrders"] = []
+        outcome = run_cli("tx", "cancel", "--all", "--from", "0", "--url", listing.url)
+        assert (outcome.code, outcome.out) == (0, "no open orders\n")
+    with other_node(info={"meta": META}) as little:
+        outcome = run_cli("tx", "cancel", "--all", "--from", "0", "--url", little.url)
+        assert outcome.code == 4
+        assert "the node refuses the request (422)" in outcome.err
+
+
+def test_tpsl_takes_the_side_from_the_position() -> None:
+    reply = {
+        "status": "ok",
+        "response": {"type": "order", "data": {"statuses": ["waitingForTrigger"]}},
+    }
+    info = {"meta": META, "clearinghouseState": STATE, "userRole": {"role": "user"}}
+    with other_node(info=info, exchange=reply) as listing:
+        words = ("tx", "tpsl", "BTC", "--sl", "28000", "--from", "0", "--url", listing.url)
+        assert run_cli(*words).code == 0
+        action = listing.asked[-1]["action"]
+        assert action["grouping"] == "positionTpsl"
+        assert (action["orders"][0]["b"], action["orders"][0]["s"]) == (False, "0")
+        assert action["orders"][0]["p"] == "26600"
+        none = run_cli(*words[:2], "kPEPE", *words[3:4], "1", *words[5:])
+        assert none.code == 4
+        assert "has no position in kPEPE" in none.err
