@@ -316,3 +316,21 @@ def test_tpsl_takes_the_side_from_the_position() -> None:
         none = run_cli(*words[:2], "kPEPE", *words[3:4], "1", *words[5:])
         assert none.code == 4
         assert "has no position in kPEPE" in none.err
+
+
+@pytest.mark.parametrize(
+    ("info", "code", "line"),
+    [
+        ({"txDetails": {"type": "txDetails", "tx": {"block": 12}}}, 0, "block 12"),
+        ({}, 1, "the block is not known after 1 s"),
+    ],
+)
+def test_wait_for_a_block(info: dict[str, Any], code: int, line: str) -> None:
+    reply = {"status": "ok", "response": {"type": "default"}}
+    with other_node(info=info, exchange=reply) as explorer:
+        words = ("tx", "transfer", USER, "1", "--from", "0", "--wait", "--wait-max", "1", "--json")
+        outcome = run_cli(*words, "--url", explorer.url)
+        assert outcome.code == code, outcome.err
+        assert outcome.document["waited"]["lines"] == [line]
+        asked = explorer.asked[-1]
+        assert asked == {"type": "txDetails", "hash": outcome.document["hash"]}
