@@ -1,0 +1,86 @@
+"""Money that moved without a trade, as rows of accounts' ledgers.
+
+`cash` is what the row did to the account's value; the sum of these rows, of its trades' profits
+and fees and of its funding is the account's cash.
+"""
+
+import json
+from typing import Any, Final
+
+from chainperp.base.canonical import Record
+from chainperp.model.decisions import LedgerType
+from chainperp.node.documents import history
+from chainperp.node.documents.texts import Document, usd
+
+INSERT: Final = "INSERT INTO ledger VALUES (?,?,?,?,?,?)"
+
+SILENT: Final = (
+    LedgerType.FEE_SHARE,
+    LedgerType.FUNDING_ROUNDING,
+    LedgerType.ISOLATED_MARGIN_ADDED,
+    LedgerType.ISOLATED_MARGIN_REMOVED,
+)
+"""Between cells of one account, or between accounts of the exchange's own."""
+
+FORCED: Final = (
+    LedgerType.BACKSTOP_COLLATERAL,
+    LedgerType.INSURANCE_DRAW,
+    LedgerType.LIQUIDATION_PROFIT,
+    LedgerType.ADL_HAIRCUT,
+    LedgerType.DEFICIT,
+)
+"""Moved by the waterfall: no transaction asked for it."""
+
+
+class LedgerRows:
+    """Rows of a batch."""
+
+    __slots__ = ("_fee_of", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[list[Any]] = []
+        self._fee_of: list[Any] | None = None
+
+    def clear(self) -> None:
+        """Begin a new batch."""
+        self.rows = []
+        self._fee_of = None
+
+    def add(
+        self, user: int, place: tuple[int, int], hash_: bytes | None, cash: int, delta: Document
+    ) -> list[Any]:
+        """One row; `place` is log index and time."""
+        row: list[Any] = [user, place[0], place[1], hash_, cash, delta]
+        self.rows.append(row)
+        return row
+
+    def transfer(
+        self,
+        place: tuple[int, int],
+        hash_: bytes | None,
+        fields: Record,
+        users: tuple[int, int],
+    ) -> None:
+        """A LEDGER record: a row for each side of it. An activation fee belongs to the send that
+        comes right before it, a withdrawal's fee is in the withdrawal."""
+        kind, amount = fields["type"], fields["amount"]
+        source, destination = fields["source"], fields["destination"]
+        if kind in SILENT or kind == LedgerType.WITHDRAWAL_FEE:
+            return
+        if kind == LedgerType.ACTIVATION_FEE:
+            if self._fee_of is not None:
+                self._fee_of[4] -= amount
+                for row in self.rows[-2:]:
+                    row[5] = row[5] | {"fee": usd(amount)}
+            return
+        delta = history.internal_transfer(amount, source, destination)
+        first = self.add(users[0], place, hash_, -amount, delta)
+        if users[0] != users[1]:
+            self.add(users[1], place, hash_, amount, delta)
+        else:
+            first[4] = 0
+        self._fee_of = first
+
+    def values(self) -> list[tuple[Any, ...]]:
+        """The rows as they are written."""
+        return [(*row[:5], json.dumps(row[5], separators=(",", ":"))) for row in self.rows]
