@@ -24,6 +24,7 @@ from tests.support.node import ROOT, NodeProcess, running_node
 ACCOUNTS = 10
 RATE_MAX = 3_000
 BATCH = 20
+BATCH_RATE_MAX = 600
 MIB = 1 << 20
 PROFILE_LINES = 45
 
@@ -69,6 +70,7 @@ def sampled(node: NodeProcess) -> Iterator[list[tuple[float, int]]]:
 
 def drive(node: NodeProcess, plan: Plan, seconds: float) -> tuple[dict[str, Any], float]:
     """One client process against a node; its report, and the node's growth in bytes a second."""
+    rate_max = RATE_MAX if plan.batch == 1 else BATCH_RATE_MAX
     options = {
         "port": node.port,
         "seconds": seconds,
@@ -78,7 +80,7 @@ def drive(node: NodeProcess, plan: Plan, seconds: float) -> tuple[dict[str, Any]
         "window": plan.window,
         "accounts": ACCOUNTS,
         "seed": 1,
-        "presigned": int(seconds * RATE_MAX / plan.batch) if plan.is_presigned else 0,
+        "presigned": int(seconds * rate_max) if plan.is_presigned else 0,
     }
     command = [sys.executable, "-m", "tests.load.client", json.dumps(options)]
     client = subprocess.Popen(
