@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conformance.clients import ccxt_pro, ccxt_sync, python_reads
+from tests.conformance.clients import ccxt_pro, ccxt_sync, python_reads, typescript_sdk
 from tests.conformance.clients.report import Recorder, failures, markdown
 from tests.support.node import NodeProcess, running_node
 
@@ -13,6 +13,7 @@ CLIENTS: dict[str, Callable[[NodeProcess], Recorder]] = {
     "py": python_reads.run,
     "ccxt": ccxt_sync.run,
     "pro": ccxt_pro.run,
+    "ts": typescript_sdk.run,
 }
 
 
