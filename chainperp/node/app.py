@@ -40,6 +40,8 @@ JSON_TYPES: Final = (JSON, f"{JSON};charset=utf-8", f'{JSON};charset="utf-8"')
 """A body without a type is taken as JSON."""
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 LOG_WEIGHT: Final = 1
+BODY_SECONDS: Final = 15
+"""How long a body may stand still."""
 
 
 class Refused(Exception):
@@ -74,11 +76,17 @@ async def read_body(request: Request) -> Any:
         raise too_large
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise too_large
-        parts.append(part)
+    try:
+        async with asyncio.timeout(BODY_SECONDS) as patience:
+            async for part in request.stream():
+                size += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise too_large
+                parts.append(part)
+                patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+    except TimeoutError as error:
+        text = f"no more of the body came for {BODY_SECONDS} s"
+        raise Refused(408, text, {"connection": "close"}) from error
     try:
         return read_json(b"".join(parts))
     except BadRequest as error:

@@ -18,6 +18,7 @@ import uvicorn
 from chainperp.base.errors import NotFound
 from chainperp.node.app import Doors, build_app
 from chainperp.node.clock import Clock
+from chainperp.node.connections import Connection, allow_descriptors
 from chainperp.node.dev import DevControls
 from chainperp.node.exchange import Exchange
 from chainperp.node.gate import Gate, WeightLimiter, is_local
@@ -38,6 +39,7 @@ IDLE_MS: Final = 3_000
 WALK_MS: Final = 1_000
 """How often an idle chain makes a block, and how often while prices walk along a path."""
 
+KEEP_ALIVE_SECONDS: Final = 75
 DROP_AFTER_SECONDS: Final = 0.05
 
 
@@ -211,7 +213,10 @@ def _bind(host: str, port: int) -> socket.socket:
 def _config(node: Node) -> uvicorn.Config:
     return uvicorn.Config(
         node.app,
-        log_level="warning",
+        http=Connection,
+        limit_concurrency=allow_descriptors(),
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        log_level="error",
         access_log=False,
         server_header=False,
         date_header=False,

@@ -26,7 +26,6 @@ from chainperp.node.socket.posts import Posts
 from chainperp.node.socket.protocol import (
     MESSAGE_MAX,
     PING_SECONDS,
-    SILENCE_SECONDS,
     SocketProtocol,
 )
 from chainperp.node.socket.route import socket_routes
@@ -51,13 +50,14 @@ def _switch(web: ASGIApp, sockets: ASGIApp) -> ASGIApp:
 class LiveNode:
     """A running node, its keys and the blocks that it has published."""
 
-    def __init__(self, path: Path, pace: Pace, limits: SocketLimits) -> None:
+    def __init__(self, path: Path, pace: Pace, limits: SocketLimits, ping: float) -> None:
         self.keys = [development_key(index) for index in range(TRADERS)]
         self.users = ["0x" + address_of(key).hex() for key in self.keys]
         self.blocks: list[Published] = []
         self.port = 0
         self._pace = pace
         self._limits = limits
+        self._ping = ping
         self._path = path
         self._nonce = now_ms()
         self._ready = threading.Event()
@@ -83,6 +83,8 @@ class LiveNode:
 
     def stop(self) -> None:
         """End the node as SIGTERM does."""
+        if not self._thread.is_alive():
+            return
         self.loop.call_soon_threadsafe(self._told.set)
         self._thread.join(30)
         assert not self._thread.is_alive(), "the node does not stop"
@@ -114,7 +116,7 @@ class LiveNode:
         )
         self.node = Node(settings, open_chain(self._path), 0)
         producer = self.node.producer
-        self.hub = Hub(self.node.context, self.node.registry, self._limits)
+        self.hub = Hub(self.node.context, self.node.registry, lambda _oid: 0, self._limits)
         producer.listeners.append(self.blocks.append)
         producer.listeners.append(self.hub.on_block)
         posts = Posts(self.node.exchange, self.node.registry, self.node.context)
@@ -126,8 +128,8 @@ class LiveNode:
             lifespan="off",
             ws=SocketProtocol,
             ws_max_size=MESSAGE_MAX,
-            ws_ping_interval=PING_SECONDS,
-            ws_ping_timeout=SILENCE_SECONDS - PING_SECONDS,
+            ws_ping_interval=self._ping,
+            ws_ping_timeout=self._ping,
             ws_per_message_deflate=False,
         )
         server = _Server(config)
@@ -182,6 +184,10 @@ class LiveNode:
         self.read(lambda: self.node.feed.set_price(asset, price_e8))
         self.call(self.node.producer.make_block())
 
+    def drop(self) -> int:
+        """Close every socket; how many there were."""
+        return self.read(self.hub.drop_connections)
+
     def make_block(self) -> Published:
         """Make a block of whatever waits."""
         return self.call(self.node.producer.make_block())
@@ -197,10 +203,12 @@ def limit_order(
 
 
 @contextmanager
-def live_node(pace: Pace | None = None, limits: SocketLimits = LOCAL) -> Iterator[LiveNode]:
-    """A node for the length of a test."""
+def live_node(
+    pace: Pace | None = None, limits: SocketLimits = LOCAL, ping: float = PING_SECONDS
+) -> Iterator[LiveNode]:
+    """A node for the length of a test. Without a pace, blocks are made when something waits."""
     with TemporaryDirectory(prefix="chainperp-live-") as scratch:
-        node = LiveNode(Path(scratch) / "chain", pace or Pace(idle_ms=0), limits)
+        node = LiveNode(Path(scratch) / "chain", pace or Pace(idle_ms=0), limits, ping)
         node.start()
         try:
             yield node

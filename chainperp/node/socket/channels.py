@@ -6,10 +6,13 @@ when it has changed, and some of them not more often than a pause allows.
 
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
+from weakref import WeakValueDictionary
 
+from chainperp.base.units import Address
 from chainperp.node.documents.texts import Document
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.socket.client import Client
+from chainperp.node.socket.follow import Followed, Placed
 from chainperp.node.socket.messages import dumps, envelope
 from chainperp.node.socket.protocol import text_frame
 from chainperp.node.socket.subscriptions import Fields, Subscription
@@ -22,10 +25,12 @@ Frames = list[bytes]
 class Sources:
     """What channels are made from: the state, and the answers of `/info`."""
 
-    def __init__(self, context: Context, registry: Registry) -> None:
+    def __init__(self, context: Context, registry: Registry, placed: Placed) -> None:
         self.context = context
         self.registry = registry
+        self.placed = placed
         self._contexts: tuple[State, int, list[Document]] | None = None
+        self._followed: WeakValueDictionary[Address, Followed] = WeakValueDictionary()
 
     def state(self) -> State:
         """The state between two blocks."""
@@ -42,6 +47,13 @@ class Sources:
         if self._contexts is None or self._contexts[:2] != (state, state.height):
             self._contexts = (state, state.height, self.answer("metaAndAssetCtxs")[1])
         return self._contexts[2]
+
+    def follow(self, user: Address) -> Followed:
+        """One account's orders and events, for as long as a channel keeps it."""
+        followed = self._followed.get(user)
+        if followed is None:
+            followed = self._followed[user] = Followed(user, self.state(), self.placed)
+        return followed
 
     def ask(self, name: str, **fields: Any) -> Awaitable[tuple[str, Any]]:
         """The answer of any question."""
@@ -61,6 +73,9 @@ class Channel:
     follows_prices: ClassVar[bool] = False
     """Whether a change of marks alone may change what an account's channel says."""
 
+    is_asked: ClassVar[bool] = False
+    """Whether messages are answers that have to be waited for: `refresh` makes them."""
+
     has_history: ClassVar[bool] = False
     """Whether the snapshot comes from the index."""
 
@@ -69,8 +84,8 @@ class Channel:
         self.sources = sources
         self.members: dict[Client, Frames | None] = {}
         self.sent_at = float("-inf")
-        self.is_late = False
-        """Whether a change waits for the pause to end."""
+        self.is_stale = False
+        """Whether there may be something that was not sent yet."""
 
     @property
     def fields(self) -> Fields:
@@ -102,9 +117,18 @@ class Channel:
         """What is new. Channels with a pause are asked without a block when the pause is over."""
         return []
 
+    def note(self, _view: BlockView) -> None:
+        """Take from a block what `refresh` will need, for channels that are asked."""
+
+    async def refresh(self) -> Frames:
+        """What is new, for channels that are asked. Never runs twice at once."""
+        return self.messages(None)
+
+    def begin(self, _time_ms: int) -> None:
+        """The first member joins."""
+
     def reset(self) -> None:
         """Forget what was sent: the chain is another one now."""
-        self.is_late = False
 
 
 class StateChannel(Channel):
@@ -116,6 +140,7 @@ class StateChannel(Channel):
         super().__init__(subscription, sources)
         self._last: str | None = None
         self._snapshot: tuple[State, int, Frames] | None = None
+        self.snapshots_built = 0
 
     def document(self) -> Any:
         """The data of a message now; None when there is nothing to say."""
@@ -133,6 +158,7 @@ class StateChannel(Channel):
             if not self.members:
                 self._last = dumps(self.essence(document))
             frames = [] if document is None else [self.frame(document)]
+            self.snapshots_built += 1
             self._snapshot = (state, state.height, frames)
         return self._snapshot[2]
 

@@ -69,6 +69,16 @@ class Client:
         self._empty.set()
         connection.on_writable = self.flush
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Size of what waits."""
+        return self._bytes
+
+    @property
+    def waiting_messages(self) -> int:
+        """How many messages wait."""
+        return len(self._queue)
+
     def users(self) -> list[bytes]:
         """The accounts that this client follows, each once."""
         followed = (one.user for one in self.subscriptions.values())
@@ -103,6 +113,8 @@ class Client:
     def flush(self) -> None:
         """Write what the connection takes; close a client that is too far behind."""
         connection = self.connection
+        if connection.is_gone:
+            self.forget()
         while self._queue and connection.is_writable:
             connection.write(self._take())
         if not self._queue:

@@ -9,13 +9,14 @@ and every channel's messages come in the order of the blocks. Everything runs on
 import asyncio
 from collections.abc import Iterable
 
-from chainperp.base.errors import BadRequest
+from chainperp.base.errors import BadRequest, ChainperpError
 from chainperp.node.effects import Published
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.socket import messages
 from chainperp.node.socket.catalogue import MAKERS
 from chainperp.node.socket.channels import Channel, Frames, Sources
 from chainperp.node.socket.client import POLICY, RESTART, SLOW, Client, Counters
+from chainperp.node.socket.follow import Placed
 from chainperp.node.socket.limits import LOCAL, Origins, SocketLimits
 from chainperp.node.socket.protocol import text_frame
 from chainperp.node.socket.subscriptions import Fields, Subscription, read_subscription
@@ -25,10 +26,16 @@ from chainperp.node.socket.view import BlockView
 class Hub:
     """All clients and channels of one node."""
 
-    def __init__(self, context: Context, registry: Registry, limits: SocketLimits = LOCAL) -> None:
+    def __init__(
+        self,
+        context: Context,
+        registry: Registry,
+        placed: Placed,
+        limits: SocketLimits = LOCAL,
+    ) -> None:
         self.context = context
         self.limits = limits
-        self.sources = Sources(context, registry)
+        self.sources = Sources(context, registry, placed)
         self.origins = Origins(limits)
         self.counters = Counters()
         self.clients: dict[Client, None] = {}
@@ -75,15 +82,29 @@ class Hub:
         """Become a member; nothing is awaited between a snapshot of the state and this."""
         channel = self._channel(subscription)
         if not channel.has_history:
+            if not channel.members:
+                channel.begin(self.sources.state().time_ms)
             frames = channel.snapshot()
             channel.members[client] = None
             for frame in frames:
                 client.push(frame)
             return client.flush()
+        while subscription.key in self._late:
+            # What earlier members still wait for is in the snapshot already.
+            await asyncio.wait([self._late[subscription.key]])
+        if client.is_closed:
+            return None
+        return await self._join_with_history(client, self._channel(subscription))
+
+    async def _join_with_history(self, client: Client, channel: Channel) -> None:
+        """Become a member now and get the snapshot when it is there, before anything newer."""
+        time_ms = self.sources.state().time_ms
+        if not channel.members:
+            channel.begin(time_ms)
         collected: Frames = []
         channel.members[client] = collected
         client.flush()
-        frames = await channel.history(self.sources.state().time_ms)
+        frames = await channel.history(time_ms)
         # A snapshot may be as large as the whole queue: it goes when nothing else waits.
         await client.room()
         if channel.members.get(client) is collected and not client.is_closed:
@@ -91,7 +112,6 @@ class Hub:
                 client.push(frame)
             channel.members[client] = None
             client.flush()
-        return None
 
     def _channel(self, subscription: Subscription) -> Channel:
         key = subscription.key
@@ -182,18 +202,28 @@ class Hub:
         self, channel: Channel, view: BlockView | None, touched: dict[Client, None]
     ) -> None:
         """Give what is new to the members, now or when the channel's pause is over."""
-        now = asyncio.get_running_loop().time()
-        wait = channel.sent_at + channel.pause - now
-        if channel.pause and wait > 0:
-            self._publish_later(channel, wait)
-            return
-        frames = channel.messages(view)
+        if channel.is_asked and view is not None:
+            channel.note(view)
+        if channel.is_asked or self._pause_left(channel) > 0:
+            self._publish_later(channel)
+        else:
+            self._deliver(channel, channel.messages(view), touched)
+
+    @staticmethod
+    def _pause_left(channel: Channel) -> float:
+        if not channel.pause:
+            return 0.0
+        return channel.sent_at + channel.pause - asyncio.get_running_loop().time()
+
+    def _deliver(self, channel: Channel, frames: Frames, touched: dict[Client, None]) -> None:
         if not frames:
             return
-        channel.sent_at = now
+        channel.sent_at = asyncio.get_running_loop().time()
         feed = channel.feed
-        for client, collected in channel.members.items():
+        for client, collected in list(channel.members.items()):
             if collected is not None:
+                if feed is not None:
+                    collected.clear()
                 collected.extend(frames)
                 if len(collected) > self.limits.queue_messages:
                     client.close(POLICY, SLOW)
@@ -202,19 +232,30 @@ class Hub:
                 client.push(frame, feed)
             touched[client] = None
 
-    def _publish_later(self, channel: Channel, wait: float) -> None:
+    def _publish_later(self, channel: Channel) -> None:
+        channel.is_stale = True
         key = channel.subscription.key
         if key not in self._late:
-            self._late[key] = asyncio.create_task(self._publish_after(channel, wait))
+            self._late[key] = asyncio.create_task(self._catch_up(channel))
 
-    async def _publish_after(self, channel: Channel, wait: float) -> None:
-        await asyncio.sleep(wait)
-        await self.context.settled()
-        self._late.pop(channel.subscription.key, None)
-        touched: dict[Client, None] = {}
-        self._publish(channel, None, touched)
-        for client in touched:
-            client.flush()
+    async def _catch_up(self, channel: Channel) -> None:
+        """Publish what is new when the pause is over, and again what came meanwhile."""
+        key = channel.subscription.key
+        try:
+            while channel.is_stale:
+                await asyncio.sleep(max(self._pause_left(channel), 0))
+                await self.context.settled()
+                channel.is_stale = False
+                touched: dict[Client, None] = {}
+                self._deliver(channel, await channel.refresh(), touched)
+                for client in touched:
+                    client.flush()
+        except ChainperpError as fault:
+            # The index cannot answer: the channel is tried again at its next change.
+            self.counters.drop(type(fault).__name__)
+        finally:
+            if self.channels.get(key) is channel:
+                self._late.pop(key, None)
 
     # --- the node's side -------------------------------------------------------------------------
 

@@ -6,12 +6,14 @@ connection takes them. A peer that reads no longer cannot keep its connection: w
 """
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
 from websockets.frames import OP_TEXT, Frame
-from websockets.http11 import Request
+from websockets.http11 import Request, Response
 
 EXTENSION: Final = "chainperp.socket"
 """Under this name the connection is found in the scope's extensions."""
@@ -38,7 +40,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     @property
     def is_writable(self) -> bool:
         """Whether the connection takes more at once."""
-        return self.handshake_complete and not self.close_sent and self.writable.is_set()
+        return self.handshake_complete and self.writable.is_set()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection ends or has ended: nothing reaches the peer any more."""
+        return self.close_sent or self.disconnected or self.transport.is_closing()
 
     def write(self, frames: bytes) -> None:
         """Send whole frames. Only while `is_writable`."""
@@ -71,6 +78,27 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.loop.call_later(CUT_SECONDS, self.abort)
 
     # --- what uvicorn calls ----------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the peer. A handshake that cannot be read is answered, not waited for."""
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.handshake_initiated = self.close_sent = True
+            self._answer(HTTPStatus.BAD_REQUEST)
+
+    def _answer(self, status: HTTPStatus) -> None:
+        """Answer the handshake with a status and close."""
+        body = status.phrase.encode()
+        headers = Headers(
+            {
+                "Content-Type": "text/plain; charset=utf-8",
+                "Content-Length": str(len(body)),
+                "Connection": "close",
+            }
+        )
+        self.transport.write(Response(status, status.phrase, headers, body).serialize())
+        self.transport.close()
+        self._cut_later()
 
     def handle_connect(self, event: Request) -> None:
         """A handshake: the endpoint finds this connection in its scope."""

@@ -20,8 +20,16 @@ from chainperp.node.effects import (
 )
 from chainperp.state.store import State
 
+Decision = OrderRecord | FillRecord | int
+"""What happened to an account's orders: a decision, a trade, or the oid of a trigger that fired."""
+
 ASSET: Final = slice(19, 23)
 """Where a price entry names its market: the first field behind the header."""
+
+TRIGGERED: Final = Kind.TRIGGER.to_bytes(2, "big")
+TESTED: Final = Kind.LIQ_TEST.to_bytes(2, "big")
+TRIGGER_OID: Final = slice(19, 27)
+TRIGGER_ACCOUNT: Final = slice(27, 47)
 
 _PRICES: Final = tuple(
     kind.to_bytes(2, "big") for kind in (Kind.MARK, Kind.ORACLE, Kind.PREMIUM, Kind.FUNDING)
@@ -85,6 +93,43 @@ class BlockView:
         return [order_record(raw) for raw in self.by_kind.get(ORDER, [])]
 
     @cached_property
+    def decisions(self) -> dict[bytes, list[Decision]]:
+        """What happened to each account's orders, in order."""
+        found: dict[bytes, list[Decision]] = {}
+        orders, fills = iter(self.orders), iter(self.fills)
+        for raw in self.published.entries:
+            kind = raw[KIND]
+            if kind == ORDER:
+                order = next(orders)
+                found.setdefault(order.account, []).append(order)
+            elif kind == FILLED:
+                fill = next(fills)
+                found.setdefault(fill.maker, []).append(fill)
+                if fill.taker != fill.maker:
+                    found.setdefault(fill.taker, []).append(fill)
+            elif kind == TRIGGERED:
+                oid = int.from_bytes(raw[TRIGGER_OID], "big")
+                found.setdefault(raw[TRIGGER_ACCOUNT], []).append(oid)
+        return found
+
+    @cached_property
+    def fundings(self) -> dict[bytes, list[tuple[int, int, int, int]]]:
+        """Hourly payments by account: market, rate in 10^-9, lots, payment in micro-USDC."""
+        found: dict[bytes, list[tuple[int, int, int, int]]] = {}
+        for fields in self.of_kind(Kind.FUNDING):
+            for row in fields["rows"]:
+                one = fields["asset"], fields["rate_ppb"], row["lots"], row["payment"]
+                found.setdefault(row["account"], []).append(one)
+        return found
+
+    @cached_property
+    def tests(self) -> list[tuple[int, Record]]:
+        """Liquidation tests that failed: log index and fields."""
+        raws = self.by_kind.get(TESTED, [])
+        entries = [decode_entry(raw) for raw in raws]
+        return [(self.published.first_index + one.seq, decode_payload(one)) for one in entries]
+
+    @cached_property
     def traded(self) -> dict[int, list[FillRecord]]:
         """Trades by market."""
         found: dict[int, list[FillRecord]] = {}
@@ -110,12 +155,8 @@ class BlockView:
     @cached_property
     def accounts(self) -> dict[bytes, None]:
         """Accounts that the block changed, beyond what their positions are worth."""
-        found: dict[bytes, None] = dict.fromkeys(record.account for record in self.orders)
-        for fill in self.fills:
-            found[fill.maker] = found[fill.taker] = None
+        found: dict[bytes, None] = dict.fromkeys(self.decisions) | dict.fromkeys(self.fundings)
         for kind, names in _OWNERS.items():
             for fields in self.of_kind(kind):
                 found.update(dict.fromkeys(fields[name] for name in names))
-        for fields in self.of_kind(Kind.FUNDING):
-            found.update(dict.fromkeys(row["account"] for row in fields["rows"]))
         return found
