@@ -17,8 +17,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from chainperp.base.errors import BadRequest
 from chainperp.evidence.tiles import parse_tile_path
@@ -128,6 +129,7 @@ class Doors:
     "Directory of the log's static files."
     gate: Gate
     limiter: WeightLimiter | None
+    sockets: list[WebSocketRoute]
 
 
 class Surface:
@@ -207,7 +209,8 @@ class Surface:
 def build_app(doors: Doors) -> ASGIApp:
     """The application for one chain."""
     handlers: dict[Any, Any] = {404: _plain_error, 405: _plain_error, Exception: _fault}
-    app = Starlette(routes=Surface(doors).routes(), exception_handlers=handlers)
+    routes: list[BaseRoute] = [*Surface(doors).routes(), *doors.sockets]
+    app = Starlette(routes=routes, exception_handlers=handlers)
     return GateKeeper(app, doors.gate)
 
 
@@ -224,9 +227,12 @@ class GateKeeper:
         refusal = self.gate.refusal(headers.get("host", ""), headers.get("origin"))
         if refusal is None:
             await self.app(scope, receive, send)
+            return
+        response = PlainTextResponse(refusal[1], refusal[0])
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(response)
         else:
-            status, text = refusal
-            await PlainTextResponse(text, status)(scope, receive, send)
+            await response(scope, receive, send)
 
 
 def log_file(directory: Path, path: str) -> Response:
