@@ -23,7 +23,8 @@ from chainperp.node.exchange import Exchange
 from chainperp.node.gate import Gate, WeightLimiter, is_local
 from chainperp.node.health import Health
 from chainperp.node.home import OpenChain, open_chain
-from chainperp.node.info import markets
+from chainperp.node.index.index import Index
+from chainperp.node.info.catalogue import QUERIES
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.metrics import Metrics
 from chainperp.node.pool import SignerPool
@@ -70,10 +71,17 @@ class Node:
         self.feed = self._new_feed()
         self.pool = SignerPool(self.network, settings.recovery_processes)
         self.exchange = Exchange(self.producer, self.pool, self.network)
-        self.registry = Registry([*markets.QUERIES])
+        self.index = Index.open(chain.store)
+        self.producer.listeners.append(lambda published: self.index.add(published))
+        self.registry = Registry(QUERIES)
         self.context = Context(
-            lambda: self.producer.engine.state, self.clock, self.producer.settled.wait
+            lambda: self.producer.engine.state,
+            self.clock,
+            self.producer.settled.wait,
+            lambda: self.index,
         )
+        self.health = Health(self.producer)
+        self.health.checks["index"] = lambda: self.index.problem()
         self.metrics = Metrics(self.producer)
         self.producer.listeners.append(self.metrics.on_block)
         self.server: uvicorn.Server | None = None
@@ -84,7 +92,7 @@ class Node:
                 self.registry,
                 self.context,
                 DevControls(self) if settings.is_dev else None,
-                Health(self.producer),
+                self.health,
                 self.metrics.text,
                 lambda: self.chain.store.data.log,
                 Gate(is_local(settings.host)),
@@ -113,7 +121,9 @@ class Node:
                 target = path.with_name(f"{path.name}-branch-{self._branches}")
             branch(old.store.data, height, target)
             self.chain = open_chain(target)
+            self.index.close()
             old.store.close()
+            self.index = Index.open(self.chain.store)
             self.producer.adopt(self.chain.engine, self.chain.store)
             self.feed = self._new_feed()
             self.clock.move_to(self.chain.engine.state.time_ms)
@@ -187,6 +197,7 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
     server.should_exit = True
     await web
     node.pool.close()
+    node.index.close()
     if is_whole:
         node.chain.store.close()
     else:
