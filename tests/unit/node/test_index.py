@@ -52,7 +52,7 @@ def tables(path: Path) -> dict[str, list[Any]]:
 
 def rows(index: Index, name: str) -> list[Any]:
     """Rows of a table in an order of their own."""
-    found = index.connection().execute(f"SELECT * FROM {name}").fetchall()  # noqa: S608
+    found = index.connection().execute(f"SELECT * FROM {name}").fetchall()
     return sorted(found, key=repr)
 
 
@@ -131,7 +131,7 @@ def test_an_index_that_was_interrupted_goes_on(
     remove_index(chain)
     monkeypatch.setattr(index_module, "BATCH_BLOCKS", 7)
     with ChainStore.open(chain) as store:
-        heights = []
+        heights: list[int] = []
         while not heights or heights[-1] < store.height:
             index = Index.open(store)
             index.wait(min((heights[-1] if heights else -1) + 5, store.height))
