@@ -255,6 +255,8 @@ class Index:
 
     async def read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Answer a question in a reader's thread, from one consistent state of the tables."""
+        if self._is_closing:
+            raise IndexUnavailable("the index is closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self.read_here, question)
 
