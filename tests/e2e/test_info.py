@@ -256,6 +256,28 @@ def test_fills_of_one_crossing_order_are_merged_on_request(node: NodeProcess) ->
     assert merged["startPosition"] == one_by_one[-1]["startPosition"]
 
 
+@pytest.mark.parametrize("name", sorted(SHAPES))
+@pytest.mark.parametrize("number", [0, 1, 2**53, 2**63 - 1, 2**63, 2**64 - 1])
+def test_numbers_of_any_size_are_answered(node: NodeProcess, name: str, number: int) -> None:
+    """Times, cursors, ids at the ends of their range: an answer or a refusal, never a fault."""
+    query = next(query for query in QUERIES if query.name == name)
+    given: dict[str, Any] = {
+        "user": BOB.address, "users": [], "coin": "BTC", "dex": "", "builder": BOB.address,
+        "vaultAddress": BOB.address,
+    }  # fmt: skip
+    given |= dict.fromkeys(("startTime", "endTime", "cursor", "oid", "id", "nSigFigs"), number)
+    for interval in ("1m", "1M"):
+        given["req"] = {
+            "coin": "BTC", "interval": interval, "startTime": number, "endTime": number,
+            "cursor": number,
+        }  # fmt: skip
+        names = {key for key, _, _ in query.fields}
+        answered = node.info(name, **{key: given[key] for key in given if key in names})
+        assert answered.status in (200, 422), answered
+    blocks = node.post("/explorer", {"type": "blockDetails", "height": number})
+    assert blocks.status in (200, 422)
+
+
 # --- the index of a node -------------------------------------------------------------------------
 
 
