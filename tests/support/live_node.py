@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from chainperp.client.wallet import address_of, development_key, sign_action
 from chainperp.node.clock import now_ms
 from chainperp.node.effects import Published
 from chainperp.node.home import open_chain
+from chainperp.node.index.index import Index
+from chainperp.node.info.catalogue import QUERIES
+from chainperp.node.info.registry import Registry
 from chainperp.node.producer import Pace
 from chainperp.node.server import Node, Settings, _Server
 from chainperp.node.socket.hub import Hub
@@ -116,7 +120,11 @@ class LiveNode:
         )
         self.node = Node(settings, open_chain(self._path), 0)
         producer = self.node.producer
-        self.hub = Hub(self.node.context, self.node.registry, lambda _oid: 0, self._limits)
+        self.index = Index.open(self.node.chain.store)
+        self.node.context.index = lambda: self.index
+        self.node.registry = Registry(QUERIES)
+        producer.listeners.append(self.index.add)
+        self.hub = Hub(self.node.context, self.node.registry, self._limits)
         producer.listeners.append(self.blocks.append)
         producer.listeners.append(self.hub.on_block)
         posts = Posts(self.node.exchange, self.node.registry, self.node.context)
@@ -144,6 +152,7 @@ class LiveNode:
         await producer.stop()
         server.should_exit = True
         await web
+        self.index.close()
         self.node.chain.store.close()
         await blocks
 
@@ -191,6 +200,14 @@ class LiveNode:
     def make_block(self) -> Published:
         """Make a block of whatever waits."""
         return self.call(self.node.producer.make_block())
+
+
+def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came to hold"
+        time.sleep(0.01)
 
 
 def limit_order(

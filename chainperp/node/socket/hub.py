@@ -9,14 +9,14 @@ and every channel's messages come in the order of the blocks. Everything runs on
 import asyncio
 from collections.abc import Iterable
 
-from chainperp.base.errors import BadRequest, ChainperpError
+from chainperp.base.errors import BadRequest
 from chainperp.node.effects import Published
+from chainperp.node.index.index import IndexUnavailable
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.socket import messages
 from chainperp.node.socket.catalogue import MAKERS
 from chainperp.node.socket.channels import Channel, Frames, Sources
 from chainperp.node.socket.client import POLICY, RESTART, SLOW, Client, Counters
-from chainperp.node.socket.follow import Placed
 from chainperp.node.socket.limits import LOCAL, Origins, SocketLimits
 from chainperp.node.socket.protocol import text_frame
 from chainperp.node.socket.subscriptions import Fields, Subscription, read_subscription
@@ -26,16 +26,10 @@ from chainperp.node.socket.view import BlockView
 class Hub:
     """All clients and channels of one node."""
 
-    def __init__(
-        self,
-        context: Context,
-        registry: Registry,
-        placed: Placed,
-        limits: SocketLimits = LOCAL,
-    ) -> None:
+    def __init__(self, context: Context, registry: Registry, limits: SocketLimits = LOCAL) -> None:
         self.context = context
         self.limits = limits
-        self.sources = Sources(context, registry, placed)
+        self.sources = Sources(context, registry)
         self.origins = Origins(limits)
         self.counters = Counters()
         self.clients: dict[Client, None] = {}
@@ -60,7 +54,12 @@ class Hub:
         if client.is_closed:
             return None
         client.push(text_frame(messages.acknowledgement("subscribe", subscription.echo)))
-        await self._join(client, subscription)
+        try:
+            await self._join(client, subscription)
+        except IndexUnavailable as fault:
+            client.subscriptions.pop(subscription.key, None)
+            self._leave(client, subscription)
+            client.send(text_frame(messages.error(str(fault))))
         return None
 
     def _refusal(self, client: Client, subscription: Subscription, given: Fields) -> str | None:
@@ -250,9 +249,9 @@ class Hub:
                 self._deliver(channel, await channel.refresh(), touched)
                 for client in touched:
                     client.flush()
-        except ChainperpError as fault:
-            # The index cannot answer: the channel is tried again at its next change.
-            self.counters.drop(type(fault).__name__)
+        except IndexUnavailable:
+            # The channel is tried again at its next change.
+            self.counters.drop("no index")
         finally:
             if self.channels.get(key) is channel:
                 self._late.pop(key, None)

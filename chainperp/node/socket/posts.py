@@ -5,6 +5,7 @@ Source: hyperliquid-api 6.1.
 
 from chainperp.base.errors import BadRequest
 from chainperp.node.exchange import Exchange
+from chainperp.node.index.index import IndexUnavailable
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.producer import Stopped
 from chainperp.node.room import Busy
@@ -27,7 +28,7 @@ class Posts:
             return await self._answer(post_id, request)
         except BadRequest as refusal:
             return post_answer(post_id, "error", f"422 {UNDECODABLE}: {refusal}")
-        except (Busy, Stopped) as refusal:
+        except (Busy, Stopped, IndexUnavailable) as refusal:
             return post_answer(post_id, "error", f"503 {refusal}")
 
     async def _answer(self, post_id: int, request: Message) -> str:

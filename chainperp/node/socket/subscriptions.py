@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from chainperp.base.units import Address
+from chainperp.node.documents.history import INTERVALS
 from chainperp.node.socket.messages import dumps
 from chainperp.wire.shapes import (
     Field,
@@ -29,10 +30,6 @@ from chainperp.wire.shapes import (
 Fields = dict[str, Any]
 Grade = Literal["full", "partial"]
 NAME_MAX: Final = 64
-
-INTERVALS: Final = (
-    "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d", "3d", "1w", "1M",
-)  # fmt: skip
 
 
 def _main_dex(value: Any) -> str:
