@@ -11,28 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.types import ASGIApp, Receive, Scope, Send
-
 from chainperp.client.wallet import address_of, development_key, sign_action
 from chainperp.node.clock import now_ms
 from chainperp.node.effects import Published
 from chainperp.node.home import open_chain
-from chainperp.node.index.index import Index
-from chainperp.node.info.catalogue import QUERIES
-from chainperp.node.info.registry import Registry
+from chainperp.node.node import Node, Settings
 from chainperp.node.producer import Pace
-from chainperp.node.server import Node, Settings, _Server
-from chainperp.node.socket.hub import Hub
+from chainperp.node.server import Server, bind, uvicorn_config
 from chainperp.node.socket.limits import LOCAL, SocketLimits
-from chainperp.node.socket.posts import Posts
-from chainperp.node.socket.protocol import (
-    MESSAGE_MAX,
-    PING_SECONDS,
-    SocketProtocol,
-)
-from chainperp.node.socket.route import socket_routes
+from chainperp.node.socket.protocol import PING_SECONDS
 from chainperp.state.store import BACKSTOP_VAULT, INSURANCE
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis
@@ -42,13 +29,6 @@ T = TypeVar("T")
 TRADERS = 10
 VALIDATOR_INDEX = 1_000
 USDC = 1_000_000
-
-
-def _switch(web: ASGIApp, sockets: ASGIApp) -> ASGIApp:
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await (sockets if scope["type"] == "websocket" else web)(scope, receive, send)
-
-    return app
 
 
 class LiveNode:
@@ -116,44 +96,30 @@ class LiveNode:
         )
         DataDir.create(self._path, raw, sha256(b"live node").digest()).close()
         settings = Settings(
-            self._path, pace=self._pace, validator_keys=(validator,), recovery_processes=0
+            self._path,
+            pace=self._pace,
+            validator_keys=(validator,),
+            recovery_processes=0,
+            socket_limits=self._limits,
         )
-        self.node = Node(settings, open_chain(self._path), 0)
+        listener = bind("127.0.0.1", 0)
+        self.port = listener.getsockname()[1]
+        self.node = Node(settings, open_chain(self._path), self.port)
+        self.hub = self.node.hub
         producer = self.node.producer
-        self.index = Index.open(self.node.chain.store)
-        self.node.context.index = lambda: self.index
-        self.node.registry = Registry(QUERIES)
-        producer.listeners.append(self.index.add)
-        self.hub = Hub(self.node.context, self.node.registry, self._limits)
         producer.listeners.append(self.blocks.append)
-        producer.listeners.append(self.hub.on_block)
-        posts = Posts(self.node.exchange, self.node.registry, self.node.context)
-        config = uvicorn.Config(
-            _switch(self.node.app, Starlette(routes=socket_routes(self.hub, posts))),
-            port=0,
-            log_level="warning",
-            access_log=False,
-            lifespan="off",
-            ws=SocketProtocol,
-            ws_max_size=MESSAGE_MAX,
-            ws_ping_interval=self._ping,
-            ws_ping_timeout=self._ping,
-            ws_per_message_deflate=False,
-        )
-        server = _Server(config)
+        server = Server(uvicorn_config(self.node, self._ping))
         await producer.make_block()
         blocks = asyncio.create_task(producer.run())
-        web = asyncio.create_task(server.serve())
+        web = asyncio.create_task(server.serve([listener]))
         await server.listening.wait()
-        self.port = server.servers[0].sockets[0].getsockname()[1]
         self._ready.set()
         told = asyncio.create_task(self._told.wait())
         await asyncio.wait((told, blocks), return_when=asyncio.FIRST_COMPLETED)
         await producer.stop()
         server.should_exit = True
         await web
-        self.index.close()
-        self.node.chain.store.close()
+        self.node.close(is_whole=True)
         await blocks
 
     # --- what tests do to it ---------------------------------------------------------------------

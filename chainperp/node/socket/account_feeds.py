@@ -41,6 +41,11 @@ class AccountChannel(Channel):
         """Asked only for accounts that the block changed."""
         return True
 
+    def reset(self) -> None:
+        """Follow the account on the other chain."""
+        super().reset()
+        self.followed = self.sources.follow(self.address)
+
     def messages(self, view: BlockView | None) -> Frames:
         """What of the block belongs here."""
         if view is None:

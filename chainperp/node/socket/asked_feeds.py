@@ -272,6 +272,7 @@ class LedgerUpdates(ListFeed):
 
     def reset(self) -> None:
         """The other chain's past is not told again."""
+        super().reset()
         self._until = self.sources.state().time_ms
 
 
@@ -316,6 +317,7 @@ class HistoricalOrders(ListFeed):
 
     def reset(self) -> None:
         """What waits is of the other chain."""
+        super().reset()
         self._waiting = []
 
 

@@ -13,7 +13,7 @@ from chainperp.node.documents.markets import ctxs
 from chainperp.node.documents.texts import Document
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.socket.client import Client
-from chainperp.node.socket.follow import Followed
+from chainperp.node.socket.follow import Followed, Placed
 from chainperp.node.socket.messages import dumps, envelope
 from chainperp.node.socket.protocol import text_frame
 from chainperp.node.socket.subscriptions import Fields, Subscription
@@ -26,9 +26,10 @@ Frames = list[bytes]
 class Sources:
     """What channels are made from: the state, and the answers of `/info`."""
 
-    def __init__(self, context: Context, registry: Registry) -> None:
+    def __init__(self, context: Context, registry: Registry, placed: Placed) -> None:
         self.context = context
         self.registry = registry
+        self.placed = placed
         self._contexts: tuple[State, int, list[Document]] | None = None
         self._followed: WeakValueDictionary[Address, Followed] = WeakValueDictionary()
 
@@ -44,19 +45,21 @@ class Sources:
             self._contexts = (state, state.height, ctxs(state, days))
         return self._contexts[2]
 
+    def reset(self) -> None:
+        """The chain is another one now."""
+        self._contexts = None
+        self._followed.clear()
+
     async def indexed(self) -> None:
         """Return when the index knows the last block and the state is that of a durable one."""
         await self.context.index().reached(self.state().height)
         await self.context.settled()
 
-    def _placed(self, oid: int) -> int:
-        return self.context.index().placed_ms(oid)
-
     def follow(self, user: Address) -> Followed:
         """One account's orders and events, for as long as a channel keeps it."""
         followed = self._followed.get(user)
         if followed is None:
-            followed = self._followed[user] = Followed(user, self.state(), self._placed)
+            followed = self._followed[user] = Followed(user, self.state(), self.placed)
         return followed
 
     async def ask(self, name: str, **fields: Any) -> Any:

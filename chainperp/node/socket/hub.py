@@ -7,6 +7,7 @@ and every channel's messages come in the order of the blocks. Everything runs on
 """
 
 import asyncio
+import sqlite3
 from collections.abc import Iterable
 
 from chainperp.base.errors import BadRequest
@@ -17,6 +18,7 @@ from chainperp.node.socket import messages
 from chainperp.node.socket.catalogue import MAKERS
 from chainperp.node.socket.channels import Channel, Frames, Sources
 from chainperp.node.socket.client import POLICY, RESTART, SLOW, Client, Counters
+from chainperp.node.socket.follow import Placed
 from chainperp.node.socket.limits import LOCAL, Origins, SocketLimits
 from chainperp.node.socket.protocol import text_frame
 from chainperp.node.socket.subscriptions import Fields, Subscription, read_subscription
@@ -26,10 +28,16 @@ from chainperp.node.socket.view import BlockView
 class Hub:
     """All clients and channels of one node."""
 
-    def __init__(self, context: Context, registry: Registry, limits: SocketLimits = LOCAL) -> None:
+    def __init__(
+        self,
+        context: Context,
+        registry: Registry,
+        placed: Placed,
+        limits: SocketLimits = LOCAL,
+    ) -> None:
         self.context = context
         self.limits = limits
-        self.sources = Sources(context, registry)
+        self.sources = Sources(context, registry, placed)
         self.origins = Origins(limits)
         self.counters = Counters()
         self.clients: dict[Client, None] = {}
@@ -249,8 +257,9 @@ class Hub:
                 self._deliver(channel, await channel.refresh(), touched)
                 for client in touched:
                     client.flush()
-        except IndexUnavailable:
-            # The channel is tried again at its next change.
+        except (IndexUnavailable, sqlite3.Error, RuntimeError):
+            # The index stopped, or was closed because the chain went back: the channel is tried
+            # again at its next change.
             self.counters.drop("no index")
         finally:
             if self.channels.get(key) is channel:
@@ -261,6 +270,7 @@ class Hub:
     def reset(self) -> None:
         """The chain is another one now: tell the members of state channels how it is there."""
         touched: dict[Client, None] = {}
+        self.sources.reset()
         for channel in self.channels.values():
             channel.reset()
             self._publish(channel, None, touched)
