@@ -15,7 +15,7 @@ from chainperp.node.gate import Gate, WeightLimiter, is_local
 from chainperp.node.health import Health
 from chainperp.node.home import OpenChain, open_chain
 from chainperp.node.index.index import Index
-from chainperp.node.info import markets
+from chainperp.node.info.catalogue import QUERIES
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.metrics import Metrics
 from chainperp.node.pool import SignerPool
@@ -66,9 +66,12 @@ class Node:
         self.index = Index.open(chain.store)
         self.pool = SignerPool(self.network, settings.recovery_processes)
         self.exchange = Exchange(self.producer, self.pool, self.network)
-        self.registry = Registry([*markets.QUERIES])
+        self.registry = Registry(QUERIES)
         self.context = Context(
-            lambda: self.producer.engine.state, self.clock, self.producer.settled.wait
+            lambda: self.producer.engine.state,
+            self.clock,
+            self.producer.settled.wait,
+            lambda: self.index,
         )
         self.hub = Hub(
             self.context,

@@ -22,7 +22,7 @@ from chainperp.node.documents.markets import DayStats
 from chainperp.node.effects import ORDER, Published
 from chainperp.node.index.rows import Rows
 from chainperp.node.index.schema import NAMES, TABLES, VERSION
-from chainperp.storage.segments import tip_of
+from chainperp.storage.segments import StoredBlock, tip_of
 from chainperp.storage.store import ChainStore
 
 QUEUE_ENTRIES_MAX: Final = 50_000
@@ -31,6 +31,7 @@ QUEUE_ENTRIES_MAX: Final = 50_000
 BATCH_ENTRIES: Final = 5_000
 BATCH_BLOCKS: Final = 500
 READERS: Final = 2
+BEHIND_MAX: Final = 100
 PLACED_MAX: Final = 200_000
 PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
@@ -219,6 +220,14 @@ class Index:
         """Whether every published block is in the index."""
         return self.fault is None and self.height >= self.goal
 
+    def problem(self) -> str | None:
+        """What keeps it from answering at once, or None."""
+        if self.fault is not None or self.height >= self.goal:
+            return self.fault
+        behind = self.goal - self.height
+        # A block that was published a moment ago is no problem: whoever asks waits for it.
+        return f"{behind} blocks behind" if behind > BEHIND_MAX else None
+
     @property
     def days(self) -> list[DayStats]:
         """The last 24 hours of each market, in asset order."""
@@ -267,6 +276,10 @@ class Index:
             self._local.connection = found
             self._connections.append(found)
         return found
+
+    def read_block(self, height: int) -> StoredBlock:
+        """A committed block, from the segments."""
+        return next(iter(self._read_blocks(height, height)))
 
     def placed_ms(self, oid: int) -> int:
         """When an order was placed; 0 when the index does not know it yet."""
