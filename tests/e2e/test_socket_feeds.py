@@ -533,6 +533,19 @@ def test_nothing_is_heard_before_the_flush(node: LiveNode) -> None:
         waiting.result(5)
 
 
+def test_a_fault_in_a_feed_closes_its_listeners_and_nobody_else() -> None:
+    """A gap is never silent, and the chain goes on."""
+    with live_node() as other, listening(other) as client, listening(other) as calm:
+        client.subscribe(type="bbo", coin="BTC")
+        calm.subscribe(type="bbo", coin="ETH")
+        feed = next(one for key, one in other.hub.channels.items() if "BTC" in key)
+        other.read(lambda: setattr(feed, "market_name", vars(feed).pop("asset")))
+        other.order(0, True, "90000", "0.1")
+        assert client.raw.read_close() == (1011, "a fault of the node")
+        other.order(0, True, "3000", "0.1", 1)
+        assert calm.data("bbo")["coin"] == "ETH"
+
+
 CLIENTS = 200
 
 

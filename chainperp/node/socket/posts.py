@@ -3,6 +3,8 @@
 Source: hyperliquid-api 6.1.
 """
 
+import sys
+
 from chainperp.base.errors import BadRequest
 from chainperp.node.exchange import Exchange
 from chainperp.node.index.index import IndexUnavailable
@@ -30,6 +32,9 @@ class Posts:
             return post_answer(post_id, "error", f"422 {UNDECODABLE}: {refusal}")
         except (Busy, Stopped, IndexUnavailable) as refusal:
             return post_answer(post_id, "error", f"503 {refusal}")
+        except Exception as fault:  # noqa: BLE001 (the sender waits for an answer)
+            sys.stderr.write(f"fault in a post: {type(fault).__name__}: {fault}\n")
+            return post_answer(post_id, "error", "500 a fault of the node; the operator was told")
 
     async def _answer(self, post_id: int, request: Message) -> str:
         kind, payload = request.get("type"), request.get("payload")
