@@ -6,6 +6,7 @@ checked it before (`wire`), so in a log it means that the log was not made by th
 Source: hyperliquid-api 4.3 to 4.5.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from chainperp.base.units import (
 from chainperp.model.actions import (
     Action,
     ApproveAgent,
+    ApproveBuilderFee,
+    BuilderTerms,
     CancelOrders,
     CreateSubAccount,
     Grouping,
@@ -62,6 +65,8 @@ GROUPINGS: Final = {
     "positionTpsl": Grouping.POSITION,
 }
 U32_MAX: Final = 2**32 - 1
+RATE_DECIMALS: Final = 3
+RATE: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?%", re.ASCII)
 
 
 def transaction_of(raw: bytes, signer: Address, unpack: Unpack = msgpack.unpack) -> Transaction:
@@ -204,7 +209,15 @@ def _place(fields: Fields) -> Action:
     if isinstance(grouping, str) and grouping not in GROUPINGS:
         raise ValueError(f"grouping {grouping!r} does not exist")
     named = GROUPINGS[grouping] if isinstance(grouping, str) else Grouping.NONE
-    return PlaceOrders([_order(one) for one in fields["orders"]], named)
+    builder = _builder(fields["builder"]) if "builder" in fields else None
+    return PlaceOrders([_order(one) for one in fields["orders"]], named, builder)
+
+
+def _builder(fields: Fields) -> BuilderTerms | None:
+    """A builder and its rate; one who charges nothing is as none."""
+    rate = _whole(fields["f"], "f", U64_MAX)
+    builder = _address(fields["b"], "b")
+    return (builder, rate) if rate else None
 
 
 def _cancel(fields: Fields) -> Action:
@@ -299,6 +312,18 @@ def _approve_agent(fields: Fields) -> Action:
     return ApproveAgent(_address(fields["agentAddress"], "agentAddress"), name)
 
 
+def _approve_builder_fee(fields: Fields) -> Action:
+    builder = _address(fields["builder"], "builder")
+    return ApproveBuilderFee(builder, _rate(_text(fields["maxFeeRate"], "maxFeeRate")))
+
+
+def _rate(text: str) -> int | None:
+    """Tenths of a basis point of a text such as `0.01%`, None when it is not one."""
+    if RATE.fullmatch(text) is None:
+        return None
+    return parse_decimal(text.removesuffix("%"), RATE_DECIMALS, "maxFeeRate")
+
+
 L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "order": _place,
     "cancel": _cancel,
@@ -318,4 +343,5 @@ USER_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "usdSend": _usd_send,
     "withdraw3": _withdraw,
     "approveAgent": _approve_agent,
+    "approveBuilderFee": _approve_builder_fee,
 }

@@ -44,6 +44,7 @@ class Kind(IntEnum):
     WITHDRAW_DONE = 0x0072
     AGENT = 0x0073
     SUB_ACCOUNT = 0x0074
+    BUILDER = 0x0075
     LEDGER = 0x0080
     PARAM = 0x0090
 
@@ -114,6 +115,7 @@ class LedgerType(IntEnum):
     ADL_HAIRCUT = 11
     DEFICIT = 12
     SUB_ACCOUNT_TRANSFER = 13
+    BUILDER_FEE = 14
 
 
 RULE_FAMILIES: Final = (

@@ -55,8 +55,9 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     Kind.FILL: (
         ("tid", "u64"), ("asset", "u32"), ("price", "u64"), ("lots", "u64"),
         ("maker", "b20"), ("maker_oid", "u64"), ("maker_fee", "i64"), ("maker_start", "i64"),
-        ("maker_pnl", "i64"), ("taker", "b20"), ("taker_oid", "u64"), ("taker_fee", "i64"),
-        ("taker_start", "i64"), ("taker_pnl", "i64"), ("flags", "u16"), ("cause_index", "u64"),
+        ("maker_pnl", "i64"), ("maker_builder_fee", "i64"), ("taker", "b20"),
+        ("taker_oid", "u64"), ("taker_fee", "i64"), ("taker_start", "i64"), ("taker_pnl", "i64"),
+        ("taker_builder_fee", "i64"), ("flags", "u16"), ("cause_index", "u64"),
     ),
     Kind.LEVERAGE: (
         ("account", "b20"), ("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"),
@@ -130,6 +131,8 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     Kind.SUB_ACCOUNT: (
         ("master", "b20"), ("sub", "b20"), ("number", "u32"), ("name", "bytes"), ("rule", "u16"),
     ),
+    # A builder's highest rate in tenths of a basis point; 0 when it was revoked.
+    Kind.BUILDER: (("account", "b20"), ("builder", "b20"), ("rate", "u32"), ("rule", "u16")),
     Kind.PARAM: (
         ("name", "str"), ("old", "bytes"), ("new", "bytes"), ("activation_height", "u64"),
     ),
@@ -147,7 +150,8 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.ORDER: ("PRC-1", "PRC-8", "MRG-1"),
     Kind.TRIGGER: ("TRG-2", "TRG-3", "TRG-6", "TRG-8"),
     Kind.FILL: (
-        "MAT-1", "FEE-1", "FEE-2", "FEE-4", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3", "MRG-4",
+        "MAT-1", "FEE-1", "FEE-2", "FEE-4", "FEE-5", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3",
+        "MRG-4",
     ),
     Kind.LEVERAGE: ("MRG-6",),
     Kind.SCHEDULE: ("ORD-15", "ORD-16"),
@@ -171,5 +175,6 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.WITHDRAW_DONE: ("TRF-3",),
     Kind.AGENT: ("ADM-4",),
     Kind.SUB_ACCOUNT: ("SUB-1", "SUB-2"),
-    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "SUB-3"),
+    Kind.BUILDER: ("FEE-6", "FEE-7"),
+    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "FEE-5", "SUB-3"),
 }  # fmt: skip

@@ -92,6 +92,10 @@ class Rejection(IntEnum):
     SUB_NAME_INVALID = 127
     SUB_NOT_REGISTERED = 128
     SUB_TRANSFER_INVALID = 129
+    BUILDER_RATE_INVALID = 130
+    BUILDER_TOO_MANY = 131
+    BUILDER_BALANCE = 132
+    BUILDER_NOT_APPROVED = 133
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -282,6 +286,14 @@ REASONS: Final[dict[Rejection, Reason]] = {
     ),
     Rejection.SUB_TRANSFER_INVALID: Reason(
         "SUB-3", "rejected", "Invalid sub-account transfer from {source} to {destination}"
+    ),
+    Rejection.BUILDER_RATE_INVALID: Reason("FEE-6", "rejected", "Builder fee rate is invalid."),
+    Rejection.BUILDER_TOO_MANY: Reason("FEE-6", "rejected", "Too many approved builders."),
+    Rejection.BUILDER_BALANCE: Reason(
+        "FEE-6", "rejected", "Builder has insufficient balance to be approved."
+    ),
+    Rejection.BUILDER_NOT_APPROVED: Reason(
+        "FEE-7", "rejected", "Builder fee has not been approved."
     ),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),

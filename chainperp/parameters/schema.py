@@ -47,6 +47,10 @@ class Parameters:
     fee_tiers: tuple[tuple[int, int, int], ...]
     volume_window_days: int
     hlp_fee_share_bps: int
+    builder_fee_max: int
+    builder_approval_max: int
+    builder_approvals_max: int
+    builder_value_min: int
     withdrawal_fee: int
     activation_fee: int
     oracle_stale_ms: int

@@ -3,6 +3,7 @@
 | name | key | what |
 |---|---|---|
 | cancel | address | dead man's switch |
+| builder | address | builders that it approved, with their highest rates |
 | sub | address of the sub-account | master, number, name |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
@@ -26,6 +27,9 @@ SCHEDULE: Final[Schema] = (
 )  # fmt: skip
 SUB_ACCOUNT: Final[Schema] = (
     ("version", "u16"), ("master", "b20"), ("number", "u32"), ("name", "bytes"),
+)  # fmt: skip
+BUILDERS: Final[Schema] = (
+    ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
 )  # fmt: skip
 
 
@@ -71,9 +75,29 @@ def _read_sub(state: State, key: bytes, value: Record) -> None:
     state.add_sub_account(SubAccount(address, master, value["number"], name))
 
 
+def _builder_keys(state: State) -> Iterable[bytes]:
+    return state.builder_approvals
+
+
+def _write_builders(state: State, key: bytes) -> Record | None:
+    approvals = state.builder_approvals.get(Address(key))
+    if approvals is None:
+        return None
+    rows = [{"builder": builder, "rate": approvals[builder]} for builder in sorted(approvals)]
+    return {"builders": rows}
+
+
+def _read_builders(state: State, key: bytes, value: Record) -> None:
+    address = state.accounts[Address(key)].address
+    state.builder_approvals[address] = {
+        Address(row["builder"]): row["rate"] for row in value["builders"]
+    }
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
     "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
+    "builder": Collection(BUILDERS, _builder_keys, _write_builders, _read_builders),
 }
 
 

@@ -99,6 +99,7 @@ class State:
     __slots__ = (
         "accounts",
         "agents",
+        "builder_approvals",
         "changed_accounts",
         "changed_agents",
         "changed_arrangements",
@@ -162,6 +163,8 @@ class State:
         self.sub_accounts: dict[Address, SubAccount] = {}
         # The same by master, in order of their numbers.
         self.subs_of: dict[Address, list[SubAccount]] = {}
+        # Highest rate in tenths of a basis point, by account and builder.
+        self.builder_approvals: dict[Address, dict[Address, int]] = {}
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
         for address in SYSTEM_ACCOUNTS:

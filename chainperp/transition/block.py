@@ -20,6 +20,7 @@ from chainperp.base.units import HOUR_MS, Address, day_of
 from chainperp.model.accounts import Account
 from chainperp.model.actions import (
     ApproveAgent,
+    ApproveBuilderFee,
     CancelOrders,
     CreateSubAccount,
     ModifyOrders,
@@ -42,6 +43,7 @@ from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
 from chainperp.transition.accounts import process_agent, process_leverage, prune_agents
 from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
+from chainperp.transition.builders import process_approve_builder
 from chainperp.transition.exemptions import end_exemptions, process_exemption
 from chainperp.transition.funding import process_funding
 from chainperp.transition.oracle import accept_vote, process_prices
@@ -85,6 +87,7 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     UsdSend: process_send,
     Withdraw: process_withdraw,
     ApproveAgent: process_agent,
+    ApproveBuilderFee: process_approve_builder,
     CreateSubAccount: process_create_sub_account,
     RenameSubAccount: process_rename_sub_account,
     SubAccountTransfer: process_sub_account_transfer,

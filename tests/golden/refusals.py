@@ -32,7 +32,11 @@ class Script:
     def envelope(self, action: dict[str, Any], **changes: Any) -> bytes:
         """Canonical bytes of an action with a blank signature."""
         self.nonce += 1
-        scheme = 2 if action["type"] in ("usdSend", "withdraw3", "approveAgent") else 1
+        scheme = (
+            2
+            if action["type"] in ("usdSend", "withdraw3", "approveAgent", "approveBuilderFee")
+            else 1
+        )
         fields: dict[str, Any] = {
             "scheme": scheme,
             "nonce": self.nonce,
@@ -127,7 +131,8 @@ def refused_blocks() -> tuple[bytes, list[BlockInput]]:
         parameters={"open_orders_base": 4, "orders_per_action_max": 6, "snapshot_interval": 10,
                     "exempt_notice_blocks": 5, "exempt_max": 1,
                     "schedule_cancel_volume_min": 10**9, "schedule_cancels_per_day": 1,
-                    "sub_account_volume_min": 10**9, "sub_accounts_base": 1},
+                    "sub_account_volume_min": 10**9, "sub_accounts_base": 1,
+                    "builder_approvals_max": 1},
     )  # fmt: skip
     script = Script()
     for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall, _accounts):
@@ -333,6 +338,22 @@ def _sub_accounts() -> Iterator[tuple[str, dict[str, Any], str]]:
     yield "carol", {"type": "noop"}, "bob/1"
 
 
+def _builders() -> Iterator[dict[str, Any]]:
+    """Builders approved and charged, well and badly."""
+    rich, poor = address_text(address_of("alice")), address_text(address_of("nobody"))
+    approve = {"type": "approveBuilderFee", "maxFeeRate": "0.01%", "builder": rich}
+    charged = {**place(order(BTC, "buy", "0.001", "50000")), "builder": {"b": rich, "f": 10}}
+    yield charged
+    yield {**charged, "builder": {"b": poor, "f": 0}}
+    yield {**approve, "maxFeeRate": "1.1%"}
+    yield {**approve, "builder": poor}
+    yield approve
+    yield {**approve, "builder": address_text(address_of("jon"))}
+    yield charged
+    yield place(order(BTC, "sell", "0.001", "50000", "Ioc"))
+    yield {**approve, "maxFeeRate": "0%"}
+
+
 def _accounts(script: Script) -> Iterator[None]:
     """What accounts arrange for: dead man's switches."""
     script.block(script.by("carol", schedule(script.time_ms + 60_000)))  # never traded
@@ -345,4 +366,6 @@ def _accounts(script: Script) -> Iterator[None]:
     for who, action, behalf in _sub_accounts():
         vault = address_of(behalf) if behalf else None
         script.block(script.by(who, action, vault=vault))
+    for action in _builders():
+        script.block(script.by("bob", action))
     yield

@@ -221,10 +221,10 @@ def test_random_lives_agree_after_every_transaction_and_meet_every_reason() -> N
 
 
 def test_random_lives_of_busy_arrangers_agree_and_meet_every_reason() -> None:
-    """Sub-accounts and dead man's switches, with trades in between."""
+    """Sub-accounts, builders and dead man's switches, with trades in between."""
     seen: dict[object, int] = {}
     for seed in range(300, 340) if LONG else range(300, 303):
-        for word, count in live(seed, 2, 300, arranging=0.4).items():
+        for word, count in live(seed, 2, 500, arranging=0.4).items():
             seen[word] = seen.get(word, 0) + count
     assert not [reason.name for reason in ARRANGED if reason not in seen]
     assert seen["fill"] > 100

@@ -3,9 +3,10 @@
 Importing this module registers them.
 """
 
-from chainperp.rules import admission, schedules, subaccounts
-from tests.rules.cases import PARAMETERS, case, is_yes, maybe, usd, verdict, whole
+from chainperp.rules import admission, fees, schedules, subaccounts
+from tests.rules.cases import PARAMETERS, case, is_yes, maybe, micro, usd, verdict, whole, yes_no
 from tests.rules.runner import Row
+from tests.rules.story import rate_of
 
 NOW = 1_700_000_000_000
 
@@ -56,3 +57,26 @@ def _sub_account_transfer(row: Row) -> str:
 @case("SUB-4")
 def _on_behalf(row: Row) -> str:
     return verdict(subaccounts.check_on_behalf(is_yes(row, "own"), is_yes(row, "trading")))
+
+
+@case("FEE-5")
+def _builder_fee(row: Row) -> str:
+    return micro(fees.builder_fee(usd(row, "notional"), whole(row, "tenths of bp")))
+
+
+@case("FEE-6")
+def _builder_approval(row: Row) -> str:
+    return verdict(
+        fees.check_builder_approval(
+            rate_of(row["rate"]), whole(row, "others"), usd(row, "builder's value"), PARAMETERS
+        )
+    )
+
+
+@case("FEE-7")
+def _builder_order(row: Row) -> str:
+    return yes_no(
+        fees.is_builder_fee_approved(
+            whole(row, "order's rate"), whole(row, "approved"), PARAMETERS.builder_fee_max
+        )
+    )

@@ -12,6 +12,7 @@
 | a name | two orders of one action are joined by ` + ` |
 | a name | `cancel BTC c1`, `cancel BTC #5`, `modify c1 to buy …` (with `always`) |
 | a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5` |
+| a name | `approve Ben 0.01%`: a builder; an action ends with ` through Ben at 10` to name it |
 | a name | `schedule +10 s` (all orders are cancelled then), `schedule none` |
 | a name | `open sub named desk`, `rename Ann/1 to desk`, `move 5 to Ann/1`, `move 5 from Ann/1` |
 | `Ann for Ann/1` | anything: Ann signs for her first sub-account |
@@ -40,9 +41,11 @@ from chainperp.base.units import (
     size_text,
     strip_decimal,
 )
+from chainperp.chain.decode import decode_action
 from chainperp.model.actions import (
     Action,
     ApproveAgent,
+    ApproveBuilderFee,
     CancelOrders,
     CreateSubAccount,
     Grouping,
@@ -70,6 +73,7 @@ from chainperp.model.decisions import (
     SystemType,
 )
 from chainperp.model.entries import Entry, decode_payload
+from chainperp.model.envelope import USER_SIGNED as USER_SCHEME
 from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT
 from chainperp.storage.package import default_markets
 from chainperp.transition.transfers import available
@@ -83,7 +87,7 @@ ORDER = re.compile(
     r"(?: (stop|profit) ([\d.]+))?"
 )
 SYSTEM_NAMES = {"liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT}
-USER_SIGNED = (UsdSend, Withdraw, ApproveAgent)
+USER_SIGNED = (UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee)
 
 
 class Story:
@@ -240,6 +244,15 @@ class Story:
 
     def action(self, does: str) -> Action:
         """The action that a step asks for."""
+        does, _, builder = does.partition(" through ")
+        action = self.plain_action(does)
+        if builder and isinstance(action, PlaceOrders):
+            name, _, rate = builder.partition(" at ")
+            return PlaceOrders(action.orders, action.grouping, (self.address(name), int(rate)))
+        return action
+
+    def plain_action(self, does: str) -> Action:
+        """The action of a step without a builder."""
         verb, *words = does.split()
         if verb in {"buy", "sell"}:
             return PlaceOrders([self.order(one) for one in does.split(" + ")])
@@ -257,6 +270,7 @@ class Story:
             "move": lambda w: SubAccountTransfer(
                 self.address(w[2]), w[1] == "to", decimal(w[0], 6)
             ),
+            "approve": lambda w: ApproveBuilderFee(self.address(w[0]), rate_of(w[1])),
             "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
             "twapOrder": lambda w: NotOffered(verb),
@@ -316,6 +330,14 @@ class Story:
 def entry_text(notional: int) -> str:
     """Entry notional in USDC."""
     return strip_decimal(notional, 6)
+
+
+def rate_of(text: str) -> int | None:
+    """A rate as its text is read from a signed action."""
+    action = decode_action(
+        {"type": "approveBuilderFee", "maxFeeRate": text, "builder": "0x" + "11" * 20}, USER_SCHEME
+    )
+    return action.rate if isinstance(action, ApproveBuilderFee) else None
 
 
 def target(text: str) -> int | bytes:
