@@ -183,6 +183,17 @@ class ApproveBuilderFee:
         self.rate = rate
 
 
+class ConvertToMultiSig:
+    """`convertToMultiSigUser`: who signs for the account and how many of them are enough. No users
+    convert back; None is a text that says neither."""
+
+    __slots__ = ("threshold", "users")
+
+    def __init__(self, users: list[Address] | None, threshold: int) -> None:
+        self.users = users
+        self.threshold = threshold
+
+
 class CreateSubAccount:
     """`createSubAccount`: an account without a key, traded by this one."""
 
@@ -248,6 +259,7 @@ Action = (
     | Withdraw
     | ApproveAgent
     | ApproveBuilderFee
+    | ConvertToMultiSig
     | CreateSubAccount
     | RenameSubAccount
     | SubAccountTransfer

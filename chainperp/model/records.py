@@ -35,6 +35,10 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     ),
     Kind.TX_USER: (("code", "u16"), ("envelope", "bytes"), ("signer", "b20")),
     Kind.TX_SYSTEM: (("code", "u16"), ("type", "u16"), ("body", "bytes")),
+    # Behind each TX_USER that is a multi-sig envelope: who signed inside, as a claim like `signer`.
+    Kind.MULTI_SIG: (
+        ("user", "b20"), ("leader", "b20"), ("signers", [(("signer", "b20"),)]),
+    ),
     Kind.ORACLE: (
         ("asset", "u32"), ("price", "u64"),
         ("votes", [(("validator", "b20"), ("power", "u64"), ("price", "u64"),
@@ -133,6 +137,10 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     ),
     # A builder's highest rate in tenths of a basis point; 0 when it was revoked.
     Kind.BUILDER: (("account", "b20"), ("builder", "b20"), ("rate", "u32"), ("rule", "u16")),
+    # No users when the account is a plain one again.
+    Kind.MULTI_SIG_USER: (
+        ("account", "b20"), ("threshold", "u32"), ("users", [(("user", "b20"),)]), ("rule", "u16"),
+    ),
     Kind.PARAM: (
         ("name", "str"), ("old", "bytes"), ("new", "bytes"), ("activation_height", "u64"),
     ),
@@ -143,6 +151,7 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
 # Which rules an entry kind records by itself, where its payload carries no rule field.
 KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.TX_USER: ("ADM-1", "ADM-2", "ADM-3", "BLK-1"),
+    Kind.MULTI_SIG: ("SIG-2", "SIG-3"),
     Kind.TX_SYSTEM: ("TRF-4", "PRC-3"),
     Kind.ORACLE: ("PRC-3",),
     Kind.MARK: ("PRC-2", "PRC-4"),
@@ -176,5 +185,6 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.AGENT: ("ADM-4",),
     Kind.SUB_ACCOUNT: ("SUB-1", "SUB-2"),
     Kind.BUILDER: ("FEE-6", "FEE-7"),
+    Kind.MULTI_SIG_USER: ("SIG-1",),
     Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "FEE-5", "SUB-3"),
 }  # fmt: skip

@@ -25,6 +25,7 @@ class Parameters:
     sub_accounts_base: int
     sub_accounts_volume_step: int
     sub_accounts_max: int
+    multi_sig_users_max: int
     orders_per_action_max: int
     order_value_min: int
     order_band_numerator: int

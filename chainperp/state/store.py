@@ -16,7 +16,7 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
-from chainperp.model.arrangements import Schedule, SubAccount
+from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
@@ -114,6 +114,7 @@ class State:
         "height",
         "mark_epoch",
         "markets",
+        "multi_sigs",
         "network",
         "next_oid",
         "next_tid",
@@ -165,6 +166,7 @@ class State:
         self.subs_of: dict[Address, list[SubAccount]] = {}
         # Highest rate in tenths of a basis point, by account and builder.
         self.builder_approvals: dict[Address, dict[Address, int]] = {}
+        self.multi_sigs: dict[Address, MultiSigUser] = {}
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
         for address in SYSTEM_ACCOUNTS:

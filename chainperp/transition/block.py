@@ -22,6 +22,7 @@ from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
+    ConvertToMultiSig,
     CreateSubAccount,
     ModifyOrders,
     Noop,
@@ -46,6 +47,7 @@ from chainperp.transition.backstop import unwind
 from chainperp.transition.builders import process_approve_builder
 from chainperp.transition.exemptions import end_exemptions, process_exemption
 from chainperp.transition.funding import process_funding
+from chainperp.transition.multisig import process_convert, record_envelope
 from chainperp.transition.oracle import accept_vote, process_prices
 from chainperp.transition.orders import process_cancel, process_modify, process_place
 from chainperp.transition.recorder import Recorder
@@ -88,6 +90,7 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     Withdraw: process_withdraw,
     ApproveAgent: process_agent,
     ApproveBuilderFee: process_approve_builder,
+    ConvertToMultiSig: process_convert,
     CreateSubAccount: process_create_sub_account,
     RenameSubAccount: process_rename_sub_account,
     SubAccountTransfer: process_sub_account_transfer,
@@ -177,6 +180,8 @@ def process_system(
 def process_transaction(state: State, recorder: Recorder, transaction: Transaction) -> None:
     """Admit one transaction, carry out its action, and log it with its result."""
     place = recorder.reserve()
+    if transaction.multi_sig is not None:
+        record_envelope(recorder, transaction.multi_sig)
     code, account = admit(state, transaction)
     if code is Rejection.ACCEPTED and account is not None:
         cause = recorder.first_index + place

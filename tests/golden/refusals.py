@@ -4,6 +4,7 @@ The actions are real canonical bytes, so that the chain is re-executed from its 
 are blank, signers are named.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from chainperp.storage.package import build_genesis, default_markets
 from tests.support.world import START, VALIDATOR, address_of
 
 BTC, ETH, ODD = 0, 1, 2
+USER_SIGNED = ("usdSend", "withdraw3", "approveAgent", "approveBuilderFee", "convertToMultiSigUser")
 
 
 class Script:
@@ -32,11 +34,9 @@ class Script:
     def envelope(self, action: dict[str, Any], **changes: Any) -> bytes:
         """Canonical bytes of an action with a blank signature."""
         self.nonce += 1
-        scheme = (
-            2
-            if action["type"] in ("usdSend", "withdraw3", "approveAgent", "approveBuilderFee")
-            else 1
-        )
+        scheme = 2 if action["type"] in USER_SIGNED else 1
+        if action["type"] == "multiSig":
+            scheme = 3
         fields: dict[str, Any] = {
             "scheme": scheme,
             "nonce": self.nonce,
@@ -53,7 +53,8 @@ class Script:
 
     def by(self, name: str, action: dict[str, Any], **changes: Any) -> Transaction:
         """A transaction of a named signer."""
-        return transaction_of(self.envelope(action, **changes), address_of(name))
+        inside = b"".join(address_of(one) for one in changes.pop("signers", ()))
+        return transaction_of(self.envelope(action, **changes), address_of(name) + inside)
 
     def block(
         self, *transactions: Transaction, system: list[SystemInput] | None = None, gap: int = 200
@@ -354,6 +355,47 @@ def _builders() -> Iterator[dict[str, Any]]:
     yield {**approve, "maxFeeRate": "0%"}
 
 
+def _multi_sig() -> Iterator[tuple[str, dict[str, Any], tuple[str, ...]]]:
+    """Who sends what, and who signed inside."""
+    for users, threshold in ((("alice", "jon"), 3), (("alice",) * 11, 1), (("bob",), 1),
+                             (("alice", "nobody"), 1), (("alice", "jon"), 2)):  # fmt: skip
+        yield "bob", convert(users, threshold), ()
+    yield "bob", {"type": "noop"}, ()
+    both = ("alice", "jon")
+    noop = {"type": "noop"}
+    yield "nobody", wrapped("nobody", "bob", noop, 2), both
+    yield "alice", wrapped("alice", "carol", noop, 2), both
+    yield "carol", wrapped("carol", "bob", noop, 2), both
+    yield "alice", wrapped("jon", "bob", noop, 2), both
+    yield "alice", wrapped("alice", "bob", noop, 2), ("alice", "carol")
+    yield "alice", wrapped("alice", "bob", noop, 1), ("alice",)
+    yield "alice", wrapped("alice", "bob", noop, 2), ("alice", "alice")
+    yield "alice", wrapped("alice", "bob", place(order(BTC, "buy", "0.001", "50000")), 2), both
+    yield "alice", wrapped("alice", "bob", send("carol", "1"), 2), both
+    yield "alice", wrapped("alice", "bob", convert((), 0), 2), both
+    yield "bob", {"type": "noop"}, ()
+
+
+def convert(users: tuple[str, ...], threshold: int) -> dict[str, Any]:
+    """A conversion to a multi-sig user, or back."""
+    listed = [address_text(address_of(one)) for one in users]
+    terms = {"authorizedUsers": listed, "threshold": threshold} if users else None
+    return {"type": "convertToMultiSigUser", "signers": json.dumps(terms)}
+
+
+def wrapped(leader: str, user: str, action: dict[str, Any], count: int) -> dict[str, Any]:
+    """An envelope with so many blank signatures."""
+    return {
+        "type": "multiSig",
+        "signatures": [{"r": "0x0", "s": "0x0", "v": 27}] * count,
+        "payload": {
+            "multiSigUser": address_text(address_of(user)),
+            "outerSigner": address_text(address_of(leader)),
+            "action": action,
+        },
+    }
+
+
 def _accounts(script: Script) -> Iterator[None]:
     """What accounts arrange for: dead man's switches."""
     script.block(script.by("carol", schedule(script.time_ms + 60_000)))  # never traded
@@ -368,4 +410,6 @@ def _accounts(script: Script) -> Iterator[None]:
         script.block(script.by(who, action, vault=vault))
     for action in _builders():
         script.block(script.by("bob", action))
+    for who, action, signers in _multi_sig():
+        script.block(script.by(who, action, signers=signers))
     yield

@@ -17,7 +17,9 @@ from chainperp.base.errors import InvalidBytes
 from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
+    ConvertToMultiSig,
     CreateSubAccount,
+    Noop,
     PlaceOrders,
     ScheduleCancel,
 )
@@ -53,6 +55,8 @@ def lived(seed: int, blocks: int = 120) -> World:
     world.act("rich", ScheduleCancel(None))
     world.act("rich", CreateSubAccount("last"))
     world.act("rich", ApproveBuilderFee(address_of("mid"), 10), user_signed=True)
+    world.act("wide", ConvertToMultiSig([address_of("rich")], 1), user_signed=True)
+    world.block([world.envelope("rich", "wide", ["rich"], Noop())])
     builder = (address_of("mid"), 10)
     world.act("rich", PlaceOrders([order(0, "buy", "1", "30")], builder=builder))
     return world

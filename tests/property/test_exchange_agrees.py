@@ -41,7 +41,11 @@ UNSEEN = (  # not drawn by a life
     Rejection.NONCE_TOO_LOW, Rejection.NONCE_TOO_HIGH, Rejection.BALANCE_TRANSFER_GAS,
     Rejection.BAD_TRIGGER_PRICE, Rejection.TRIGGER_NOT_REDUCE_ONLY, Rejection.SIBLING_FILLED,
     Rejection.PARENT_ENDED, Rejection.STALE_PRICE, Rejection.LIQUIDATED, Rejection.LIQUIDATION,
-    Rejection.UNWIND,
+    Rejection.UNWIND, Rejection.MULTI_SIG_REQUIRED, Rejection.MULTI_SIG_USER_INVALID,
+    Rejection.MULTI_SIG_OUTER_UNKNOWN, Rejection.MULTI_SIG_OUTER_INVALID,
+    Rejection.MULTI_SIG_INNER_INVALID, Rejection.MULTI_SIG_THRESHOLD, Rejection.MULTI_SIG_SELF,
+    Rejection.MULTI_SIG_SIGNER_UNKNOWN, Rejection.MULTI_SIG_TOO_MANY,
+    Rejection.MULTI_SIG_TERMS_INVALID,
 )  # fmt: skip
 REASONS = [one for one in Rejection if one < 100 and one not in UNSEEN]
 ARRANGED = [one for one in Rejection if one >= 120 and one not in UNSEEN]

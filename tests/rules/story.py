@@ -16,6 +16,8 @@
 | a name | `schedule +10 s` (all orders are cancelled then), `schedule none` |
 | a name | `open sub named desk`, `rename Ann/1 to desk`, `move 5 to Ann/1`, `move 5 from Ann/1` |
 | `Ann for Ann/1` | anything: Ann signs for her first sub-account |
+| a name | `signers Ben, Cat need 2` (a multi-sig user), `signers none` |
+| `Ben with Ben, Cat as Ann` | anything: Ben sends it for Ann, Ben and Cat signed it |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `twapOrder` (a kind not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
@@ -47,6 +49,7 @@ from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
+    ConvertToMultiSig,
     CreateSubAccount,
     Grouping,
     ModifyOrders,
@@ -64,7 +67,7 @@ from chainperp.model.actions import (
     UsdSend,
     Withdraw,
 )
-from chainperp.model.blocks import SystemInput, Transaction
+from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
 from chainperp.model.decisions import (
     Kind,
     LiquidationOutcome,
@@ -87,7 +90,7 @@ ORDER = re.compile(
     r"(?: (stop|profit) ([\d.]+))?"
 )
 SYSTEM_NAMES = {"liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT}
-USER_SIGNED = (UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee)
+USER_SIGNED = (UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig)
 
 
 class Story:
@@ -126,6 +129,7 @@ class Story:
         for row in rows:
             who, does = row["who"], row["does"]
             signer, _, behalf = who.partition(" for ")
+            signer, _, multi_sig = signer.partition(" with ")
             self.address(signer)
             if behalf:
                 self.address(behalf)
@@ -141,6 +145,12 @@ class Story:
             )
             if does.endswith(" for a vault"):
                 one.vault = address_of("vault")
+            if multi_sig:
+                inside, _, user = multi_sig.partition(" as ")
+                one.multi_sig = MultiSigned(
+                    self.address(user), one.signer,
+                    tuple(self.address(name) for name in inside.split(", ") if name != "nobody"),
+                )  # fmt: skip
             transactions.append(one)
             sources.append(one.envelope)
         time_ms = self.time_next()
@@ -271,6 +281,7 @@ class Story:
                 self.address(w[2]), w[1] == "to", decimal(w[0], 6)
             ),
             "approve": lambda w: ApproveBuilderFee(self.address(w[0]), rate_of(w[1])),
+            "signers": lambda w: self.convert(does.partition(" ")[2]),
             "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
             "twapOrder": lambda w: NotOffered(verb),
@@ -278,6 +289,13 @@ class Story:
             "position": lambda w: self.grouped(does, Grouping.POSITION),
         }
         return makers[verb](words)
+
+    def convert(self, text: str) -> ConvertToMultiSig:
+        """`Ben, Cat need 2`, or `none`."""
+        if text == "none":
+            return ConvertToMultiSig([], 0)
+        names, _, threshold = text.partition(" need ")
+        return ConvertToMultiSig([self.address(one) for one in names.split(", ")], int(threshold))
 
     def ahead(self, text: str) -> int | None:
         """The time of the block that is made next, and so many seconds; None for `none`."""
