@@ -75,6 +75,20 @@ def load_checkpoint(directory: Path) -> bytes | None:
     return fetch_from(directory)(CHECKPOINT)
 
 
+def save_cosigned(directory: Path, note: bytes, files: Files | None = None) -> bool:
+    """Publish a checkpoint with more signatures, if it still is the published one.
+
+    False, and nothing written, when another text has been published since: cosignatures come
+    later than blocks. Only the log's writer may call this, and not beside its own publishing.
+    Raises: InvalidProof for a malformed note.
+    """
+    published = load_checkpoint(directory)
+    if published is None or parse_note(published).text != parse_note(note).text:
+        return False
+    (files or Files()).replace(directory / CHECKPOINT, note)
+    return True
+
+
 class TileLog:
     """Writes a growing log. Entries are added in memory, `write` makes them files.
 

@@ -19,7 +19,7 @@ COMMANDS = (
     ("tx", "order"), ("tx", "cancel"), ("tx", "modify"), ("tx", "leverage"), ("tx", "transfer"),
     ("tx", "withdraw"), ("tx", "agent"), ("tx", "oracle"), ("tx", "raw"),
     ("explain", "liq"), ("explain", "adl"), ("explain", "tx"), ("explain", "fill"),
-    ("explain", "rule"), ("query", "risk"),
+    ("explain", "rule"), ("query", "risk"), ("witness",), ("witness", "submit"),
 )  # fmt: skip
 HEAVY = ("web3", "eth_account", "pydantic", "eth", "cryptography", "coincurve")
 
