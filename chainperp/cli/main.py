@@ -21,6 +21,7 @@ from chainperp.cli.commands import (
     demo,
     explain,
     keys,
+    lab,
     query,
     replay,
     rules,
@@ -49,6 +50,7 @@ app.add_typer(tx.app, name="tx")
 app.add_typer(explain.app, name="explain")
 app.add_typer(query.app, name="query")
 app.add_typer(witness.app, name="witness")
+app.add_typer(lab.app, name="lab")
 
 
 def _version(wanted: bool) -> None:

@@ -20,6 +20,7 @@ COMMANDS = (
     ("tx", "withdraw"), ("tx", "agent"), ("tx", "oracle"), ("tx", "raw"),
     ("explain", "liq"), ("explain", "adl"), ("explain", "tx"), ("explain", "fill"),
     ("explain", "rule"), ("query", "risk"), ("witness",), ("witness", "submit"),
+    ("lab", "forensic"),
 )  # fmt: skip
 HEAVY = ("web3", "eth_account", "pydantic", "eth", "cryptography", "coincurve")
 
