@@ -98,10 +98,11 @@ class PolicyAnswer:
 
     def sentence(self) -> str:
         """The answer in words."""
-        names = ", ".join(self.signed) or "no witness"
+        names = ", ".join(_shown(name) for name in self.signed) or "no witness"
         outcome = "met" if self.is_met else "NOT met"
         return (
-            f"size {self.checkpoint.size} of {self.checkpoint.origin}: quorum {self.quorum} is "
+            f"size {self.checkpoint.size} of {self.checkpoint.origin}: quorum "
+            f"{_shown(self.quorum)} is "
             f"{outcome}, cosigned by {names}"
         )
 
@@ -217,12 +218,17 @@ class _Reader:
             raise InvalidProof(f"the name {name!a} is not defined above")
 
 
+def _shown(name: str) -> str:
+    """A name as it can be printed: octets that are no text become escapes."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def _second(items: list[str], place: int) -> str | None:
     return items[place] if len(items) > place else None
 
 
 def _key(text: str, kind: int, others: list[VerifierKey]) -> VerifierKey:
-    if not text.isprintable():
+    if _shown(text) != text:
         raise InvalidProof(f"key is not UTF-8: was {text[:60]!a}")
     key = parse_vkey(text)
     if key.kind != kind:
