@@ -12,17 +12,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainperp.base.canonical import Record, decode
+from chainperp.base.canonical import Record
 from chainperp.cli.adl_round import AdlRound, candidate_of, round_of, rounds_of
 from chainperp.cli.chain_log import ChainLog, LoggedBlock, who
 from chainperp.cli.output import counted
 from chainperp.lab.forensic import BY_NAME, Position, Ranking, examine
+from chainperp.model.accounts import Exemption
 from chainperp.model.decisions import AdlReason, Kind, LedgerType
 from chainperp.rules.adl.allocate import tie_key
 from chainperp.rules.adl.choose import allocate, policy_with_id
 from chainperp.rules.adl.policy import Candidate, ExemptMode, Policy, Round, ScoreMode, survey
 from chainperp.rules.exemptions import is_exempt
-from chainperp.state.leaves import EXEMPTION
+from chainperp.state.leaves import decode_exemptions
 from chainperp.transition.receipts import SCOPE_LISTED
 from chainperp.transition.recorder import FLAG_TAKER_BUYS
 
@@ -96,7 +97,7 @@ class Watch:
     def __init__(self, log: ChainLog) -> None:
         self.log = log
         self.held: dict[int, dict[bytes, int]] = {}
-        self.listed: dict[bytes, list[Record]] = {}
+        self.listed: dict[bytes, list[Exemption]] = {}
         self.before: dict[int, dict[bytes, int]] = {}
         self.haircuts: dict[int, dict[bytes, int]] = {}
 
@@ -118,7 +119,7 @@ class Watch:
                     taken[fields["source"]] = taken.get(fields["source"], 0) + fields["amount"]
             elif fields["name"].startswith("exempt/"):
                 account = bytes.fromhex(fields["name"].removeprefix("exempt/"))
-                self.listed[account] = list(decode(EXEMPTION, fields["new"])["ranges"])
+                self.listed[account] = decode_exemptions(fields["new"])
         return rounds_of(block)
 
     def _fill(self, fields: Record) -> None:
@@ -148,10 +149,10 @@ class Watch:
             _check_order(case, case.ranking, tell)
         return told
 
-    def in_force(self, account: bytes, height: int) -> Record | None:
+    def in_force(self, account: bytes, height: int) -> Exemption | None:
         """The public exemption of an account at a height."""
         for one in self.listed.get(account, []):
-            if is_exempt(one["from_height"], one["to_height"], height):
+            if is_exempt(one.from_height, one.to_height, height):
                 return one
         return None
 
@@ -204,7 +205,7 @@ def _case(watch: Watch, found: AdlRound) -> Case:
     for one in candidates:
         exemption = watch.in_force(one.key, found.block.height)
         listed.append(exemption is not None)
-        one.exempt, one.cap_ppb = exemption is not None, exemption["cap_ppb"] if exemption else 0
+        one.exempt, one.cap_ppb = exemption is not None, exemption.cap_ppb if exemption else 0
     sold = [found.fills.get(one.key, (0, {"lots": 0}))[1]["lots"] for one in candidates]
     # The policy gets the candidates in address order, as the engine gives them.
     order = sorted(range(len(candidates)), key=lambda at: bytes(candidates[at].key))

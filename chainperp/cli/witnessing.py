@@ -23,12 +23,18 @@ from chainperp.client.witness import Outcome, Witness, collect, post
 from chainperp.evidence.checkpoint import read_checkpoint
 from chainperp.evidence.cosignature import add_lines
 from chainperp.evidence.merkle import prove_consistency
-from chainperp.evidence.note import KIND_COSIGNATURE, VerifierKey, format_vkey, parse_vkey
+from chainperp.evidence.note import (
+    KIND_COSIGNATURE,
+    VerifierKey,
+    format_vkey,
+    parse_note,
+    parse_vkey,
+)
 from chainperp.evidence.policy import Policy, PolicyAnswer, check_policy, parse_policy
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.files import read_file
 from chainperp.storage.logkey import verify_ed25519
-from chainperp.storage.tiles import load_checkpoint, load_vkey, open_reader, save_cosigned
+from chainperp.storage.tiles import add_cosignatures, load_checkpoint, load_vkey, open_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +126,7 @@ def submit_checkpoint(path: Path, wanted: Wanted) -> tuple[dict[str, Any], list[
         outcomes = collect(witnesses, note, prove, verify_ed25519, wanted.timeout_s)
         lines = [line for outcome in outcomes for line in outcome.lines]
         cosigned = add_lines(note, lines)
-        if lines:
-            save_cosigned(data.log, cosigned, data.files)
+        add_cosignatures(data.log, parse_note(note).text, lines, data.files)
     answer = None if policy is None else check_policy(policy, cosigned, verify_ed25519, log_key)
     document = {
         "origin": checkpoint.origin,

@@ -1,8 +1,8 @@
 """The log's side of the witness protocol: have a checkpoint cosigned by others.
 
 Decides what to send and which answers count. Never decides how many suffice (`evidence.policy`)
-and never publishes: the caller puts the lines onto its checkpoint (`cosignature.add_lines`) and
-saves it (`storage.tiles.save_cosigned`). Block production does not wait for any of this.
+and never publishes: a node hands the lines to `ChainStore.add_cosignatures` on the thread that
+publishes. Block production does not wait for any of this.
 
 A witness that answers 409 with its size is asked again with a proof from that size. One that says
 that the log contradicts itself (422, or 409 without a size) is reported as such: either somebody

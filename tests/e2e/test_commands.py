@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from chainperp.client.wallet import address_of, development_key
+from chainperp.evidence.note import format_vkey
+from chainperp.storage.logkey import load_key_file
 from chainperp.wire.signing import admit, recover_envelope
 from tests.support.chain import ROOT, run_cli
 
@@ -20,7 +22,7 @@ COMMANDS = (
     ("tx", "withdraw"), ("tx", "agent"), ("tx", "oracle"), ("tx", "raw"),
     ("explain", "liq"), ("explain", "adl"), ("explain", "tx"), ("explain", "fill"),
     ("explain", "rule"), ("query", "risk"), ("witness",), ("witness", "submit"),
-    ("lab", "forensic"),
+    ("lab", "forensic"), ("keys", "cosigner"),
 )  # fmt: skip
 HEAVY = ("web3", "eth_account", "pydantic", "eth", "cryptography", "coincurve")
 
@@ -120,6 +122,20 @@ def test_transactions_without_offline_say_that_nothing_is_sent() -> None:
     outcome = run_cli("tx", "raw", '{"type":"noop"}', "--from", "0")
     assert outcome.code == 2
     assert "--offline" in outcome.err
+
+
+def test_a_cosigner_key_is_made_once_and_never_shown(tmp_path: Path) -> None:
+    """The answer is the verifier key; the file is the owner's alone and is not overwritten."""
+    file = tmp_path / "a.key"
+    made = run_cli("keys", "cosigner", "auditor.example/replay", str(file))
+    assert made.code == 0, made.err
+    assert made.out.strip() == format_vkey(load_key_file(file).verifier)
+    assert file.stat().st_mode & 0o777 == 0o600
+    kept = file.read_bytes()
+    again = run_cli("keys", "cosigner", "auditor.example/replay", str(file))
+    assert again.code == 2
+    assert file.read_bytes() == kept
+    assert run_cli("keys", "cosigner", "two words", str(tmp_path / "b.key")).code == 2
 
 
 def test_keys_are_made_listed_and_used(tmp_path: Path) -> None:
