@@ -31,6 +31,9 @@ def forensic(
 ) -> None:
     """Which published ranking explains who was deleveraged, and who does not fit.
 
+    A table has a row for each position of the deleveraged side, closed or not: account, size,
+    closed, and what is known of round, side, mark, entry_price, account_value, maintenance.
+
     Example: chainperp lab forensic demo-data
     """
     from chainperp.cli.forensic import examine_own
