@@ -1,4 +1,4 @@
-"""The command line of a bare interpreter: replay, verify and fsck with nothing installed.
+"""The command line of a bare interpreter: replay, verify, audit and fsck with nothing installed.
 
 Signatures need secp256k1 and Ed25519, which the standard library has not: they are reported as
 NOT CHECKED. Everything else is the same work with the same exit codes.
@@ -31,6 +31,7 @@ from chainperp.cli.checking import (
     run_replay,
     verify_directory,
 )
+from chainperp.cli.proof_files import verdict_document, verdict_lines, verify_file
 from chainperp.storage.datadir import DirectoryError
 
 Answer = tuple[bool, dict[str, Any], list[str]]
@@ -62,12 +63,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("replay", "re-execute a chain and compare every byte; signers are taken as logged"),
-        ("verify", "check checkpoint, log root, seals and conservation"),
+        ("verify", "check a proof file, or a directory's checkpoint, log root and seals"),
         ("fsck", "re-derive every hash and file from the segments"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("directory", type=Path)
         command.add_argument("--json", action="store_true")
+        if name == "verify":
+            command.add_argument("--policy", type=Path, default=None)
         if name == "replay":
             command.add_argument("--from", dest="start", type=int, default=0)
             command.add_argument("--to", dest="end", type=int, default=None)
@@ -78,6 +81,9 @@ def _answer(options: argparse.Namespace) -> Answer:
     if options.command == "replay":
         report = run_replay(options.directory, start=options.start, end=options.end)
         return report.is_equal, replay_document(report), replay_lines(report)
+    if options.command == "verify" and not options.directory.is_dir():
+        verdict = verify_file(options.directory, options.policy)
+        return verdict.holds, verdict_document(verdict), verdict_lines(verdict)
     if options.command == "verify":
         document, lines = verify_directory(options.directory)
         return document["ok"], document, lines

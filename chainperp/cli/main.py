@@ -16,7 +16,18 @@ from chainperp.base.errors import (
     NotFound,
 )
 from chainperp.cli import output
-from chainperp.cli.commands import bench, demo, explain, keys, query, replay, rules, tx, verify
+from chainperp.cli.commands import (
+    bench,
+    demo,
+    explain,
+    keys,
+    prove,
+    query,
+    replay,
+    rules,
+    tx,
+    verify,
+)
 from chainperp.storage.datadir import DirectoryError
 
 app = typer.Typer(
@@ -36,6 +47,7 @@ app.command("bench")(bench.bench)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tx.app, name="tx")
 app.add_typer(explain.app, name="explain")
+app.add_typer(prove.app, name="prove")
 app.add_typer(query.app, name="query")
 
 

@@ -1,60 +1,54 @@
-"""Whom a verification trusts: the log's key, cosigners, and how many of them must have signed.
+"""Whom a verification trusts: a policy file's keys, and a signature check that is handed in.
 
-Decides nothing about a proof. The signature check and the quorum are handed in; without a key or
-without a check the step is "not checked", never "ok".
+Decides nothing about a proof. Without a policy or without a check the step is "not checked",
+never "ok".
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chainperp.base.errors import InvalidProof
-from chainperp.evidence.checkpoint import Checkpoint, parse_checkpoint, read_checkpoint
-from chainperp.evidence.note import Signature, Status, VerifierKey, Verify, parse_note
+from chainperp.evidence.checkpoint import Checkpoint, parse_checkpoint
+from chainperp.evidence.note import Status, Verify, parse_note
+from chainperp.evidence.policy import NONE, Policy, check_policy
 from chainperp.evidence.verifier.steps import Steps
 
-# None when the cosignatures suffice, else the sentence that says what is missing.
-Quorum = Callable[[Sequence[Signature]], str | None]
+NO_POLICY = "no policy names a trusted log key"
+NO_VERIFIER = "no Ed25519 here"
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """A trusted log and its cosigners. `verify` is the signature check, None where there is none.
+    """A policy, or None; and what checks a signature, None where nothing can."""
 
-    `why_no_key` is said when `log_key` is None.
-    """
-
-    log_key: VerifierKey | None = None
-    cosigners: tuple[VerifierKey, ...] = ()
-    quorum: Quorum | None = None
+    policy: Policy | None = None
     verify: Verify | None = None
-    why_no_key: str = "no policy names the log's key"
 
 
 def read_note(steps: Steps, trust: Trust, raw: bytes, name: str = "checkpoint") -> Checkpoint:
-    """Checkpoint of a note that the trusted keys have signed, in two steps.
+    """Checkpoint of a note that the trusted log has signed, and enough of its cosigners.
 
-    Raises: InvalidProof when the note is malformed, of another log, or a known signature fails.
+    Raises: InvalidProof when the note is malformed or of another log, when a known signature
+    fails, and when the policy's quorum is not met.
     """
     steps.begin(f"{name} signature")
-    if trust.log_key is None:
+    if trust.policy is None:
         checkpoint = parse_checkpoint(parse_note(raw).text)
-        steps.skip(f"{trust.why_no_key}; {checkpoint.origin} size {checkpoint.size}")
+        steps.skip(f"{NO_POLICY}; {checkpoint.origin} size {checkpoint.size}")
         return checkpoint
-    signed = read_checkpoint(raw, trust.log_key, trust.verify, trust.cosigners)
-    checkpoint = signed.checkpoint
+    answer = check_policy(trust.policy, raw, trust.verify)
+    checkpoint = answer.checkpoint
     told = f"{checkpoint.origin} size {checkpoint.size} root {checkpoint.root.hex()}"
-    if signed.verified:
+    if answer.log.status is Status.VERIFIED:
         steps.done(told)
     else:
-        steps.skip(f"no Ed25519 here; {told}")
-    if trust.quorum is not None:
-        steps.begin(f"{name} cosignatures")
-        missing = trust.quorum(signed.cosignatures)
-        if missing is not None:
-            raise InvalidProof(f"cosignatures do not suffice: {missing}")
-        names = ", ".join(one.key.name for one in signed.cosignatures) or "none needed"
-        if all(one.status is Status.VERIFIED for one in signed.cosignatures):
-            steps.done(names)
-        else:
-            steps.skip(f"no Ed25519 here; {names}")
+        steps.skip(f"{NO_VERIFIER}; {told}")
+    if trust.policy.quorum == NONE:
+        return checkpoint
+    steps.begin(f"{name} cosignatures")
+    if not answer.is_met:
+        raise InvalidProof(answer.sentence())
+    if answer.is_verified:
+        steps.done(answer.sentence())
+    else:
+        steps.skip(f"{NO_VERIFIER}; {answer.sentence()}")
     return checkpoint
