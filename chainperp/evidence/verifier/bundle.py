@@ -4,9 +4,11 @@ Decides what a proof file looks like, never what it proves. The container is nev
 form is strict all the same, so that no byte of a file can be changed unnoticed: another spelling of
 the same JSON, a field that nobody reads and a second spelling of the same base64 are refused.
 
-    {"format": "chainperp-proof/1", "kind": "...", ...}     keys sorted, one space of indent
+    {"format": "chainperp-proof/1", "hashes": [...], "kind": "...", ...}    keys sorted, no indent
 
-Hashes and other bytes are padded base64; addresses are 0x and 40 hex digits; numbers are whole.
+Bytes are padded base64; addresses are 0x and 40 hex digits; numbers are whole. Ways to one root
+share most of their hashes, so each hash is written once, in `hashes`, in the order of first use;
+the lists `inclusion`, `before`, `after` and `proof` hold places in it.
 Source: audit-log-and-consensus 9.2.
 """
 
@@ -22,6 +24,7 @@ from chainperp.evidence.note import decode_base64, decode_hash
 FORMAT: Final = "chainperp-proof/1"
 FILE_BYTES_MAX: Final = 64 << 20
 ROWS_MAX: Final = 1 << 20
+HASH_LISTS: Final = ("after", "before", "inclusion", "proof")
 
 Tree = dict[str, Any]
 
@@ -32,7 +35,39 @@ def encode_bundle(kind: str, tree: Tree) -> bytes:
 
 
 def _spell(tree: Tree) -> bytes:
-    return (json.dumps(tree, indent=1, sort_keys=True) + "\n").encode("ascii")
+    """The one spelling: shared hashes, sorted keys, one line for each value."""
+    known: dict[str, int] = {}
+    shared = _share(tree, known)
+    shared["hashes"] = list(known)
+    return (json.dumps(shared, indent=0, sort_keys=True) + "\n").encode("ascii")
+
+
+def _share(value: Any, known: dict[str, int]) -> Any:
+    """The value with each list of hashes as places in `known`, which grows."""
+    if isinstance(value, dict):
+        return {
+            name: [known.setdefault(text, len(known)) for text in value[name]]
+            if name in HASH_LISTS and isinstance(value[name], list)
+            else _share(value[name], known)
+            for name in sorted(value)
+        }
+    if isinstance(value, list):
+        return [_share(one, known) for one in value]
+    return value
+
+
+def _unshare(value: Any, hashes: list[Any]) -> Any:
+    """The value with its hashes in place. Raises IndexError, TypeError for places that are not."""
+    if isinstance(value, dict):
+        return {
+            name: [hashes[at] for at in one]
+            if name in HASH_LISTS and isinstance(one, list)
+            else _unshare(one, hashes)
+            for name, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_unshare(one, hashes) for one in value]
+    return value
 
 
 def parse_bundle(raw: bytes) -> "Fields":
@@ -43,12 +78,11 @@ def parse_bundle(raw: bytes) -> "Fields":
     if len(raw) > FILE_BYTES_MAX:
         raise InvalidProof(f"proof file has {len(raw)} bytes, at most {FILE_BYTES_MAX}")
     try:
-        tree = json.loads(raw, parse_float=_refuse, parse_constant=_refuse)
-        spelled = _spell(tree) if isinstance(tree, dict) else b""
-    except (ValueError, RecursionError, TypeError) as error:
-        raise InvalidProof(f"proof file is not JSON: {str(error)[:120]}") from error
-    if not isinstance(tree, dict):
-        raise InvalidProof("proof file is not a JSON object")
+        shared = json.loads(raw, parse_float=_refuse, parse_constant=_refuse)
+        tree = _unshare(shared, shared.pop("hashes"))
+        spelled = _spell(tree)
+    except (ValueError, RecursionError, TypeError, LookupError, AttributeError) as error:
+        raise InvalidProof(f"proof file is not JSON of its form: {str(error)[:120]}") from error
     if spelled != raw:
         raise InvalidProof("proof file is not spelled as chainperp writes it")
     fields = Fields(tree, "")

@@ -10,6 +10,7 @@ from typing import Final
 from chainperp.base.errors import ChainperpError, InvalidProof
 from chainperp.evidence.proof import HEADER
 from chainperp.evidence.verifier.accounts_proof import verify_absence, verify_account
+from chainperp.evidence.verifier.adl_proof import verify_adl
 from chainperp.evidence.verifier.bundle import Fields, parse_bundle
 from chainperp.evidence.verifier.log_proofs import (
     verify_equivocation,
@@ -26,6 +27,7 @@ KINDS: Final[dict[str, Verifier]] = {
     "transaction": verify_transaction,
     "account": verify_account,
     "absence": verify_absence,
+    "adl": verify_adl,
     "consistency": verify_growth,
     "equivocation": verify_equivocation,
 }
