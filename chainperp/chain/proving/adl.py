@@ -1,5 +1,7 @@
 """The victim's proof of an auto-deleveraging round: `evidence/verifier/adl_proof.py` reads it."""
 
+from collections.abc import Sequence
+
 from chainperp.base.units import Address, address_text
 from chainperp.chain.proving.account import show_account
 from chainperp.chain.proving.pieces import (
@@ -13,9 +15,9 @@ from chainperp.chain.proving.pieces import (
 from chainperp.chain.proving.rounds import (
     Ask,
     LoggedRound,
+    Moment,
     ask_at_commits,
     listed_piece,
-    marks_text,
     round_piece,
     rounds_of,
     row_pieces,
@@ -23,7 +25,6 @@ from chainperp.chain.proving.rounds import (
 from chainperp.chain.proving.source import BlockAt, Source
 from chainperp.evidence.verifier.adl_round import QUEUES
 from chainperp.evidence.verifier.bundle import encode_bundle
-from chainperp.state.store import State
 
 
 def choose_round(block: BlockAt, address: Address, market: int | None) -> LoggedRound:
@@ -50,64 +51,91 @@ def prove_adl(source: Source, address: Address, height: int, market: int | None 
 
 def prove_adl_round(source: Source, block: BlockAt, one: LoggedRound, address: Address) -> bytes:
     """Proof of an account's part in a given round."""
+    return prove_adl_rows(source, block, one, [address])[0]
+
+
+def prove_adl_rows(
+    source: Source, block: BlockAt, one: LoggedRound, addresses: Sequence[Address]
+) -> list[bytes]:
+    """Proofs of some accounts' parts in a given round; the block is executed once."""
     policy = one.begin["policy_id"]
-    row = one.row_of(address)
-    if policy not in QUEUES or row is None:
+    if policy not in QUEUES:
         raise nothing(
             f"policy {policy} splits among all candidates: its takes are checked over the whole "
             "list, by chainperp audit"
         )
     rounds = rounds_of(block)
     first = _first_of_target(rounds, one)
+    is_first = first.index == one.index
+    provers: list[StateProver] = []
     marks: list[str] = []
+    earlier: list[Part] = []
 
-    def ask(prover: StateProver, state: State) -> None:
-        marks[:] = [marks_text(state)]
-        show_round(prover, one, address)
+    def ask(moment: Moment) -> None:
+        marks.append(moment.marks_text())
+        for address in addresses:
+            provers.append(moment.prover())
+            show_round(provers[-1], one, address, is_first)
 
-    def ask_first(prover: StateProver, _state: State) -> None:
+    def ask_first(moment: Moment) -> None:
+        prover = moment.prover()
         show_account(prover, one.begin["target"], with_marks=False)
+        piece = round_piece(source, block, first, prover, moment.marks_text())
+        earlier.append({"round": piece, "listed": listed_piece(block, rounds, first.number)})
 
     wanted: dict[int, Ask] = {one.index - 1: ask}
-    if first.index != one.index:
+    if not is_first:
         wanted[first.index - 1] = ask_first
-    provers = ask_at_commits(source, block, wanted)
-    earlier: Part | None = None
-    if first.index != one.index:
-        prover = provers[first.index - 1]
-        earlier = {
-            "round": round_piece(source, block, first, prover, marks[0]),
-            "listed": listed_piece(block, rounds, first.number),
-        }
-    ranks = sorted(dict.fromkeys(
-        rank for rank in (row["rank"] - 1, row["rank"], len(one.rows) - 1) if rank >= 0
-    ))  # fmt: skip
+    ask_at_commits(source, block, wanted)
+    shared = {
+        "checkpoint": note_text(source),
+        "seal": seal_piece(source, block),
+        "genesis": source.genesis.raw.decode("utf-8"),
+        "listed": listed_piece(block, rounds, one.number),
+        "first": earlier[0] if earlier else None,
+        "end": entry_piece(source, one.end_index),
+    }
+    return [
+        encode_bundle(
+            "adl",
+            {
+                **shared,
+                "address": address_text(address),
+                "round": round_piece(source, block, one, prover, marks[0]),
+                **_row_parts(source, one, address),
+            },
+        )
+        for address, prover in zip(addresses, provers, strict=True)
+    ]
+
+
+def _row_parts(source: Source, one: LoggedRound, address: Address) -> Part:
+    """The account's row, the one before it and the last one; and its trade."""
+    row = one.row_of(address)
+    if row is None:
+        raise nothing(f"{address_text(address)} has no row in that round")
+    wanted = dict.fromkeys((row["rank"] - 1, row["rank"], len(one.rows) - 1))
     fill = one.fills.get(address)
-    return encode_bundle(
-        "adl",
-        {
-            "checkpoint": note_text(source),
-            "seal": seal_piece(source, block),
-            "genesis": source.genesis.raw.decode("utf-8"),
-            "address": address_text(address),
-            "listed": listed_piece(block, rounds, one.number),
-            "round": round_piece(source, block, one, provers[one.index - 1], marks[0]),
-            "first": earlier,
-            "rows": row_pieces(one, ranks),
-            "end": entry_piece(source, one.end_index),
-            "fill": None if fill is None else entry_piece(source, fill),
-        },
-    )
+    return {
+        "rows": row_pieces(one, sorted(rank for rank in wanted if rank >= 0)),
+        "fill": None if fill is None else entry_piece(source, fill),
+    }
 
 
-def show_round(prover: StateProver, one: LoggedRound, address: Address) -> None:
-    """Show what a round's head and an account's row rest on."""
+def show_round(prover: StateProver, one: LoggedRound, address: Address, with_target: bool) -> None:
+    """Show what a round's head and an account's row rest on.
+
+    Of a target whose figures are shown at its first round, only the position is shown here.
+    """
     begin = one.begin
-    side = "L" if begin["candidate_side"] == 0 else "S"
-    prover.collection(f"pos/{begin['asset']:08x}/{side}")
+    own, other = ("L", "S") if begin["candidate_side"] == 0 else ("S", "L")
+    prover.collection(f"pos/{begin['asset']:08x}/{own}")
     prover.leaf("exempt", address)
     show_account(prover, address, with_marks=False)
-    show_account(prover, begin["target"], with_marks=False)
+    if with_target:
+        show_account(prover, begin["target"], with_marks=False)
+    else:
+        prover.leaf(f"pos/{begin['asset']:08x}/{other}", begin["target"])
 
 
 def _first_of_target(rounds: list[LoggedRound], one: LoggedRound) -> LoggedRound:

@@ -19,8 +19,29 @@ from chainperp.state.commitment import Commitment, Committed
 from chainperp.state.store import State
 from chainperp.transition.risk import mark_row
 
-# Asks a prover for the leaves that a proof needs, while the state is the one of that commit.
-Ask = Callable[[StateProver, State], None]
+
+class Moment:
+    """The state at one commit, for as long as the block has not gone on."""
+
+    __slots__ = ("commitment", "committed", "state")
+
+    def __init__(self, state: State, commitment: Commitment, committed: Committed) -> None:
+        self.state = state
+        self.commitment = commitment
+        self.committed = committed
+
+    def prover(self) -> StateProver:
+        """A new prover of this state; it must be asked before the block goes on."""
+        return StateProver(self.commitment.trees, self.committed)
+
+    def marks_text(self) -> str:
+        """The mark rows of all markets, as a proof carries them."""
+        rows = [mark_row(self.state, market.asset) for market in self.state.markets]
+        return base64_text(b"".join(rows))
+
+
+# Asks for the leaves that proofs need, while the state is the one of that commit.
+Ask = Callable[[Moment], None]
 
 
 class LoggedRound:
@@ -74,16 +95,14 @@ def commits_of(block: BlockAt) -> list[tuple[int, Record]]:
     ]
 
 
-def ask_at_commits(
-    source: Source, block: BlockAt, wanted: Mapping[int, Ask]
-) -> dict[int, StateProver]:
-    """Provers at some of a block's STATE_COMMIT entries, by log index.
+def ask_at_commits(source: Source, block: BlockAt, wanted: Mapping[int, Ask]) -> None:
+    """Execute a block and ask at some of its STATE_COMMIT entries, by log index.
 
     Raises InvalidProof when the rules give another state there than the log committed to, or
     never commit: then the log is wrong before that point, and `replay` says where.
     """
     roots = [(index, fields["state_root"]) for index, fields in commits_of(block)]
-    found: dict[int, StateProver] = {}
+    asked: dict[int, None] = {}
     seen = [0]
 
     def on_commit(state: State, commitment: Commitment, committed: Committed) -> None:
@@ -97,20 +116,13 @@ def ask_at_commits(
                 f"the state at log entry {index} has root {committed.state_root.hex()}, the log "
                 f"committed to {root.hex()}: replay the log"
             )
-        prover = StateProver(commitment.trees, committed)
-        wanted[index](prover, state)
-        found[index] = prover
+        wanted[index](Moment(state, commitment, committed))
+        asked[index] = None
 
     execute_watched(source, block.height, on_commit)
     for index in wanted:
-        if index not in found:
+        if index not in asked:
             raise InvalidProof(f"the rules do not commit the state at log entry {index}")
-    return found
-
-
-def marks_text(state: State) -> str:
-    """The mark rows of all markets, as a proof carries them."""
-    return base64_text(b"".join(mark_row(state, market.asset) for market in state.markets))
 
 
 def round_piece(source: Source, block: BlockAt, one: LoggedRound, prover: StateProver,

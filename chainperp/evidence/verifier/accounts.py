@@ -20,7 +20,7 @@ from chainperp.base.units import (
     usd_text,
 )
 from chainperp.evidence.verifier.bundle import Fields
-from chainperp.evidence.verifier.pieces import Placed, StateView
+from chainperp.evidence.verifier.pieces import Leaves, Placed
 from chainperp.evidence.verifier.steps import Steps
 from chainperp.model.markets import MarketTerms, margin_tiers
 from chainperp.model.records import CROSS_SCOPE
@@ -112,7 +112,7 @@ class AccountView:
 
     __slots__ = ("address", "fields", "positions")
 
-    def __init__(self, view: StateView, address: Address) -> None:
+    def __init__(self, view: Leaves, address: Address) -> None:
         fields = view.record("acct", address)
         if fields is None:
             raise InvalidProof(f"{address_text(address)} is not in the state")
@@ -151,11 +151,11 @@ class AccountView:
         return total
 
 
-def _held(view: StateView, address: Address, asset: int) -> Held:
+def _held(view: Leaves, address: Address, asset: int) -> Held:
     """A position that the account lists, from the side that shows it."""
     for side in SIDES:
         name = f"pos/{asset:08x}/{side}"
-        if (name, address) not in view.values:
+        if not view.shows(name, address):
             continue
         found = view.record(name, address)
         if found is not None:
@@ -166,7 +166,7 @@ def _held(view: StateView, address: Address, asset: int) -> Held:
     raise InvalidProof(f"{address_text(address)} lists market {asset}, its position is not shown")
 
 
-def state_marks(view: StateView, positions: list[Held]) -> dict[int, int]:
+def state_marks(view: Leaves, positions: list[Held]) -> dict[int, int]:
     """Marks of the markets of some positions, from the state's own `oracle` leaves."""
     marks: dict[int, int] = {}
     for one in positions:

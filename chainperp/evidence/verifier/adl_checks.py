@@ -75,7 +75,7 @@ def expected_price(found: RoundView, case: Case) -> tuple[int, int]:
     """
     rule: PriceRule = found.queue.price_rule
     deficit = -case.value
-    worth = {one.asset: one.lots * found.mark_of(one.asset) for one in case.positions}
+    worth = {one.asset: one.lots * found.marks_now[one.asset] for one in case.positions}
     total = sum(abs(value) for value in worth.values())
     missing = deficit
     price = 0

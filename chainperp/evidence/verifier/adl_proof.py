@@ -70,7 +70,9 @@ def verify_adl(steps: Steps, fields: Fields, trust: Trust) -> None:
     first, first_number = found, number
     if fields.has("first"):
         first, first_number = _read_first(steps, fields.part("first"), checkpoint, seal, found)
-    _check_target(steps, found)
+        _check_held(steps, found)
+    else:
+        _check_target(steps, found)
     _check_price(steps, found, first, first_number)
     victim = _read_victim(steps, fields, found, address)
     _check_rows(steps, found, victim)
@@ -137,6 +139,19 @@ def _check_target(steps: Steps, found: RoundView) -> None:
             f"the target's value was {scope.value}, the round says {found.begin['target_value']}"
         )
     steps.done(f"{scope_words(found.target_scope, found.terms)}: {usd_text(scope.value)}")
+
+
+def _check_held(steps: Steps, found: RoundView) -> None:
+    """The position that a later round of the same scope closes is held, whole."""
+    steps.begin("target's position")
+    side = "S" if found.candidates_long else "L"
+    name = f"pos/{found.asset:08x}/{side}"
+    fields = found.view.record(name, found.begin["target"])
+    lots = 0 if fields is None else fields["lots"]
+    if lots != found.begin["target_lots"]:
+        raise InvalidProof(f"the target holds {lots} lots in {name}, the round closes "
+                           f"{found.begin['target_lots']}")  # fmt: skip
+    steps.done(f"{lots} lots in {name}; its value is that before its first round")
 
 
 def _check_price(steps: Steps, found: RoundView, first: RoundView, number: int) -> None:

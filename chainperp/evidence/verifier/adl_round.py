@@ -20,7 +20,7 @@ from chainperp.evidence.checkpoint import Checkpoint
 from chainperp.evidence.merkle import verify_inclusion
 from chainperp.evidence.verifier.accounts import AccountView, Held, Scope, Terms
 from chainperp.evidence.verifier.bundle import Fields
-from chainperp.evidence.verifier.pieces import Placed, StateView, read_run, read_state
+from chainperp.evidence.verifier.pieces import Leaves, Placed, read_run, read_state
 from chainperp.evidence.verifier.steps import Steps
 from chainperp.model.decisions import AdlReason, CommitReason, Kind
 from chainperp.model.records import ADL_ROW, CROSS_SCOPE, SCHEMAS
@@ -78,17 +78,20 @@ list: `chainperp audit` has it."""
 class RoundView:
     """One round with its head and the leaves proven under its STATE_COMMIT."""
 
-    __slots__ = ("begin", "marks", "placed", "policy_terms", "terms", "view")
+    __slots__ = ("begin", "marks", "marks_now", "placed", "policy_terms", "question", "terms",
+                 "view")  # fmt: skip
 
     def __init__(
-        self, placed: Placed, marks: dict[int, Record], view: StateView, terms: Terms
+        self, placed: Placed, marks: dict[int, Record], view: Leaves, terms: Terms
     ) -> None:
         self.placed = placed
         self.begin: Record = placed.fields
         self.marks = marks
+        self.marks_now: dict[int, int] = {asset: row["mark"] for asset, row in marks.items()}
         self.view = view
         self.terms = terms
         self.policy_terms = policy_terms(terms)
+        self.question: Round = self._question()
 
     @property
     def queue(self) -> Queue:
@@ -121,15 +124,7 @@ class RoundView:
         """Scope of the bankrupt account."""
         return CROSS_SCOPE if self.begin["target_scope"] == 0 else self.asset
 
-    def mark_of(self, asset: int) -> int:
-        """Mark of a market."""
-        return self.marks_now()[asset]
-
-    def marks_now(self) -> dict[int, int]:
-        """Mark of every market."""
-        return {asset: row["mark"] for asset, row in self.marks.items()}
-
-    def question(self) -> Round:
+    def _question(self) -> Round:
         """What the policy was asked."""
         begin = self.begin
         return Round(
@@ -238,7 +233,7 @@ def state_candidate(found: RoundView, address: Address) -> Candidate:
     held = account.held(found.asset)
     if held is None or (held.lots > 0) is not found.candidates_long:
         raise InvalidProof("the account has no position of the candidates' side")
-    scope = account.scope(CROSS_SCOPE if held.is_cross else found.asset, found.marks_now(),
+    scope = account.scope(CROSS_SCOPE if held.is_cross else found.asset, found.marks_now,
                           found.terms)  # fmt: skip
     notional = abs(held.lots) * found.begin["mark"]
     pnl = notional - held.entry_notional
@@ -272,7 +267,7 @@ def exemption_cap(found: RoundView, address: Address) -> int | None:
 
 def judge(found: RoundView, candidate: Candidate) -> tuple[AdlReason, int]:
     """Reason and weight of a candidate, by ADL-1, ADL-5 and ADL-6."""
-    reasons, weights = survey(found.question(), [candidate], in_lots=True)
+    reasons, weights = survey(found.question, [candidate], in_lots=True)
     return reasons[0], weights[0]
 
 
@@ -308,7 +303,7 @@ def is_before(one: RankKey, other: RankKey) -> bool:
 
 def scope_of(found: RoundView, account: AccountView) -> Scope:
     """The bankrupt account's scope under the round's state."""
-    return account.scope(found.target_scope, found.marks_now(), found.terms)
+    return account.scope(found.target_scope, found.marks_now, found.terms)
 
 
 def target_held(found: RoundView, account: AccountView) -> Held:

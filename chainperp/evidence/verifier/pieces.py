@@ -14,7 +14,7 @@ been verified and nothing else.
 Source: audit-log-and-consensus 4.3, 4.4, 5.3, 5.4, 9.2.
 """
 
-from typing import Final
+from typing import Final, Protocol
 
 from chainperp.base import canonical
 from chainperp.base.canonical import Record
@@ -134,6 +134,22 @@ def check_of_block(placed: Placed, seal: Placed) -> None:
         )
 
 
+class Leaves(Protocol):
+    """A state that can be asked for leaves: what was proven of it, or all of it in memory."""
+
+    def shows(self, collection: str, key: bytes) -> bool:
+        """Whether a key may be asked for."""
+
+    def record(self, collection: str, key: bytes) -> Record | None:
+        """Named fields of a key's value, None when it is absent."""
+
+    def root(self, collection: str) -> Root | None:
+        """Root of a collection, None when it is empty."""
+
+    def finish(self) -> None:
+        """Refuse what was shown and not read."""
+
+
 class StateView:
     """Leaves that were proven under one state root; whatever was not proven cannot be read."""
 
@@ -146,6 +162,10 @@ class StateView:
         self.values: dict[tuple[str, bytes], bytes | None] = {}
         self.roots: dict[str, Root | None] = {}
         self.unread: dict[str, None] = {}
+
+    def shows(self, collection: str, key: bytes) -> bool:
+        """Whether a key was shown, present or absent."""
+        return (collection, key) in self.values
 
     def value(self, collection: str, key: bytes) -> bytes | None:
         """Value of a key, None when its absence was proven. Raises InvalidProof otherwise."""

@@ -11,7 +11,12 @@ from chainperp.base.errors import ChainperpError, InvalidProof
 from chainperp.evidence.proof import HEADER
 from chainperp.evidence.verifier.accounts_proof import verify_absence, verify_account
 from chainperp.evidence.verifier.adl_proof import verify_adl
+from chainperp.evidence.verifier.adl_refutation import verify_adl_refutation
 from chainperp.evidence.verifier.bundle import Fields, parse_bundle
+from chainperp.evidence.verifier.liquidation_proof import (
+    verify_liquidation,
+    verify_liquidation_refutation,
+)
 from chainperp.evidence.verifier.log_proofs import (
     verify_equivocation,
     verify_growth,
@@ -28,6 +33,9 @@ KINDS: Final[dict[str, Verifier]] = {
     "account": verify_account,
     "absence": verify_absence,
     "adl": verify_adl,
+    "adl-refutation": verify_adl_refutation,
+    "liquidation": verify_liquidation,
+    "liquidation-refutation": verify_liquidation_refutation,
     "consistency": verify_growth,
     "equivocation": verify_equivocation,
 }
