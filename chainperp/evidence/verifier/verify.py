@@ -23,6 +23,7 @@ from chainperp.evidence.verifier.log_proofs import (
     verify_log_proof,
     verify_transaction,
 )
+from chainperp.evidence.verifier.solvency_proof import verify_solvency
 from chainperp.evidence.verifier.steps import Steps, Verdict
 from chainperp.evidence.verifier.trust import Trust
 
@@ -36,6 +37,7 @@ KINDS: Final[dict[str, Verifier]] = {
     "adl-refutation": verify_adl_refutation,
     "liquidation": verify_liquidation,
     "liquidation-refutation": verify_liquidation_refutation,
+    "solvency": verify_solvency,
     "consistency": verify_growth,
     "equivocation": verify_equivocation,
 }
