@@ -22,6 +22,7 @@ from chainperp.base.errors import (
     Invalid,
     NotFound,
 )
+from chainperp.cli.auditing import audit_document, audit_lines, run_audit
 from chainperp.cli.checking import (
     problem_lines,
     problems_document,
@@ -64,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("replay", "re-execute a chain and compare every byte; signers are taken as logged"),
         ("verify", "check a proof file, or a directory's checkpoint, log root and seals"),
+        ("audit", "replay, and check every liquidation, ADL round and sum"),
         ("fsck", "re-derive every hash and file from the segments"),
     ):
         command = commands.add_parser(name, help=text)
@@ -87,6 +89,9 @@ def _answer(options: argparse.Namespace) -> Answer:
     if options.command == "verify":
         document, lines = verify_directory(options.directory)
         return document["ok"], document, lines
+    if options.command == "audit":
+        audited = run_audit(options.directory)
+        return audited.is_clean, audit_document(audited), audit_lines(audited)
     found = run_fsck(options.directory)
     document = {"ok": found.is_clean, "problems": problems_document(found)}
     lines = problem_lines(found) or [f"clean      {found.blocks} blocks, {found.entries} entries"]

@@ -17,6 +17,7 @@ from chainperp.base.errors import (
 )
 from chainperp.cli import output
 from chainperp.cli.commands import (
+    audit,
     bench,
     demo,
     explain,
@@ -42,6 +43,7 @@ app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
 app.command("verify")(verify.verify)
 app.command("fsck")(verify.fsck)
+app.command("audit")(audit.audit)
 app.command("rules")(rules.rules)
 app.command("bench")(bench.bench)
 app.add_typer(keys.app, name="keys")

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from chainperp.base.errors import NotFound
 from chainperp.base.units import Address
 from chainperp.chain.proving.account import SealedState, sealed_state
+from chainperp.chain.proving.liquidation import refute_liquidations
+from chainperp.chain.proving.refutation import refute_rounds
 from chainperp.chain.proving.source import Source
 from chainperp.cli.chain_log import parse_hex
 from chainperp.storage.proof_source import open_source
@@ -26,3 +29,14 @@ def parse_account(text: str) -> Address:
 def state_at(source: Source, height: int | None) -> SealedState:
     """State at the end of a block; of the last one that the checkpoint covers without a height."""
     return sealed_state(source, source.height if height is None else height)
+
+
+def refute_block(source: Source, height: int) -> bytes:
+    """A refutation of a block. Raises NotFound when its liquidations and rounds are right."""
+    reasons: list[str] = []
+    for look in (refute_liquidations, refute_rounds):
+        try:
+            return look(source, height)
+        except NotFound as error:
+            reasons.append(str(error))
+    raise NotFound("; ".join(reasons))

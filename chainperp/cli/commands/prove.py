@@ -78,6 +78,70 @@ def absence(
     _write(prove_absence(source, parse_account(address), state, market), out)
 
 
+@app.command("adl")
+def adl(
+    directory: Directory,
+    address: Account,
+    block: Annotated[int, typer.Option("--block", min=0, help="Block of the round.")],
+    market: Annotated[
+        int | None, typer.Option("--market", min=0, help="Only rounds in this market.")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Why an account was, or was not, auto-deleveraged. Example: chainperp prove adl D 0x5e9e…
+    --block 619 --out adl.proof
+    """
+    from chainperp.chain.proving.adl import prove_adl
+    from chainperp.cli.proving import open_fast, parse_account
+
+    _write(prove_adl(open_fast(directory), parse_account(address), block, market), out)
+
+
+@app.command("liq")
+def liq(
+    directory: Directory,
+    address: Account,
+    block: Annotated[int, typer.Option("--block", min=0, help="Block of the liquidation.")],
+    market: Annotated[
+        int | None, typer.Option("--market", min=0, help="The isolated position in this market.")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """That a liquidation was due. Example: chainperp prove liq D 0x5e9e…a13a --block 571"""
+    from chainperp.chain.proving.liquidation import prove_liquidation
+    from chainperp.cli.proving import open_fast, parse_account
+    from chainperp.model.records import CROSS_SCOPE
+
+    scope = CROSS_SCOPE if market is None else market
+    _write(prove_liquidation(open_fast(directory), parse_account(address), block, scope), out)
+
+
+@app.command("refute")
+def refute(
+    directory: Directory,
+    block: Annotated[int, typer.Option("--block", min=0, help="Block to look into.")],
+    out: Out = None,
+) -> None:
+    """What is wrong with a block's liquidations or ADL rounds. Example: chainperp prove refute D
+    --block 619; exit 3 when there is nothing to refute
+    """
+    from chainperp.cli.proving import open_fast, refute_block
+
+    _write(refute_block(open_fast(directory), block), out)
+
+
+@app.command("solvency")
+def solvency(
+    directory: Directory, address: Account, height: Height = None, out: Out = None
+) -> None:
+    """An account's claim in all that is owed. Example: chainperp prove solvency D 0x5e9e…a13a"""
+    from chainperp.chain.proving.solvency import prove_solvency
+    from chainperp.cli.proving import open_fast, parse_account, state_at
+
+    source = open_fast(directory)
+    _write(prove_solvency(source, parse_account(address), state_at(source, height)), out)
+
+
 @app.command("consistency")
 def consistency(
     directory: Directory,
