@@ -95,7 +95,7 @@ def audit_segment(
 def run_audit(
     path: Path,
     work: Callable[[Segment], AuditReport] = audit_segment,
-    runner: Runner = map,  # type: ignore[assignment]
+    runner: Runner = map,
     jobs: int = 1,
 ) -> Audit:
     """Audit a data directory. `work` audits a segment, `runner` spreads segments over processes.

@@ -5,6 +5,7 @@
 
 from typing import Final
 
+from chainperp.base.errors import InvalidProof
 from chainperp.base.hashing import leaf_hash
 from chainperp.base.units import Address, address_text
 from chainperp.chain.audit.leaves import Census, Failing
@@ -23,6 +24,7 @@ from chainperp.chain.proving.source import BlockAt, Source, execute_watched
 from chainperp.evidence.verifier.bundle import base64_text, encode_bundle
 from chainperp.evidence.verifier.pieces import Placed
 from chainperp.model.decisions import CommitReason, Kind
+from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.state.commitment import Commitment, Committed
 from chainperp.state.store import State
@@ -83,18 +85,25 @@ def _failing(source: Source, block: BlockAt) -> list[Failing]:
 def _at_phase(source: Source, block: BlockAt, ask: Ask) -> int | None:
     """Ask at the block's phase root; returns the log index of its STATE_COMMIT, None for the SEAL.
 
-    In a block whose log has no such commit, the state at the SEAL is asked; when the rules would
-    have committed one, the log's SEAL has another root, and the verifier will say so.
+    In a block whose log has no such commit, the phase root is the SEAL's: asked at whichever of
+    our commits has that root, which is the phase's own when the log has skipped the phase.
     """
     for index, fields in commits_of(block):
         if fields["reason"] == CommitReason.LIQUIDATION:
             ask_at_commits(source, block, {index: ask})
             return index
+    sealed = decode_payload(decode_entry(block.entries[-1]))["state_root"]
+    asked: list[bool] = []
 
     def on_commit(state: State, commitment: Commitment, committed: Committed) -> None:
-        ask(Moment(state, commitment, committed))
+        if not asked and committed.state_root == sealed:
+            asked.append(True)
+            ask(Moment(state, commitment, committed))
 
     execute_watched(source, block.height, on_commit)
+    if not asked:
+        raise InvalidProof(f"the rules never give the sealed state of block {block.height}: "
+                           "replay the log")  # fmt: skip
     return None
 
 

@@ -6,6 +6,7 @@ help from who forged the block; what it hands out is checked by `evidence/verifi
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidProof
@@ -28,7 +29,6 @@ from chainperp.chain.proving.rounds import (
 from chainperp.chain.proving.source import BlockAt, Source
 from chainperp.evidence.verifier.accounts import AccountView, Terms
 from chainperp.evidence.verifier.adl_checks import Case, expected_price
-from chainperp.evidence.verifier.adl_refutation import FAULTS
 from chainperp.evidence.verifier.adl_round import (
     QUEUES,
     RankKey,
@@ -45,6 +45,9 @@ from chainperp.evidence.verifier.pieces import Placed
 from chainperp.model.decisions import AdlReason
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.parameters.schema import parameter_values
+
+# A fault that names an account says more than one that only shows a false head.
+PREFERRED: Final = ("omitted", "exempt", "false-row", "misranked", "skipped", "price", "head")
 
 
 def terms_of_genesis(genesis: Genesis) -> Terms:
@@ -75,7 +78,8 @@ def refute_rounds(source: Source, height: int) -> bytes:
             faults = [
                 *_price_faults(view, one), *check_round(view, tree, logged, parent, one.number)
             ]  # fmt: skip
-            fault = next((fault for fault in faults if fault.kind in FAULTS), None)
+            provable = [fault for fault in faults if fault.kind in PREFERRED]
+            fault = min(provable, key=_preference, default=None)
             if fault is not None:
                 made.append(_refute(source, block, one, fault, (moment, view)))
 
@@ -86,6 +90,10 @@ def refute_rounds(source: Source, height: int) -> bytes:
     if not made:
         raise nothing(f"nothing to refute in the {len(rounds)} ADL rounds of block {height}")
     return made[0]
+
+
+def _preference(fault: Fault) -> int:
+    return PREFERRED.index(fault.kind)
 
 
 def _view(block: BlockAt, one: LoggedRound, moment: Moment, terms: Terms) -> RoundView:
