@@ -2,18 +2,16 @@
 result, and caught by the check that docs/security.md names. The checks themselves run honest code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from chainperp.base.errors import InvalidProof, NotFound
-from chainperp.base.hashing import leaf_hash
 from chainperp.base.units import Address
 from chainperp.chain.audit.audit import AuditReport
 from chainperp.chain.audit.leaves import Census, liabilities_of
 from chainperp.chain.audit.money import MoneyTrail
-from chainperp.chain.engine import SealedBlock
 from chainperp.chain.proving.account import prove_account, sealed_state
 from chainperp.chain.proving.adl import prove_adl
 from chainperp.chain.proving.liquidation import prove_liquidation, refute_liquidations
@@ -25,47 +23,27 @@ from chainperp.model.actions import CancelOrders
 from chainperp.model.decisions import AdlReason, Kind
 from chainperp.model.entries import decode_entry, decode_payload, encode_entry
 from chainperp.model.records import CROSS_SCOPE
-from chainperp.rules.adl import choose, price
+from chainperp.rules.adl import price
 from chainperp.rules.adl.policy import Allocation, Candidate
 from chainperp.state.commitment import Commitment
 from chainperp.state.store import State
 from chainperp.transition import block as block_module
 from chainperp.transition import deleverage, receipts, risk, transfers
 from chainperp.transition.sweep import Sweep
-from tests.support.forced import ETH, Told
+from tests.support.forced import ETH
+from tests.support.forgers import (
+    CANDIDATES,
+    Forge,
+    before_the_fall,
+    changed_allocation,
+    fall,
+    flip_last,
+    forged,
+    hide_from_list,
+    rewritten,
+)
 from tests.support.proofs import LoggedStage, assert_no, assert_yes, audited, source_of
 from tests.support.world import address_of, order
-
-Forge = Callable[[pytest.MonkeyPatch], None]
-CANDIDATES = ("Ben", "Cas", "Dov", "Eva")
-
-
-def before_the_fall() -> LoggedStage:
-    """Ann long 100 ETH from 4,000 against four shorts of different leverage; nobody has a quote."""
-    stage = LoggedStage()
-    stage.mark("4000")
-    stage.person("Ann", "40000")
-    for name, money, size in zip(
-        CANDIDATES, ("9000", "12000", "30000", "90000"), ("30", "30", "20", "20"), strict=True
-    ):
-        stage.person(name, money)
-        stage.trade("Ann", name, size, "4000")
-    return stage
-
-
-def fall(stage: LoggedStage, monkeypatch: pytest.MonkeyPatch, forge: Forge | None) -> Told:
-    """The block in which Ann is bankrupt, made by an operator with or without a trick."""
-    with monkeypatch.context() as patch:
-        if forge is not None:
-            forge(patch)
-        return stage.mark("3590")
-
-
-def forged(monkeypatch: pytest.MonkeyPatch, forge: Forge | None) -> LoggedStage:
-    """The chain after the fall."""
-    stage = before_the_fall()
-    fall(stage, monkeypatch, forge)
-    return stage
 
 
 def checks(report: AuditReport) -> set[str]:
@@ -94,22 +72,6 @@ def test_honest_operator_passes_every_check(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 # --- the log itself -------------------------------------------------------------------------------
-
-
-def rewritten(block: SealedBlock, place: int, change: Callable[[bytearray], None]) -> SealedBlock:
-    """A block with one entry changed; its hashes follow, as a forger's would."""
-    entries = list(block.entries)
-    raw = bytearray(entries[place])
-    change(raw)
-    entries[place] = bytes(raw)
-    leaves = [leaf_hash(entry) for entry in entries]
-    return SealedBlock(block.height, block.time_ms, block.first_index, entries, leaves,
-                       block.state_root)  # fmt: skip
-
-
-def flip_last(raw: bytearray) -> None:
-    """Another last byte."""
-    raw[-1] ^= 1
 
 
 def test_t1_rewritten_history_fails_the_consistency_proof(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,31 +173,6 @@ def test_t6_skipped_liquidation_is_refuted_by_anybody(
 
 
 # --- auto-deleveraging ----------------------------------------------------------------------------
-
-
-def hide_from_list(favourite: str) -> Forge:
-    """The round does not see an account; the state that it commits still holds it."""
-    honest = deleverage._round
-
-    def hidden(state: Any, recorder: Any, phase: Any, case: Any) -> None:
-        holders = state.markets[case.exposure.asset].holders
-        kept = holders.pop(address_of(favourite))
-        honest(state, recorder, phase, case)
-        holders[address_of(favourite)] = kept
-
-    return lambda patch: patch.setattr(deleverage, "_round", hidden)
-
-
-def changed_allocation(change: Callable[[Allocation, Sequence[Candidate]], None]) -> Forge:
-    """The policy's answer is altered before it is written and carried out."""
-    honest = choose.allocate
-
-    def altered(policy: Any, this_round: Any, candidates: Sequence[Candidate]) -> Allocation:
-        allocation = honest(policy, this_round, candidates)
-        change(allocation, candidates)
-        return allocation
-
-    return lambda patch: patch.setattr(deleverage, "allocate", altered)
 
 
 def refuted(stage: LoggedStage, fault: str) -> None:

@@ -35,7 +35,7 @@ DUE: Final = "liquidation"
 REFUTATION: Final = "liquidation-refutation"
 
 
-def tests_of(block: BlockAt) -> dict[Key, Placed]:
+def liquidation_tests(block: BlockAt) -> dict[Key, Placed]:
     """The block's liquidation tests by scope."""
     wanted = Kind.LIQ_TEST.to_bytes(2, "big")
     found = [
@@ -51,7 +51,7 @@ def prove_liquidation(
 ) -> bytes:
     """Proof that a scope's liquidation in a block was due. Raises NotFound when it had no test."""
     block = source.block(height)
-    if (address, asset) not in tests_of(block):
+    if (address, asset) not in liquidation_tests(block):
         raise nothing(f"{address_text(address)} was not tested in block {height} in that scope")
     return _bundle(source, block, (address, asset), None)
 
@@ -59,7 +59,7 @@ def prove_liquidation(
 def refute_liquidations(source: Source, height: int) -> bytes:
     """A refutation of the first wrongful or skipped liquidation of a block. Raises NotFound."""
     block = source.block(height)
-    tests = tests_of(block)
+    tests = liquidation_tests(block)
     failing = _failing(source, block)
     due = {(one.address, one.asset): one for one in failing if one.has_positions}
     for key in tests:
@@ -117,7 +117,7 @@ def _bundle(source: Source, block: BlockAt, key: Key, fault: str | None) -> byte
             show_account(provers[0], address)
 
     commit = _at_phase(source, block, ask)
-    tests = tests_of(block)
+    tests = liquidation_tests(block)
     tree = Tree("liq", 0)
     for (account, market), placed in tests.items():
         tree.set(account + market.to_bytes(4, "big"), leaf_hash(placed.raw), ())

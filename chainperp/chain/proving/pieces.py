@@ -83,12 +83,12 @@ class StateProver:
             (name for name, root in committed.roots.items() if root.count), key=str.encode
         )
         self._asked: dict[str, dict[bytes, bytes | None]] = {}
-        self._leaves: dict[str, list[Part]] = {}
+        self._leaves: dict[str, dict[bytes, Part]] = {}
 
     def collection(self, name: str) -> None:
         """Show a collection's root."""
         self._asked.setdefault(name, {})
-        self._leaves.setdefault(name, [])
+        self._leaves.setdefault(name, {})
 
     def leaf(self, name: str, key: bytes) -> bytes | None:
         """Show a key; returns its value, None when it is absent."""
@@ -102,7 +102,7 @@ class StateProver:
                 value = asked[key]
                 leaf["value"] = None if value is None else base64_text(value)
                 leaf["acsmt_proof"] = base64_text(tree.prove(key))
-            self._leaves[name].append(leaf)
+            self._leaves[name][key] = leaf
         return asked[key]
 
     def holds(self, name: str, key: bytes) -> bool:
@@ -113,11 +113,14 @@ class StateProver:
     def rows(self) -> list[Part]:
         """The `state` field of a proof."""
         return [
-            {"collection": self._descriptor(self._names.index(name)), "leaves": self._leaves[name]}
+            {"collection": self._descriptor(self._names.index(name)), "leaves": self._sorted(name)}
             if self._is_listed(name)
-            else {"name": name, **self._neighbours(name), "leaves": self._leaves[name]}
+            else {"name": name, **self._neighbours(name), "leaves": self._sorted(name)}
             for name in sorted(self._asked)
         ]
+
+    def _sorted(self, name: str) -> list[Part]:
+        return [self._leaves[name][key] for key in sorted(self._leaves[name])]
 
     def all_descriptors(self) -> list[bytes]:
         """Descriptors of every collection, in the order of the state root."""

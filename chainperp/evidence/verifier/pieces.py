@@ -273,12 +273,16 @@ def _read_absent(row: Fields, view: StateView) -> int:
 
 
 def _check_new(view: StateView, name: str) -> None:
-    if name in view.roots:
-        raise InvalidProof(f"collection {name} occurs twice")
+    """Collections stand in order, each once."""
+    last = next(reversed(view.roots), "")
+    if name <= last:
+        raise InvalidProof(f"collection {name} is out of order after {last}")
 
 
 def _note(view: StateView, name: str, key: bytes, value: bytes | None) -> None:
-    if (name, key) in view.values:
-        raise InvalidProof(f"key {key.hex()} of {name} occurs twice")
+    """Keys of a collection stand in order, each once."""
+    before = next(reversed(view.values), ("", b""))
+    if before[0] == name and key <= before[1]:
+        raise InvalidProof(f"key {key.hex()} of {name} is out of order")
     view.values[name, key] = value
     view.unread[f"key {key.hex()} of {name}"] = None
