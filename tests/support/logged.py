@@ -17,6 +17,7 @@ from chainperp.model.blocks import BlockInput
 from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.envelope import decode_envelope
+from chainperp.state import leaves
 from chainperp.state.schemas import schema_of
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import rules_hash
