@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
 from chainperp.base import canonical
-from chainperp.base.units import Address
 from chainperp.cli.checking import Blocks
 from chainperp.model.decisions import Kind, SystemType
 from chainperp.model.entries import HEADER_SIZE
@@ -17,7 +16,7 @@ from chainperp.wire.typed_data import Network
 BATCH = 200
 AHEAD_BATCHES = 8
 # Blocks, their envelopes, and the signers as they come out of the pool.
-Group = tuple[list[tuple[int, list[bytes]]], list[bytes], "Future[list[Address | str]]"]
+Group = tuple[list[tuple[int, list[bytes]]], list[bytes], "Future[list[bytes | str]]"]
 
 
 class SignersAhead:
