@@ -68,7 +68,7 @@ class Node:
         self.exchange = Exchange(self.producer, self.pool, self.network)
         self.registry = Registry([*markets.QUERIES])
         self.context = Context(
-            lambda: self.producer.engine.state, self.clock, self.producer.settled.wait
+            lambda: self.producer.engine.state, self.clock, self.producer.when_settled
         )
         self.hub = Hub(
             self.context,

@@ -33,8 +33,11 @@ LOOK_MS: Final = 1_000
 Listener = Callable[[Published], None]
 
 
+UNKNOWN_END: Final = "the node stopped: whether this was accepted must be asked when it is back"
+
+
 class Stopped(ChainperpError):
-    """The node is stopping: nothing was accepted."""
+    """The node is stopping: nothing was accepted, or it is not known whether it was."""
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Producer:
         """Called with the block's time; may add system inputs."""
         self.settled = asyncio.Event()
         self.settled.set()
+        self._broken = False
         self.turned = 0.0
         """When the loop turned last, on the performance counter."""
         self.seconds_last = 0.0
@@ -95,6 +99,12 @@ class Producer:
         done: asyncio.Future[Effects] = asyncio.get_running_loop().create_future()
         self.system.append((item, done))
         return done
+
+    async def when_settled(self) -> None:
+        """Return when the state is that of a durable block. Raises Stopped after a fault."""
+        await self.settled.wait()
+        if self._broken:
+            raise Stopped("the node is stopping after a fault")
 
     def wake(self) -> None:
         """Let the loop look whether something is due."""
@@ -154,15 +164,33 @@ class Producer:
                 [item.transaction for item in taken],
             )
             self.settled.clear()
-            sealed = self.engine.execute(block)
-            await asyncio.to_thread(self._commit, sealed)
-            published = Published.of(sealed)
-            self._answer(published, taken, system, first_oid)
-            for tell in self.listeners:
-                tell(published)
-            self.settled.set()
+            is_whole = False
+            try:
+                sealed = self.engine.execute(block)
+                await asyncio.to_thread(self._commit, sealed)
+                published = Published.of(sealed)
+                self._answer(published, taken, system, first_oid)
+                for tell in self.listeners:
+                    tell(published)
+                is_whole = True
+            finally:
+                self._broken = not is_whole
+                self.settled.set()
+                if not is_whole:
+                    self._give_up(taken, system)
             self.seconds_last = perf_counter() - started
             return published
+
+    def _give_up(
+        self, taken: list[Waiting], system: list[tuple[SystemInput, "asyncio.Future[Effects]"]]
+    ) -> None:
+        """The block has failed and the node ends: nobody may wait for ever. Whether the block is
+        durable is not known here, so nothing is said about it."""
+        self._stopping.set()
+        for done in (*(item.done for item in taken), *(done for _, done in system)):
+            if not done.done():
+                done.set_exception(Stopped(UNKNOWN_END))
+                done.exception()  # Retrieved: not everybody who queued an input waits for it.
 
     def _commit(self, sealed: SealedBlock) -> None:
         """The flush; a snapshot when one is due, whose bytes nobody waits for."""

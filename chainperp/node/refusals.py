@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from chainperp.base.units import address_text, price_text
+from chainperp.base.units import USD_DECIMALS, address_text, price_text, strip_decimal
 from chainperp.model.accounts import NonceSet
+from chainperp.model.actions import RenameSubAccount, SubAccountTransfer
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import REASONS, Rejection
 from chainperp.node.effects import OrderRecord
@@ -14,6 +15,12 @@ NONCE_CODES: Final = (
     Rejection.NONCE_TOO_LOW,
     Rejection.NONCE_TOO_HIGH,
 )
+
+REQUIRED_VOLUMES: Final = {
+    Rejection.SCHEDULE_VOLUME: "schedule_cancel_volume_min",
+    Rejection.SUB_VOLUME: "sub_account_volume_min",
+}
+"""Refusals for too little volume, and the parameter that asks for it."""
 
 
 def order_text(state: State, record: OrderRecord) -> str:
@@ -50,11 +57,47 @@ def action_text(state: State, code: Rejection, transaction: Transaction) -> str:
     """Why a whole action was refused."""
     if code in NONCE_CODES:
         return REASONS[code].text + _nonce_numbers(state, code, transaction)
-    vault = transaction.vault
-    return REASONS[code].text.format(
-        signer=address_text(transaction.signer),
-        vault="" if vault is None else address_text(vault),
-    )
+    return REASONS[code].text.format_map(_Names(_names(state, code, transaction)))
+
+
+class _Names(dict[str, str]):
+    """Names in a text. One that nobody fills is shown as a question mark: a node does not stop for
+    the words of a refusal."""
+
+    def __missing__(self, name: str) -> str:
+        return "?"
+
+
+def _names(state: State, code: Rejection, transaction: Transaction) -> dict[str, str]:
+    """What may stand in the text of a refused action."""
+    parameters = state.parameters
+    signer, vault, action = transaction.signer, transaction.vault, transaction.action
+    agent = state.agents.get(signer)
+    owner = signer if agent is None or agent.master is None else agent.master
+    names = {
+        "signer": address_text(signer),
+        "vault": "" if vault is None else address_text(vault),
+        "user": address_text(owner),
+    }
+    if code in REQUIRED_VOLUMES:
+        account = state.accounts.get(owner)
+        traded = 0 if account is None else state.family_volume(account)
+        required: int = getattr(parameters, REQUIRED_VOLUMES[code])
+        names |= {"required": _dollars(required), "traded": _dollars(traded)}
+    elif code is Rejection.AGENT_TOO_MANY:
+        subs = len(state.subs_of.get(owner, []))
+        limit = parameters.named_agents_max + subs * parameters.named_agents_per_sub_account
+        names["limit"] = str(limit)
+    elif isinstance(action, RenameSubAccount | SubAccountTransfer):
+        names["sub"] = names["source"] = names["destination"] = address_text(action.sub)
+        if isinstance(action, SubAccountTransfer):
+            names["source" if action.is_deposit else "destination"] = names["user"]
+    return names
+
+
+def _dollars(amount: int) -> str:
+    """Micro-USDC without decimals that are zero."""
+    return strip_decimal(amount, USD_DECIMALS)
 
 
 def _nonce_numbers(state: State, code: Rejection, transaction: Transaction) -> str:
