@@ -7,7 +7,7 @@ from typing import Any, Final
 import ccxt.pro
 
 from tests.conformance.clients.ccxt_sync import BTC, configured
-from tests.conformance.clients.market import quote
+from tests.conformance.clients.market import quote, trade_much
 from tests.conformance.clients.report import WORKED, Outcome, Recorder, outcome_of
 from tests.support.node import NodeProcess
 
@@ -92,5 +92,6 @@ def run(node: NodeProcess) -> Recorder:
     """All of ccxt.pro against a node."""
     recorder = Recorder("ccxt pro")
     quote(node)
+    trade_much(node)
     recorder.guarded(lambda: asyncio.run(ProFlow(node, recorder).whole_flow()), "ccxt pro")
     return recorder
