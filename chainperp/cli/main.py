@@ -8,6 +8,7 @@ import typer
 from chainperp import __version__
 from chainperp.base.errors import (
     EXIT_FALSE,
+    EXIT_REFUSED,
     EXIT_UNREACHABLE,
     EXIT_USAGE,
     BadRequest,
@@ -22,6 +23,7 @@ from chainperp.cli.commands import (
     dev,
     explain,
     keys,
+    lab,
     node,
     query,
     replay,
@@ -29,7 +31,9 @@ from chainperp.cli.commands import (
     tick,
     tx,
     verify,
+    witness,
 )
+from chainperp.client.refusal import Refused
 from chainperp.storage.datadir import DirectoryError
 
 app = typer.Typer(
@@ -53,6 +57,8 @@ app.add_typer(tx.app, name="tx")
 app.add_typer(explain.app, name="explain")
 app.add_typer(query.app, name="query")
 app.add_typer(dev.app, name="dev")
+app.add_typer(witness.app, name="witness")
+app.add_typer(lab.app, name="lab")
 
 
 def _version(wanted: bool) -> None:
@@ -78,6 +84,8 @@ def run() -> None:
         output.fail(EXIT_USAGE, str(error))
     except (NotFound, DirectoryError) as error:
         output.fail(EXIT_UNREACHABLE, str(error))
+    except Refused as error:
+        output.fail(EXIT_REFUSED, str(error))
     except Invalid as error:
         output.fail(EXIT_FALSE, str(error))
     except ChainperpError as error:

@@ -53,10 +53,8 @@ def answer(
         statuses = _modified(state, {"modifies": [action]}, effects, first_oid)
         error = statuses[0].get("error") if isinstance(statuses[0], dict) else None
         return DONE if error is None else refused(error)
-    if name == "createSubAccount":
-        made = effects.fields_of(Kind.SUB_ACCOUNT)
-        return DONE if made is None else _with_data(name, address_text(made["sub"]))
-    return DONE
+    made = effects.fields_of(Kind.SUB_ACCOUNT) if name == "createSubAccount" else None
+    return DONE if made is None else _with_data("createSubAccount", address_text(made["sub"]))
 
 
 def new_orders(effects: Effects, first_oid: int) -> list[OrderRecord]:

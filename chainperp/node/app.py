@@ -27,6 +27,8 @@ from chainperp.node.dev import DevControls
 from chainperp.node.exchange import Exchange
 from chainperp.node.gate import Gate, WeightLimiter, exchange_weight
 from chainperp.node.health import Health
+from chainperp.node.index.index import IndexUnavailable
+from chainperp.node.info import explorer
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.openapi import openapi
 from chainperp.node.producer import Stopped
@@ -43,6 +45,7 @@ METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 LOG_WEIGHT: Final = 1
 BODY_SECONDS: Final = 15
 """How long a body may stand still."""
+EXPLORER_WEIGHT: Final = 40
 
 
 class Refused(Exception):
@@ -106,7 +109,7 @@ def _answered(
             return PlainTextResponse(error.text, error.status, error.headers)
         except BadRequest as error:
             return PlainTextResponse(f"{UNDECODABLE}: {error}", 422)
-        except (Busy, Stopped) as error:
+        except (Busy, IndexUnavailable, Stopped) as error:
             return PlainTextResponse(str(error), 503, {"retry-after": "1"})
         except ClientDisconnect:
             # Nobody reads this: he left before his request was complete.
@@ -144,6 +147,7 @@ class Surface:
         return [
             Route("/exchange", _answered(self.exchange), methods=["POST"]),
             Route("/info", _answered(self.info), methods=["POST"]),
+            Route("/explorer", _answered(self.explorer), methods=["POST"]),
             Route("/dev", _answered(self.dev), methods=["POST"]),
             Route("/log/{path:path}", _answered(self.log), methods=["GET"]),
             Route("/healthz", self.health, methods=["GET"]),
@@ -172,8 +176,17 @@ class Surface:
         document = await read_body(request)
         query, _ = self.doors.registry.read(document)
         self.use(request, query.weight)
-        _, answer = await self.doors.registry.ask(self.doors.context, document)
-        return JsonBytes(answer)
+        answer = await self.doors.registry.answer(self.doors.context, document)
+        if answer.next_cursor is None:
+            return JsonBytes(answer.document)
+        headers = {"x-truncated": "true", "x-next-cursor": str(answer.next_cursor)}
+        return JsonBytes(answer.document, headers=headers)
+
+    async def explorer(self, request: Request) -> Response:
+        """A block, a transaction, or an account's transactions."""
+        document = await read_body(request)
+        self.use(request, EXPLORER_WEIGHT)
+        return JsonBytes(await explorer.ask(self.doors.context, document))
 
     async def dev(self, request: Request) -> Response:
         """A developer control."""

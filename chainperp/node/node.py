@@ -15,7 +15,7 @@ from chainperp.node.gate import Gate, WeightLimiter, is_local
 from chainperp.node.health import Health
 from chainperp.node.home import OpenChain, open_chain
 from chainperp.node.index.index import Index
-from chainperp.node.info import markets
+from chainperp.node.info.catalogue import QUERIES
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.metrics import Metrics
 from chainperp.node.pool import SignerPool
@@ -66,9 +66,12 @@ class Node:
         self.index = Index.open(chain.store)
         self.pool = SignerPool(self.network, settings.recovery_processes)
         self.exchange = Exchange(self.producer, self.pool, self.network)
-        self.registry = Registry([*markets.QUERIES])
+        self.registry = Registry(QUERIES)
         self.context = Context(
-            lambda: self.producer.engine.state, self.clock, self.producer.when_settled
+            lambda: self.producer.engine.state,
+            self.clock,
+            self.producer.when_settled,
+            lambda: self.index,
         )
         self.hub = Hub(
             self.context,
@@ -78,7 +81,7 @@ class Node:
         )
         self.metrics = Metrics(self.producer, lambda: len(self.hub.clients))
         self.health = Health(self.producer)
-        self.health.checks["index"] = self._index_problem
+        self.health.checks["index"] = lambda: self.index.problem()
         self.producer.listeners += [
             lambda published: self.index.add(published),
             self.hub.on_block,
@@ -110,13 +113,6 @@ class Node:
         for vote in self.feed.votes(time_ms):
             self.producer.queue_system(vote)
         self.producer.pace.idle_ms = WALK_MS if self.feed.paths else IDLE_MS
-
-    def _index_problem(self) -> str | None:
-        if self.index.fault is not None:
-            return self.index.fault
-        if self.index.is_caught_up:
-            return None
-        return f"the index is at block {self.index.height} of {self.index.goal}"
 
     async def go_back(self, height: int) -> str:
         """Leave the chain as it is and go on from a height in a branch; its directory."""

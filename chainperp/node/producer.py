@@ -33,11 +33,8 @@ LOOK_MS: Final = 1_000
 Listener = Callable[[Published], None]
 
 
-UNKNOWN_END: Final = "the node stopped: whether this was accepted must be asked when it is back"
-
-
 class Stopped(ChainperpError):
-    """The node is stopping: nothing was accepted, or it is not known whether it was."""
+    """The node is stopping: nothing was accepted."""
 
 
 @dataclass(slots=True)
@@ -164,7 +161,6 @@ class Producer:
                 [item.transaction for item in taken],
             )
             self.settled.clear()
-            is_whole = False
             try:
                 sealed = self.engine.execute(block)
                 await asyncio.to_thread(self._commit, sealed)
@@ -172,25 +168,16 @@ class Producer:
                 self._answer(published, taken, system, first_oid)
                 for tell in self.listeners:
                     tell(published)
-                is_whole = True
+            except BaseException:
+                # The node ends; nobody may go on waiting for an answer that cannot come.
+                self._stopping.set()
+                self._broken = True
+                _release(taken, system)
+                raise
             finally:
-                self._broken = not is_whole
                 self.settled.set()
-                if not is_whole:
-                    self._give_up(taken, system)
             self.seconds_last = perf_counter() - started
             return published
-
-    def _give_up(
-        self, taken: list[Waiting], system: list[tuple[SystemInput, "asyncio.Future[Effects]"]]
-    ) -> None:
-        """The block has failed and the node ends: nobody may wait for ever. Whether the block is
-        durable is not known here, so nothing is said about it."""
-        self._stopping.set()
-        for done in (*(item.done for item in taken), *(done for _, done in system)):
-            if not done.done():
-                done.set_exception(Stopped(UNKNOWN_END))
-                done.exception()  # Retrieved: not everybody who queued an input waits for it.
 
     def _commit(self, sealed: SealedBlock) -> None:
         """The flush; a snapshot when one is due, whose bytes nobody waits for."""
@@ -244,6 +231,19 @@ class Producer:
             for item in self.room.take(self.room.count):
                 if not item.done.done():
                     item.done.set_exception(Stopped("the node is stopping; nothing was accepted"))
+
+
+def _release(
+    taken: list[Waiting], system: list[tuple[SystemInput, "asyncio.Future[Effects]"]]
+) -> None:
+    """Tell those who wait that the node stops: whether their block is durable, the log will say."""
+    waiting: list[asyncio.Future[Any]] = [item.done for item in taken]
+    waiting += [done for _, done in system]
+    for done in waiting:
+        if not done.done():
+            done.set_exception(Stopped("the node stopped; ask again whether this was executed"))
+            # Nobody may be waiting for it: the loop need not say that it was never looked at.
+            done.exception()
 
 
 async def _comes(event: asyncio.Event, milliseconds: int) -> bool:

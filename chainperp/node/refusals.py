@@ -2,8 +2,14 @@
 
 from typing import Final
 
-from chainperp.base.units import USD_DECIMALS, address_text, price_text, strip_decimal
-from chainperp.model.accounts import NonceSet
+from chainperp.base.units import (
+    USD_DECIMALS,
+    address_text,
+    price_text,
+    strip_decimal,
+    usd_text,
+)
+from chainperp.model.accounts import Account, NonceSet
 from chainperp.model.actions import RenameSubAccount, SubAccountTransfer
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import REASONS, Rejection
@@ -15,12 +21,6 @@ NONCE_CODES: Final = (
     Rejection.NONCE_TOO_LOW,
     Rejection.NONCE_TOO_HIGH,
 )
-
-REQUIRED_VOLUMES: Final = {
-    Rejection.SCHEDULE_VOLUME: "schedule_cancel_volume_min",
-    Rejection.SUB_VOLUME: "sub_account_volume_min",
-}
-"""Refusals for too little volume, and the parameter that asks for it."""
 
 
 def order_text(state: State, record: OrderRecord) -> str:
@@ -57,47 +57,56 @@ def action_text(state: State, code: Rejection, transaction: Transaction) -> str:
     """Why a whole action was refused."""
     if code in NONCE_CODES:
         return REASONS[code].text + _nonce_numbers(state, code, transaction)
-    return REASONS[code].text.format_map(_Names(_names(state, code, transaction)))
+    return REASONS[code].text.format_map(_words(state, code, transaction))
 
 
-class _Names(dict[str, str]):
-    """Names in a text. One that nobody fills is shown as a question mark: a node does not stop for
-    the words of a refusal."""
-
-    def __missing__(self, name: str) -> str:
-        return "?"
-
-
-def _names(state: State, code: Rejection, transaction: Transaction) -> dict[str, str]:
-    """What may stand in the text of a refused action."""
-    parameters = state.parameters
-    signer, vault, action = transaction.signer, transaction.vault, transaction.action
-    agent = state.agents.get(signer)
-    owner = signer if agent is None or agent.master is None else agent.master
-    names = {
-        "signer": address_text(signer),
+def _words(state: State, code: Rejection, transaction: Transaction) -> dict[str, str]:
+    """What the names in a text stand for."""
+    account = _account(state, transaction)
+    user = transaction.signer if account is None else account.address
+    vault = transaction.vault
+    words = {
+        "signer": address_text(transaction.signer),
         "vault": "" if vault is None else address_text(vault),
-        "user": address_text(owner),
+        "user": address_text(user),
+        "traded": "0.0" if account is None else usd_text(account.volume_total),
+        "required": _whole_usd(_volume_needed(state, code)),
+        "limit": str(_agents_limit(state, account)),
     }
-    if code in REQUIRED_VOLUMES:
-        account = state.accounts.get(owner)
-        traded = 0 if account is None else state.family_volume(account)
-        required: int = getattr(parameters, REQUIRED_VOLUMES[code])
-        names |= {"required": _dollars(required), "traded": _dollars(traded)}
-    elif code is Rejection.AGENT_TOO_MANY:
-        subs = len(state.subs_of.get(owner, []))
-        limit = parameters.named_agents_max + subs * parameters.named_agents_per_sub_account
-        names["limit"] = str(limit)
-    elif isinstance(action, RenameSubAccount | SubAccountTransfer):
-        names["sub"] = names["source"] = names["destination"] = address_text(action.sub)
-        if isinstance(action, SubAccountTransfer):
-            names["source" if action.is_deposit else "destination"] = names["user"]
-    return names
+    action = transaction.action
+    if isinstance(action, SubAccountTransfer | RenameSubAccount):
+        words["sub"] = address_text(action.sub)
+    if isinstance(action, SubAccountTransfer):
+        ends = [words["user"], words["sub"]]
+        words["source"], words["destination"] = ends if action.is_deposit else ends[::-1]
+    return words
 
 
-def _dollars(amount: int) -> str:
-    """Micro-USDC without decimals that are zero."""
+def _account(state: State, transaction: Transaction) -> Account | None:
+    """The account whose key, agent or envelope asked."""
+    if transaction.multi_sig is not None:
+        return state.accounts.get(transaction.multi_sig.user)
+    agent = state.agents.get(transaction.signer)
+    if agent is not None and agent.master is not None and not transaction.is_user_signed:
+        return state.accounts[agent.master]
+    return state.accounts.get(transaction.signer)
+
+
+def _volume_needed(state: State, code: Rejection) -> int:
+    parameters = state.parameters
+    if code is Rejection.SCHEDULE_VOLUME:
+        return parameters.schedule_cancel_volume_min
+    return parameters.sub_account_volume_min
+
+
+def _whole_usd(amount: int) -> str:
     return strip_decimal(amount, USD_DECIMALS)
+
+
+def _agents_limit(state: State, account: Account | None) -> int:
+    parameters = state.parameters
+    subs = 0 if account is None else len(state.subs_of.get(account.address, ()))
+    return parameters.named_agents_max + subs * parameters.named_agents_per_sub_account
 
 
 def _nonce_numbers(state: State, code: Rejection, transaction: Transaction) -> str:

@@ -12,7 +12,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Final, NamedTuple, Self, TypeVar
 
 from chainperp.base.errors import ChainperpError
@@ -22,7 +24,7 @@ from chainperp.node.documents.markets import DayStats
 from chainperp.node.effects import ORDER, Published
 from chainperp.node.index.rows import Rows
 from chainperp.node.index.schema import NAMES, TABLES, VERSION
-from chainperp.storage.segments import tip_of
+from chainperp.storage.segments import StoredBlock, tip_of
 from chainperp.storage.store import ChainStore
 
 QUEUE_ENTRIES_MAX: Final = 50_000
@@ -31,6 +33,11 @@ QUEUE_ENTRIES_MAX: Final = 50_000
 BATCH_ENTRIES: Final = 5_000
 BATCH_BLOCKS: Final = 500
 READERS: Final = 2
+BEHIND_MAX: Final = 100
+READ_SECONDS_MAX: Final = 5
+LOOK_STEPS: Final = 200_000
+"""How many steps SQLite takes, a few milliseconds, before a reader looks at the clock."""
+
 PLACED_MAX: Final = 200_000
 PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
@@ -219,6 +226,14 @@ class Index:
         """Whether every published block is in the index."""
         return self.fault is None and self.height >= self.goal
 
+    def problem(self) -> str | None:
+        """What keeps it from answering at once, or None."""
+        if self.fault is not None or self.height >= self.goal:
+            return self.fault
+        behind = self.goal - self.height
+        # A block that was published a moment ago is no problem: whoever asks waits for it.
+        return f"{behind} blocks behind" if behind > BEHIND_MAX else None
+
     @property
     def days(self) -> list[DayStats]:
         """The last 24 hours of each market, in asset order."""
@@ -246,17 +261,28 @@ class Index:
 
     async def read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Answer a question in a reader's thread, from one consistent state of the tables."""
+        if self._is_closing:
+            raise IndexUnavailable("the index is closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self.read_here, question)
 
     def read_here(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Answer a question in this thread."""
         connection = self.connection()
+        self._local.until = monotonic() + READ_SECONDS_MAX
         connection.execute("BEGIN")
         try:
             return question(connection)
+        except sqlite3.OperationalError as error:
+            if monotonic() < self._local.until:
+                raise
+            raise IndexUnavailable(f"this takes more than {READ_SECONDS_MAX} s") from error
         finally:
             connection.execute("COMMIT")
+
+    def _is_too_late(self) -> bool:
+        """Asked by SQLite in the reader's thread; true ends what it is doing."""
+        return monotonic() > float(getattr(self._local, "until", inf))
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, which cannot write."""
@@ -264,9 +290,14 @@ class Index:
         if found is None:
             uri = f"{self.path.resolve().as_uri()}?mode=ro"
             found = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            found.set_progress_handler(self._is_too_late, LOOK_STEPS)
             self._local.connection = found
             self._connections.append(found)
         return found
+
+    def read_block(self, height: int) -> StoredBlock:
+        """A committed block, from the segments."""
+        return next(iter(self._read_blocks(height, height)))
 
     def placed_ms(self, oid: int) -> int:
         """When an order was placed; 0 when the index does not know it yet."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chainperp.base.errors import ChainperpError
 from chainperp.base.hashing import leaf_hash, tagged_hash
-from chainperp.base.units import day_of
+from chainperp.base.units import USD_ONE, day_of
 from chainperp.chain.genesis import Genesis
 from chainperp.model.decisions import Kind, LiquidationOutcome, OrderStatus, Rejection
 from chainperp.model.entries import decode_entry, decode_payload
@@ -261,7 +261,8 @@ class Rows:
     # --- money -----------------------------------------------------------------------------------
 
     def _genesis(self, index: int, _raw: bytes) -> None:
-        for address, amount in self.genesis.accounts:
+        for address, whole in self.genesis.accounts:
+            amount = whole * USD_ONE
             row = history.deposit(amount)
             self.ledger.add(self.users.number(address), (index, self.time_ms), None, amount, row)
 

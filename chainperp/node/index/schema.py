@@ -56,6 +56,7 @@ CREATE TABLE orders (
     trigger_price INTEGER, trigger_flags INTEGER NOT NULL
 );
 CREATE INDEX order_user ON orders (user);
+CREATE INDEX order_fired ON orders (user) WHERE trigger_flags & 16 AND status = 'open';
 CREATE INDEX order_cloid ON orders (cloid) WHERE cloid IS NOT NULL;
 CREATE TABLE trades (
     tid INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL, asset INTEGER NOT NULL,

@@ -2,147 +2,171 @@
 
 from typing import Any, Final
 
-from chainperp.base.units import format_decimal
-from chainperp.model.markets import MarketTerms
+from chainperp.base.rounding import floor_div
+from chainperp.base.units import HOUR_MS, format_decimal
+from chainperp.node.documents import markets
+from chainperp.node.documents.markets import (
+    MARGIN_TABLE_FIRST,
+    RATE_DECIMALS,
+    Merging,
+    funding_so_far,
+    margin_table,
+)
+from chainperp.node.documents.texts import Document, usd
+from chainperp.node.info.kinds import COIN, DEX, market_of
 from chainperp.node.info.registry import Context, Fields, Query
-from chainperp.state.book import BookSide
-from chainperp.state.store import Market, State
-from chainperp.wire.shapes import field, optional, text
+from chainperp.wire.shapes import Misfit, field, integer, optional, text, u32
 
-LEVELS_MAX: Final = 20
-DEX: Final = optional("dex", text(64))
-MARGIN_TABLE_FIRST: Final = 51
-
+USDC_ID: Final = "0x6d1e7cde53ba9467b783cb7c530ce054"
 USDC: Final = {
     "name": "USDC",
     "szDecimals": 8,
     "weiDecimals": 8,
     "index": 0,
-    "tokenId": "0x6d1e7cde53ba9467b783cb7c530ce054",
+    "tokenId": USDC_ID,
     "isCanonical": True,
     "evmContract": None,
     "fullName": None,
     "deployerTradingFeeShare": "0.0",
 }
+SPOT_META: Final[Document] = {"universe": [], "tokens": [USDC]}
+SINGLE_TIER_MAX: Final = 50
 
 
 def meta(context: Context, _fields: Fields) -> Any:
     """The perpetuals in asset order, with their margin tables."""
-    markets = context.state().markets
-    return {
-        "universe": [_listed(market.terms) for market in markets],
-        "marginTables": [
-            [_table_id(market.terms), margin_table(market.terms)]
-            for market in markets
-            if len(market.terms.tiers) > 1
-        ],
-        "collateralToken": 0,
-    }
+    return markets.meta(context.state())
 
 
-def _listed(terms: MarketTerms) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "szDecimals": terms.size_decimals,
-        "name": terms.name,
-        "maxLeverage": terms.leverage_max,
-        "marginTableId": _table_id(terms),
-    }
-    if terms.is_isolated_only:
-        row |= {"onlyIsolated": True, "marginMode": "noCross"}
-    return row
+def all_perp_metas(context: Context, _fields: Fields) -> Any:
+    """The one exchange's meta."""
+    return [markets.meta(context.state())]
 
 
-def _table_id(terms: MarketTerms) -> int:
-    """Below 50 the id is the leverage of a single tier; tables of several tiers follow it."""
-    return terms.leverage_max if len(terms.tiers) == 1 else MARGIN_TABLE_FIRST + terms.asset
-
-
-def margin_table(terms: MarketTerms) -> dict[str, Any]:
-    """A market's tiers."""
-    return {
-        "description": f"tiered {terms.leverage_max}x" if len(terms.tiers) > 1 else "",
-        "marginTiers": [
-            {"lowerBound": format_decimal(tier.lower, 6), "maxLeverage": tier.leverage_max}
-            for tier in terms.tiers
-        ],
-    }
+def meta_and_ctxs(context: Context, _fields: Fields) -> Any:
+    """Meta, and a context for each market."""
+    return markets.meta_and_ctxs(context.state(), context.index().days)
 
 
 def spot_meta(_context: Context, _fields: Fields) -> Any:
     """The tokens: collateral only, no pairs."""
-    return {"universe": [], "tokens": [USDC]}
+    return SPOT_META
+
+
+def spot_meta_and_ctxs(_context: Context, _fields: Fields) -> Any:
+    """The tokens and the contexts of no pair."""
+    return [SPOT_META, []]
+
+
+def perp_dexs(_context: Context, _fields: Fields) -> Any:
+    """The main exchange alone, which has no entry."""
+    return [None]
+
+
+def outcome_meta(_context: Context, _fields: Fields) -> Any:
+    """No outcomes."""
+    return {"outcomes": [], "questions": []}
 
 
 def all_mids(context: Context, _fields: Fields) -> Any:
     """Middle of each book; of a one-sided or empty one the mark."""
-    return mids(context.state())
-
-
-def mids(state: State) -> dict[str, str]:
-    """Middle prices by coin."""
-    found: dict[str, str] = {}
-    for market in state.markets:
-        price = mid_text(market)
-        if price is None and market.mark:
-            price = format_decimal(market.mark, 6 - market.terms.size_decimals)
-        if price is not None:
-            found[market.terms.name] = price
-    return found
-
-
-def mid_text(market: Market) -> str | None:
-    """Middle of the book's best prices, to half a tick; None without both sides."""
-    bid, ask = market.book.bids.best_price(), market.book.asks.best_price()
-    if bid is None or ask is None:
-        return None
-    decimals = 6 - market.terms.size_decimals
-    return format_decimal((bid + ask) * 5, decimals + 1)
+    return markets.mids(context.state())
 
 
 def l2_book(context: Context, fields: Fields) -> Any:
-    """Both sides of a book, best first."""
+    """Both sides of a book, best first. Raises Misfit for a mantissa without five figures."""
     state = context.state()
+    market = market_of(state, fields["coin"])
+    mantissa = fields.get("mantissa", 1)
+    figures = fields.get("nSigFigs", 0)
+    if mantissa != 1 and figures != FIGURES_MAX:
+        raise Misfit("choice", "a mantissa goes with nSigFigs 5 only", "mantissa")
+    if market is None:
+        return None
+    return markets.book(market, state.time_ms, Merging(figures, mantissa))
+
+
+def exchange_status(context: Context, _fields: Fields) -> Any:
+    """The node's time."""
+    return {"time": context.clock.now(), "specialStatuses": None}
+
+
+def predicted_fundings(context: Context, _fields: Fields) -> Any:
+    """The rate that each market's samples so far would give, and when it is settled."""
+    state = context.state()
+    following = (floor_div(state.time_ms, HOUR_MS) + 1) * HOUR_MS
+    rows: list[Any] = []
     for market in state.markets:
-        if market.terms.name == fields["coin"]:
-            return book_document(state, market)
-    return None
-
-
-def book_document(state: State, market: Market) -> dict[str, Any]:
-    """A book's best levels."""
-    decimals = market.terms.size_decimals
-    return {
-        "coin": market.terms.name,
-        "time": state.time_ms,
-        "levels": [
-            _levels(market.book.bids, decimals),
-            _levels(market.book.asks, decimals),
-        ],
-    }
-
-
-def _levels(side: BookSide, decimals: int) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for key in reversed(side.keys[-LEVELS_MAX:]):
-        level = side.levels[side.sign * key]
-        count = 0
-        order = level.first
-        while order is not None:
-            count += 1
-            order = order.next_order
-        rows.append(
-            {
-                "px": format_decimal(level.price, 6 - decimals),
-                "sz": format_decimal(level.lots, decimals),
-                "n": count,
-            }
-        )
+        rate = format_decimal(funding_so_far(state, market), RATE_DECIMALS)
+        row = {"fundingRate": rate, "nextFundingTime": following, "fundingIntervalHours": 1}
+        rows.append([market.terms.name, [["HlPerp", row]]])
     return rows
 
 
+def one_margin_table(context: Context, fields: Fields) -> Any:
+    """The tiers of a table; of a number up to 50, one tier of that leverage."""
+    number = fields["id"]
+    if 1 <= number <= SINGLE_TIER_MAX:
+        tier = {"lowerBound": "0.0", "maxLeverage": number}
+        return {"description": "", "marginTiers": [tier]}
+    state = context.state()
+    asset = number - MARGIN_TABLE_FIRST
+    if 0 <= asset < len(state.markets) and len(state.markets[asset].terms.tiers) > 1:
+        return margin_table(state.markets[asset].terms)
+    return None
+
+
+def max_market_order_values(context: Context, _fields: Fields) -> Any:
+    """Largest value of a market order, by the market's maximum leverage."""
+    classes = context.state().parameters.order_value_classes
+    return [[leverage, usd(value)] for leverage, value in sorted(classes, reverse=True)]
+
+
+def nothing(_context: Context, _fields: Fields) -> Any:
+    """An empty list."""
+    return []
+
+
+def null(_context: Context, _fields: Fields) -> Any:
+    """Nothing."""
+    return None
+
+
+FIGURES_MAX: Final = 5
+FIGURES: Final = optional("nSigFigs", integer(2, FIGURES_MAX))
+MANTISSA: Final = optional("mantissa", integer(1, 5))
+NO_SPOT: Final = "no spot pairs yet: USDC is the only token"
+
 QUERIES: Final = [
     Query("meta", (DEX,), meta),
-    Query("spotMeta", (), spot_meta),
+    Query("allPerpMetas", (), all_perp_metas),
+    Query("metaAndAssetCtxs", (DEX,), meta_and_ctxs),
+    Query("spotMeta", (), spot_meta, grade="partial", note=NO_SPOT),
+    Query("spotMetaAndAssetCtxs", (), spot_meta_and_ctxs, grade="partial", note=NO_SPOT),
+    Query("perpDexs", (), perp_dexs, grade="partial", note="one exchange: `[null]`"),
+    Query("outcomeMeta", (), outcome_meta, grade="partial", note="no outcome markets"),
     Query("allMids", (DEX,), all_mids, weight=2),
-    Query("l2Book", (field("coin", text(64)),), l2_book, weight=2),
+    Query("l2Book", (COIN, FIGURES, MANTISSA), l2_book, weight=2),
+    Query("exchangeStatus", (), exchange_status, weight=2),
+    Query(
+        "predictedFundings",
+        (),
+        predicted_fundings,
+        grade="partial",
+        note="this exchange's own rate only",
+    ),
+    Query("perpsAtOpenInterestCap", (DEX,), nothing, note="no market has a cap"),
+    Query("marginTable", (field("id", u32), DEX), one_margin_table),
+    Query("maxMarketOrderNtls", (), max_market_order_values),
+    Query(
+        "liquidatable",
+        (),
+        nothing,
+        grade="partial",
+        note="empty: scopes are liquidated in the block that finds them",
+    ),
+    Query("perpDexLimits", (field("dex", text(64)),), null, note="no builder-deployed exchange"),
+    Query("perpDexStatus", (field("dex", text(64)),), null, note="no builder-deployed exchange"),
+    Query("perpCategories", (), nothing, grade="partial", note="no categories"),
+    Query("perpConciseAnnotations", (), nothing, grade="partial", note="no annotations"),
 ]

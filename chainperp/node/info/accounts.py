@@ -1,0 +1,230 @@
+"""Questions about an account as it is now."""
+
+from typing import Any, Final
+
+from chainperp.model.accounts import Account
+from chainperp.node.documents import accounts, markets
+from chainperp.node.documents.accounts import CumFunding
+from chainperp.node.documents.texts import Document, hex_text, usd
+from chainperp.node.index.read import cum_funding
+from chainperp.node.info.kinds import COIN, DEX, USER, account_of, market_of, raw_address
+from chainperp.node.info.markets import NO_SPOT, nothing, null
+from chainperp.node.info.orders import fired_orders, frontend_open_orders
+from chainperp.node.info.registry import Context, Fields, Past, Query
+from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT
+from chainperp.wire.shapes import address, field, listing, optional, text
+
+USERS_MAX: Final = 100
+VAULTS: Final = (BACKSTOP_VAULT, LIQUIDITY_VAULT)
+
+
+# --- margin --------------------------------------------------------------------------------------
+
+
+def paid_funding(past: Past, fields: Fields) -> dict[int, CumFunding]:
+    """What the account's positions paid."""
+    return cum_funding(past.connection, past.user(fields["user"]))
+
+
+def clearinghouse_state(
+    context: Context, fields: Fields, funding: dict[int, CumFunding]
+) -> Document:
+    """Margin and positions."""
+    return accounts.clearinghouse_state(context.state(), account_of(context, fields), funding)
+
+
+def all_paid_funding(past: Past, fields: Fields) -> list[dict[int, CumFunding]]:
+    """What the positions of several accounts paid."""
+    return [cum_funding(past.connection, past.user(user)) for user in fields["users"]]
+
+
+def clearinghouse_states(
+    context: Context, fields: Fields, funding: list[dict[int, CumFunding]]
+) -> list[Document]:
+    """Margin and positions of several accounts, in the order of the request."""
+    return [
+        clearinghouse_state(context, {"user": user}, paid)
+        for user, paid in zip(fields["users"], funding, strict=True)
+    ]
+
+
+def spot_state(_context: Context, _fields: Fields) -> Any:
+    """Token balances: all USDC is collateral of perpetuals."""
+    return accounts.spot_state()
+
+
+def active_asset_data(context: Context, fields: Fields) -> Any:
+    """Leverage in a market, and what may still be traded there; null for an unknown market."""
+    state = context.state()
+    market = market_of(state, fields["coin"])
+    if market is None:
+        return None
+    account = account_of(context, fields)
+    return accounts.active_asset_data(state, raw_address(fields), account, market.asset)
+
+
+# --- who it is -----------------------------------------------------------------------------------
+
+
+def user_role(context: Context, fields: Fields) -> Any:
+    """What an address is to the exchange."""
+    state = context.state()
+    raw = raw_address(fields)
+    for agent in (state.agents.get(raw),):  # type: ignore[call-overload]
+        if agent is not None and agent.master is not None and agent.valid_until > state.time_ms:
+            return {"role": "agent", "data": {"user": hex_text(agent.master)}}
+    if raw not in state.accounts:
+        return {"role": "missing"}
+    return {"role": "vault" if raw in VAULTS else "user"}
+
+
+def extra_agents(context: Context, fields: Fields) -> Any:
+    """Named keys that may trade for the account."""
+    account = account_of(context, fields)
+    agents = context.state().agents
+    named = {} if account is None else account.agents
+    return [
+        {"name": name, "address": hex_text(key), "validUntil": agents[key].valid_until}
+        for name, key in sorted(named.items())
+        if name
+    ]
+
+
+def user_abstraction(_context: Context, _fields: Fields) -> Any:
+    """Every account has the one standard mode."""
+    return "default"
+
+
+def pre_transfer_check(context: Context, fields: Fields) -> Any:
+    """What sending to an address would cost."""
+    state = context.state()
+    account = account_of(context, fields)
+    fee = state.parameters.activation_fee if account is None else 0
+    has_sent = account is not None and bool(account.nonces.kept)
+    return {
+        "fee": usd(fee),
+        "isSanctioned": False,
+        "userExists": account is not None,
+        "userHasSentTx": has_sent,
+    }
+
+
+def legal_check(_context: Context, _fields: Fields) -> Any:
+    """This exchange asks nobody to accept anything."""
+    return {"acceptedTerms": True, "userAllowed": True, "restrictions": "n"}
+
+
+def zero(_context: Context, _fields: Fields) -> Any:
+    """The number 0."""
+    return 0
+
+
+def no_stake(_context: Context, _fields: Fields) -> Any:
+    """Nothing is staked."""
+    return {
+        "delegated": "0.0",
+        "undelegated": "0.0",
+        "totalPendingWithdrawal": "0.0",
+        "nPendingWithdrawals": 0,
+    }
+
+
+# --- everything at once --------------------------------------------------------------------------
+
+
+def look_for_page(past: Past, fields: Fields) -> dict[str, Any]:
+    """What the index knows for `webData2`."""
+    deposited = past.number(
+        """SELECT sum(cash) FROM ledger WHERE user = ?
+           AND (delta LIKE '{"type":"deposit"%' OR delta LIKE '{"type":"withdraw"%')""",
+        past.user(fields["user"]),
+    )
+    return {
+        "funding": paid_funding(past, fields),
+        "fired": fired_orders(past, fields),
+        "deposited": deposited or 0,
+    }
+
+
+def web_data(context: Context, fields: Fields, found: dict[str, Any]) -> Document:
+    """Everything that the exchange's own page shows of an account."""
+    state = context.state()
+    account = account_of(context, fields)
+    raw = raw_address(fields)
+    agent, valid_until = _unnamed_agent(context, account)
+    return {
+        "clearinghouseState": clearinghouse_state(context, fields, found["funding"]),
+        "leadingVaults": [],
+        "totalVaultEquity": "0.0",
+        "openOrders": frontend_open_orders(context, fields, found["fired"]),
+        "agentAddress": agent,
+        "agentValidUntil": valid_until,
+        "cumLedger": usd(found["deposited"]),
+        "meta": markets.meta(state),
+        "assetCtxs": markets.ctxs(state, context.index().days),
+        "serverTime": context.clock.now(),
+        "isVault": raw in VAULTS,
+        "user": hex_text(raw),
+        "twapStates": [],
+        "spotState": accounts.spot_state(),
+        "spotAssetCtxs": [],
+    }
+
+
+def _unnamed_agent(context: Context, account: Account | None) -> tuple[str | None, int | None]:
+    key = None if account is None else account.agents.get("")
+    if key is None:
+        return None, None
+    return hex_text(key), context.state().agents[key].valid_until
+
+
+BUILDER: Final = field("builder", address)
+NO_VAULTS: Final = "no user vaults"
+NO_STAKING: Final = "nothing is staked here"
+
+QUERIES: Final = [
+    Query(
+        "clearinghouseState",
+        (USER, DEX),
+        look=paid_funding,
+        combine=clearinghouse_state,
+        weight=2,
+    ),
+    Query(
+        "batchClearinghouseStates",
+        (field("users", listing(address, USERS_MAX)), DEX),
+        look=all_paid_funding,
+        combine=clearinghouse_states,
+    ),
+    Query(
+        "spotClearinghouseState", (USER, DEX), spot_state, weight=2, grade="partial", note=NO_SPOT
+    ),
+    Query("activeAssetData", (USER, COIN), active_asset_data),
+    Query("userRole", (USER,), user_role, weight=60),
+    Query("extraAgents", (USER,), extra_agents),
+    Query("userAbstraction", (USER,), user_abstraction, note="always `default`"),
+    Query("userDexAbstraction", (USER,), null, note="one exchange: always null"),
+    Query("webData2", (USER,), look=look_for_page, combine=web_data),
+    Query("subAccounts", (USER,), null, grade="partial", note="null: no sub-accounts yet"),
+    Query("subAccounts2", (USER,), null, grade="partial", note="null: no sub-accounts yet"),
+    Query("userToMultiSigSigners", (USER,), null, grade="partial", note="null: no such accounts"),
+    Query("maxBuilderFee", (USER, BUILDER), zero, grade="partial", note="0: no builder fees yet"),
+    Query("approvedBuilders", (USER,), nothing, grade="partial", note="no builder fees yet"),
+    Query("userVaultEquities", (USER,), nothing, grade="partial", note=NO_VAULTS),
+    Query(
+        "vaultDetails",
+        (field("vaultAddress", address), optional("user", address)),
+        null,
+        grade="partial",
+        note=NO_VAULTS,
+    ),
+    Query("leadingVaults", (USER,), nothing, grade="partial", note=NO_VAULTS),
+    Query("vaultSummaries", (), nothing, grade="partial", note=NO_VAULTS),
+    Query("preTransferCheck", (USER, optional("source", text(64))), pre_transfer_check),
+    Query("isVip", (USER,), null, note="nobody is"),
+    Query("legalCheck", (USER,), legal_check),
+    Query("delegatorSummary", (USER,), no_stake, grade="partial", note=NO_STAKING),
+    Query("delegations", (USER,), nothing, grade="partial", note=NO_STAKING),
+    Query("delegatorRewards", (USER,), nothing, grade="partial", note=NO_STAKING),
+    Query("delegatorHistory", (USER,), nothing, grade="partial", note=NO_STAKING),
+]

@@ -1,0 +1,267 @@
+"""Questions about fees, volume and how an account did over time."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, Final
+
+from chainperp.base.rounding import floor_div
+from chainperp.base.units import DAY_MS, FEE_RATE_ONE, day_of, format_decimal
+from chainperp.model.accounts import Account
+from chainperp.node.documents.accounts import rate_limit
+from chainperp.node.documents.texts import Document, usd
+from chainperp.node.index.schema import EXCHANGE
+from chainperp.node.info.kinds import USER, account_of
+from chainperp.node.info.registry import Context, Fields, Past, Query
+from chainperp.transition.fills import fee_rates_today
+
+RATE_DECIMALS: Final = 6
+DAYS_SHOWN: Final = 15
+EPOCH: Final = date(1970, 1, 1)
+POINTS_MAX: Final = 48
+PERIODS: Final = (("day", DAY_MS), ("week", 7 * DAY_MS), ("month", 30 * DAY_MS), ("allTime", 0))
+ZERO_DISCOUNT: Final = {"bpsOfMaxSupply": "0.0", "discount": "0.0"}
+REFERRAL_VOLUME: Final = 10_000 * FEE_RATE_ONE
+
+
+# --- fees ----------------------------------------------------------------------------------------
+
+
+def volume_of_days(past: Past, fields: Fields) -> list[Document]:
+    """Volume of the last days, the present one included, oldest first."""
+    today = day_of(past.now_ms)
+    user = past.user(fields["user"])
+    rows = past.connection.execute(
+        "SELECT user, day, taker, maker FROM days WHERE user IN (?, ?) AND day > ?",
+        (user, EXCHANGE, today - DAYS_SHOWN),
+    )
+    found = {(number, day): (taker, maker) for number, day, taker, maker in rows}
+    shown: list[Document] = []
+    for day in range(max(today - DAYS_SHOWN + 1, 0), today + 1):
+        taker, maker = (0, 0) if user is None else found.get((user, day), (0, 0))
+        shown.append(
+            {
+                "date": (EPOCH + timedelta(days=day)).isoformat(),
+                "userCross": usd(taker),
+                "userAdd": usd(maker),
+                "exchange": usd(found.get((EXCHANGE, day), (0, 0))[0]),
+            }
+        )
+    return shown
+
+
+def user_fees(context: Context, fields: Fields, days: list[Document]) -> Document:
+    """The account's rates today, the schedule behind them, and its volume of the last days."""
+    state = context.state()
+    tiers = state.parameters.fee_tiers
+    account = account_of(context, fields) or Account(b"")  # type: ignore[arg-type]
+    taker, maker = fee_rates_today(state, account)
+    return {
+        "dailyUserVlm": days,
+        "feeSchedule": {
+            "cross": _rate(tiers[0][1]),
+            "add": _rate(tiers[0][2]),
+            "spotCross": "0.0",
+            "spotAdd": "0.0",
+            "tiers": {"vip": [_tier(*tier) for tier in tiers[1:]], "mm": []},
+            "referralDiscount": "0.0",
+            "stakingDiscountTiers": [ZERO_DISCOUNT],
+        },
+        "userCrossRate": _rate(taker),
+        "userAddRate": _rate(maker),
+        "userSpotCrossRate": "0.0",
+        "userSpotAddRate": "0.0",
+        "activeReferralDiscount": "0.0",
+        "trial": None,
+        "feeTrialEscrow": "0.0",
+        "nextTrialAvailableTimestamp": None,
+        "stakingLink": None,
+        "activeStakingDiscount": ZERO_DISCOUNT,
+    }
+
+
+def _rate(millionths: int) -> str:
+    return format_decimal(millionths, RATE_DECIMALS)
+
+
+def _tier(above: int, taker: int, maker: int) -> Document:
+    return {
+        "ntlCutoff": usd(above),
+        "cross": _rate(taker),
+        "add": _rate(maker),
+        "spotCross": "0.0",
+        "spotAdd": "0.0",
+    }
+
+
+def requests_sent(past: Past, fields: Fields) -> Document:
+    """Requests of an account, orders and cancels of a batch counted one by one, and their cap."""
+    user = past.user(fields["user"])
+    row = past.connection.execute("SELECT volume, requests FROM users WHERE id = ?", (user,))
+    volume, requests = row.fetchone() or (0, 0)
+    return rate_limit(volume, requests)
+
+
+def referral(past: Past, fields: Fields) -> Document:
+    """No codes are given out: whoever traded enough is told so by the stage alone."""
+    user = past.user(fields["user"])
+    volume = past.number("SELECT volume FROM users WHERE id = ?", user) or 0
+    stage: Document = {"stage": "needToCreateCode"}
+    if volume < REFERRAL_VOLUME:
+        stage = {"stage": "needToTrade", "data": {"required": usd(REFERRAL_VOLUME)}}
+    return {
+        "referredBy": None,
+        "cumVlm": usd(volume),
+        "unclaimedRewards": "0.0",
+        "claimedRewards": "0.0",
+        "builderRewards": "0.0",
+        "referrerState": stage,
+        "rewardHistory": [],
+        "tokenToState": [],
+    }
+
+
+# --- portfolio -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Instants at equal distances, the last one now; an event belongs to the first that is not
+    before it."""
+
+    start: int
+    step: int
+    points: int
+
+    def times(self) -> list[int]:
+        """All instants."""
+        return [self.start + self.step * at for at in range(self.points)]
+
+
+def portfolio(past: Past, fields: Fields) -> Any:
+    """Value and profit of an account over a day, a week, a month and all time.
+
+    Worked out from what the index keeps: cash moved, trades with their fees, funding, and marks of
+    the minute. Profit is the change of value less what was paid in and plus what was taken out.
+    """
+    user = past.user(fields["user"])
+    born = past.number("SELECT min(time_ms) FROM ledger WHERE user = ?", user)
+    found: list[tuple[str, Document]] = []
+    for name, length in PERIODS:
+        if user is None or born is None:
+            document = _history([], [], 0)
+        else:
+            start = born if not length else max(past.now_ms - length, born)
+            document = _period(past, user, _grid(start, past.now_ms))
+        found.append((name, document))
+    names = {"allTime": "perpAllTime"}
+    return [[name, one] for name, one in found] + [
+        [names.get(name, f"perp{name.capitalize()}"), one] for name, one in found
+    ]
+
+
+def _grid(start: int, now_ms: int) -> Grid:
+    span = max(now_ms - start, 0)
+    step = max(floor_div(span, POINTS_MAX - 1), 1)
+    points = floor_div(span, step) + 1
+    return Grid(now_ms - step * (points - 1), step, points)
+
+
+# Which instant an event belongs to; those before the first belong to it.
+AT: Final = "max(0, (time_ms - ?1 + ?2 - 1) / ?2)"
+
+
+def _period(past: Past, user: int, grid: Grid) -> Document:
+    cash = [0] * grid.points
+    paid_in = [0] * grid.points
+    lots: list[dict[int, int]] = [{} for _ in range(grid.points)]
+    arguments = (grid.start, grid.step, user)
+    run = past.connection.execute
+    for at, amount, own in run(
+        f"""SELECT {AT} at, sum(cash), sum(CASE WHEN hash IS NULL AND idx > 0 THEN 0 ELSE cash END)
+            FROM ledger WHERE user = ?3 GROUP BY at""",  # noqa: S608
+        arguments,
+    ):
+        cash[at] += amount
+        paid_in[at] += own
+    for at, amount in run(
+        f"SELECT {AT} at, sum(payment) FROM funding_payments WHERE user = ?3 GROUP BY at",  # noqa: S608
+        arguments,
+    ):
+        cash[at] -= amount
+    volume = 0
+    for at, asset, signed, amount, traded in run(_TRADED, arguments):
+        cash[at] += amount
+        lots[at][asset] = signed
+        # What came before the first instant is not of the period, unless it began with it.
+        volume += traded if at else 0
+    values = _values(past, grid, cash, lots)
+    profits: list[int] = []
+    total = 0
+    for at, value in enumerate(values):
+        total += paid_in[at] if at else 0
+        profits.append(value - values[0] - total)
+    times = grid.times()
+    return _history(
+        list(zip(times, values, strict=True)), list(zip(times, profits, strict=True)), volume
+    )
+
+
+# Lots bought less lots sold, and what they cost with their fees.
+_TRADED: Final = f"""
+ SELECT {AT} at, asset, sum(lots * way), sum(-lots * price * way - fee),
+ sum(CASE WHEN flags & 24 THEN 0 ELSE lots * price END)
+ FROM (SELECT t.time_ms, t.asset, t.lots, t.price, t.flags,
+ CASE WHEN (t.flags & 1) = f.is_taker THEN 1 ELSE -1 END way,
+ CASE f.is_taker WHEN 1 THEN t.taker_fee ELSE t.maker_fee END fee
+ FROM fills f JOIN trades t ON t.tid = f.tid WHERE f.user = ?3)
+ GROUP BY at, asset
+"""  # noqa: S608
+
+
+def _values(past: Past, grid: Grid, cash: list[int], lots: list[dict[int, int]]) -> list[int]:
+    """Value at each instant: cash so far and positions at the marks of then."""
+    values: list[int] = []
+    held: dict[int, int] = {}
+    money = 0
+    for at, time_ms in enumerate(grid.times()):
+        money += cash[at]
+        for asset, change in lots[at].items():
+            held[asset] = held.get(asset, 0) + change
+        value = money
+        for asset, count in held.items():
+            if count:
+                value += count * _mark(past, asset, time_ms)
+        values.append(value)
+    return values
+
+
+def _mark(past: Past, asset: int, time_ms: int) -> int:
+    """The mark of the minute that a time is in, or the last one before it."""
+    query = """SELECT mark FROM marks WHERE asset = ? AND minute <= ?
+               ORDER BY minute DESC LIMIT 1"""
+    return past.number(query, asset, time_ms) or 0
+
+
+def _history(
+    values: list[tuple[int, int]], profits: list[tuple[int, int]], volume: int
+) -> Document:
+    return {
+        "accountValueHistory": [[time_ms, usd(value)] for time_ms, value in values],
+        "pnlHistory": [[time_ms, usd(profit)] for time_ms, profit in profits],
+        "vlm": usd(volume),
+    }
+
+
+QUERIES: Final = [
+    Query(
+        "userFees",
+        (USER,),
+        look=volume_of_days,
+        combine=user_fees,
+        grade="partial",
+        note="no maker rebates, staking or referral discounts",
+    ),
+    Query("userRateLimit", (USER,), look=requests_sent),
+    Query("portfolio", (USER,), look=portfolio, note="at most 48 points a period"),
+    Query("referral", (USER,), look=referral, grade="partial", note="no referral codes"),
+]
