@@ -39,6 +39,8 @@ class ProFlow:
         """Every watcher at once, and a trade for them to see."""
         ex = self.ex
         await ex.load_markets()
+        # Positions are watched: there has to be one.
+        await ex.create_order_ws(BTC, "market", "buy", 0.02, 100000)
         jobs = [
             self.call("ws l2Book", "watch_order_book", lambda: ex.watch_order_book(BTC),
                       lambda book: book["bids"] and book["asks"]),
