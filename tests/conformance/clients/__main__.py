@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.conformance.clients import ccxt_pro, ccxt_sync, python_reads, typescript_sdk
+from tests.conformance.clients import ccxt_pro, ccxt_sync, python_reads, rust_shapes, typescript_sdk
 from tests.conformance.clients.report import FAILED, Recorder, failures, markdown
 from tests.support.node import NodeProcess
 
@@ -15,6 +15,7 @@ CLIENTS: dict[str, Callable[[NodeProcess], Recorder]] = {
     "ccxt": ccxt_sync.run,
     "pro": ccxt_pro.run,
     "ts": typescript_sdk.run,
+    "rs": rust_shapes.run,
 }
 
 
