@@ -18,6 +18,7 @@ from chainperp.base.errors import (
 )
 from chainperp.cli import output
 from chainperp.cli.commands import (
+    audit,
     bench,
     demo,
     dev,
@@ -25,6 +26,7 @@ from chainperp.cli.commands import (
     keys,
     lab,
     node,
+    prove,
     query,
     replay,
     rules,
@@ -48,6 +50,7 @@ app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
 app.command("verify")(verify.verify)
 app.command("fsck")(verify.fsck)
+app.command("audit")(audit.audit)
 app.command("rules")(rules.rules)
 app.command("bench")(bench.bench)
 app.command("node")(node.node)
@@ -55,6 +58,7 @@ app.command("tick")(tick.tick)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tx.app, name="tx")
 app.add_typer(explain.app, name="explain")
+app.add_typer(prove.app, name="prove")
 app.add_typer(query.app, name="query")
 app.add_typer(dev.app, name="dev")
 app.add_typer(witness.app, name="witness")

@@ -19,22 +19,8 @@ from chainperp.base import canonical
 from chainperp.base.canonical import Record, Schema
 from chainperp.base.units import Address
 from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount
+from chainperp.state.schemas import BUILDERS, MULTI_SIG, SCHEDULE, SUB_ACCOUNT, VERSION
 from chainperp.state.store import State
-
-VERSION: Final = 1
-
-SCHEDULE: Final[Schema] = (
-    ("version", "u16"), ("at", "u64"), ("day", "u32"), ("fired", "u32"),
-)  # fmt: skip
-SUB_ACCOUNT: Final[Schema] = (
-    ("version", "u16"), ("master", "b20"), ("number", "u32"), ("name", "bytes"),
-)  # fmt: skip
-MULTI_SIG: Final[Schema] = (
-    ("version", "u16"), ("threshold", "u32"), ("users", [(("user", "b20"),)]),
-)  # fmt: skip
-BUILDERS: Final[Schema] = (
-    ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
-)  # fmt: skip
 
 
 class Collection(NamedTuple):

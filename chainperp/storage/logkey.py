@@ -4,8 +4,7 @@ A key file is one line, the private form of a verifier key that Go's note packag
 
     PRIVATE+KEY+<name>+<key id in hex>+<base64(kind || seed)>
 
-`cryptography` is imported inside the functions: on a bare interpreter this module still loads,
-`find_verifier` returns None, and readers then say "not checked" instead of "verified".
+`cryptography` is imported inside the functions: on a bare interpreter this module still loads.
 
 Source: audit-log-and-consensus 6; RFC 8032; golang.org/x/mod/sumdb/note.
 """
@@ -20,10 +19,11 @@ from chainperp.evidence.note import (
     KIND_COSIGNATURE,
     KIND_ED25519,
     VerifierKey,
-    Verify,
     decode_base64,
     is_key_name,
 )
+from chainperp.storage.ed25519 import find_verifier as find_verifier
+from chainperp.storage.ed25519 import verify_ed25519 as verify_ed25519
 from chainperp.storage.files import PRIVATE_MODE, Files, read_file
 
 SEED_LENGTH: Final = 32
@@ -54,27 +54,6 @@ class LogKey:
     def sign(self, message: bytes) -> bytes:
         """The 64-byte signature of a message; the same message always gives the same bytes."""
         return self._private.sign(message)
-
-
-def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> bool:
-    """The signature is that of the public key's owner over the message."""
-    from cryptography.exceptions import InvalidSignature
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
-
-
-def find_verifier() -> Verify | None:
-    """The function that checks signatures, or None where `cryptography` is not installed."""
-    try:
-        import cryptography.hazmat.primitives.asymmetric.ed25519  # noqa: F401
-    except ImportError:
-        return None
-    return verify_ed25519
 
 
 def save_key_file(
