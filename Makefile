@@ -43,8 +43,9 @@ golden: setup   ## regenerate the golden vectors and show what changed
 rules: setup    ## regenerate docs/rules.md
 	$(BIN)/chainperp rules --markdown > docs/rules.md
 
-conform: setup  ## independent implementations against our bytes
+conform: setup  ## independent implementations against our bytes; unmodified clients against a node
 	$(BIN)/python -m pytest tests/conformance
+	$(BIN)/python -m tests.conformance.clients --write docs/conformance.md
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -70,7 +70,7 @@ class Node:
         self.context = Context(
             lambda: self.producer.engine.state,
             self.clock,
-            self.producer.settled.wait,
+            self.producer.when_settled,
             lambda: self.index,
         )
         self.hub = Hub(

@@ -66,6 +66,7 @@ class Producer:
         """Called with the block's time; may add system inputs."""
         self.settled = asyncio.Event()
         self.settled.set()
+        self._broken = False
         self.turned = 0.0
         """When the loop turned last, on the performance counter."""
         self.seconds_last = 0.0
@@ -95,6 +96,12 @@ class Producer:
         done: asyncio.Future[Effects] = asyncio.get_running_loop().create_future()
         self.system.append((item, done))
         return done
+
+    async def when_settled(self) -> None:
+        """Return when the state is that of a durable block. Raises Stopped after a fault."""
+        await self.settled.wait()
+        if self._broken:
+            raise Stopped("the node is stopping after a fault")
 
     def wake(self) -> None:
         """Let the loop look whether something is due."""
@@ -161,13 +168,16 @@ class Producer:
                 await asyncio.to_thread(self._commit, sealed)
                 published = Published.of(sealed)
                 self._answer(published, taken, system, first_oid)
+                for tell in self.listeners:
+                    tell(published)
             except BaseException:
                 # The node ends; nobody may go on waiting for an answer that cannot come.
+                self._stopping.set()
+                self._broken = True
                 _release(taken, system)
                 raise
-            for tell in self.listeners:
-                tell(published)
-            self.settled.set()
+            finally:
+                self.settled.set()
             self.seconds_last = perf_counter() - started
             return published
 

@@ -17,7 +17,7 @@ from chainperp.model.blocks import BlockInput
 from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.envelope import decode_envelope
-from chainperp.state import leaves
+from chainperp.state.leaves import encode_book
 from chainperp.state.schemas import schema_of
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import rules_hash
@@ -114,7 +114,7 @@ def committed_values(path: Path, users_until: int | None = None) -> Values:
                 record.pop(left_out, None)
             found[name, key.hex()] = record
     for market in engine.state.markets:
-        found["book", market.terms.name] = leaves.encode_book(market)
+        found["book", market.terms.name] = encode_book(market)
     return found
 
 

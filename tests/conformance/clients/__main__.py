@@ -4,17 +4,29 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from tests.conformance.clients import ccxt_pro, ccxt_sync, python_reads, typescript_sdk
-from tests.conformance.clients.report import Recorder, failures, markdown
-from tests.support.node import NodeProcess, running_node
+from tests.conformance.clients import ccxt_pro, ccxt_sync, python_reads, rust_shapes, typescript_sdk
+from tests.conformance.clients.report import FAILED, Recorder, failures, markdown
+from tests.support.node import NodeProcess
 
 CLIENTS: dict[str, Callable[[NodeProcess], Recorder]] = {
     "py": python_reads.run,
     "ccxt": ccxt_sync.run,
     "pro": ccxt_pro.run,
     "ts": typescript_sdk.run,
+    "rs": rust_shapes.run,
 }
+
+
+def judged(node: NodeProcess) -> str:
+    """Stop a node; what was wrong with its end or its stderr."""
+    try:
+        node.stop()
+    except AssertionError as error:
+        node.kill()
+        return str(error).strip().splitlines()[-1]
+    return ""
 
 
 def main() -> int:
@@ -25,8 +37,16 @@ def main() -> int:
     options = parser.parse_args()
     recorders: list[Recorder] = []
     for name in options.only:
-        with running_node() as node:
-            recorders.append(CLIENTS[name](node))
+        with TemporaryDirectory(prefix="chainperp-conform-") as scratch:
+            node = NodeProcess(Path(scratch) / "chain")
+            node.wait_until_it_answers()
+            try:
+                recorder = CLIENTS[name](node)
+            finally:
+                ended = judged(node)
+            if ended:
+                recorder.note("node", "the node's own end", FAILED, ended)
+            recorders.append(recorder)
     table = markdown(recorders)
     print(table)
     if options.write is not None:

@@ -7,7 +7,7 @@ from typing import Any, Final
 import ccxt.pro
 
 from tests.conformance.clients.ccxt_sync import BTC, configured
-from tests.conformance.clients.market import quote
+from tests.conformance.clients.market import quote, trade_much
 from tests.conformance.clients.report import WORKED, Outcome, Recorder, outcome_of
 from tests.support.node import NodeProcess
 
@@ -39,6 +39,8 @@ class ProFlow:
         """Every watcher at once, and a trade for them to see."""
         ex = self.ex
         await ex.load_markets()
+        # Positions are watched: there has to be one.
+        await ex.create_order_ws(BTC, "market", "buy", 0.02, 100000)
         jobs = [
             self.call("ws l2Book", "watch_order_book", lambda: ex.watch_order_book(BTC),
                       lambda book: book["bids"] and book["asks"]),
@@ -92,5 +94,6 @@ def run(node: NodeProcess) -> Recorder:
     """All of ccxt.pro against a node."""
     recorder = Recorder("ccxt pro")
     quote(node)
+    trade_much(node)
     recorder.guarded(lambda: asyncio.run(ProFlow(node, recorder).whole_flow()), "ccxt pro")
     return recorder

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import ccxt
 
-from tests.conformance.clients.market import quote
+from tests.conformance.clients.market import quote, trade_much
 from tests.conformance.clients.report import WORKED, Recorder
 from tests.support.node import NodeProcess, account
 
@@ -202,6 +202,7 @@ def run(node: NodeProcess) -> Recorder:
     """All of ccxt against a node."""
     recorder = Recorder("ccxt")
     quote(node)
+    trade_much(node)
     flow = CcxtFlow(node, recorder)
     for part in (flow.orders, flow.account, flow.queries):
         recorder.guarded(part, part.__name__)

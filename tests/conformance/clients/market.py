@@ -2,10 +2,10 @@
 
 from typing import Any, Final
 
-from tests.support.node import NodeProcess, account
+from tests.support.node import NodeProcess, account, limit_order
 
 MAKER: Final = 9
-QUOTES: Final = {0: ("100000", "0.5", "10"), 1: ("4000", "10", "1")}
+QUOTES: Final = {0: ("100000", "10", "10"), 1: ("4000", "50", "1")}
 """Asset: oracle price, size of each quote, distance between quotes."""
 
 
@@ -24,3 +24,13 @@ def quote(node: NodeProcess) -> None:
         reply = node.act(maker, {"type": "order", "orders": orders, "grouping": "na"})
         statuses = reply["response"]["data"]["statuses"]
         assert all("resting" in one for one in statuses), statuses
+
+
+def trade_much(node: NodeProcess) -> None:
+    """Volume for account 0: some actions are only for who has traded enough."""
+    me = account(0)
+    for number in range(12):
+        is_buy = number % 2 == 0
+        order = limit_order(0, is_buy, "101000" if is_buy else "99000", "1", tif="Ioc")
+        statuses = node.act(me, order)["response"]["data"]["statuses"]
+        assert "filled" in statuses[0], statuses

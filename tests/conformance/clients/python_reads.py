@@ -7,7 +7,7 @@ from typing import Any, Final
 from hyperliquid.info import Info
 from hyperliquid.utils.signing import get_timestamp_ms
 
-from tests.conformance.clients.market import quote
+from tests.conformance.clients.market import quote, trade_much
 from tests.conformance.clients.python_sdk import PythonFlow, is_list
 from tests.conformance.clients.report import FAILED, WORKED, Recorder
 from tests.support.node import NodeProcess
@@ -143,6 +143,7 @@ def run(node: NodeProcess) -> Recorder:
     """All of the SDK against a node."""
     recorder = Recorder("Python SDK")
     quote(node)
+    trade_much(node)
     flow = PythonFlow(node, recorder)
     flow.whole_flow()
     queries(flow)

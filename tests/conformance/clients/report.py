@@ -111,7 +111,7 @@ def outcome_of(row: str, method: str, error: BaseException) -> Outcome:
     text = str(getattr(error, "error_message", "") or error)
     if any(one in text for one in UNKNOWN):
         return Outcome(row, method, NOT_OFFERED, text[:TEXT_MAX])
-    if isinstance(error, Refused):
+    if isinstance(error, Refused) or '"status":"err"' in text:
         return Outcome(row, method, REFUSED, text[:TEXT_MAX])
     place = traceback.extract_tb(error.__traceback__)[-1]
     where = f" ({place.name}:{place.lineno})" if place.name else ""

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from tests.conformance.clients.market import quote
+from tests.conformance.clients.market import quote, trade_much
 from tests.conformance.clients.report import Recorder
 from tests.support.node import NodeProcess, account
 
@@ -58,6 +58,7 @@ def run(node: NodeProcess) -> Recorder:
         recorder.skipped = str(error)
         return recorder
     quote(node)
+    trade_much(node)
     keys = json.dumps([account(index).secret for index in range(KEYS)])
     done = subprocess.run(
         ["node", "run.mjs", node.url, node.ws_url, keys],
