@@ -15,6 +15,7 @@ from chainperp.base.units import (
     E8,
     E8_DECIMALS,
     I64_MAX,
+    U64_MAX,
     USD_DECIMALS,
     Address,
     parse_decimal,
@@ -23,6 +24,7 @@ from chainperp.model.actions import (
     Action,
     ApproveAgent,
     CancelOrders,
+    CreateSubAccount,
     Grouping,
     ModifyOrders,
     Noop,
@@ -30,6 +32,9 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RenameSubAccount,
+    ScheduleCancel,
+    SubAccountTransfer,
     TimeInForce,
     TriggerTerms,
     UpdateIsolatedMargin,
@@ -137,6 +142,12 @@ def _decimal(value: object, key: str) -> E8:
     return E8(number)
 
 
+def _text(value: object, key: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is not text: was {value!r}")
+    return value
+
+
 def _address(value: object, key: str) -> Address:
     if not isinstance(value, str) or len(value) != 42 or not value.startswith(("0x", "0X")):
         raise ValueError(f"{key} is not an address: was {value!r}")
@@ -239,6 +250,28 @@ def _isolated_margin(fields: Fields) -> Action:
     return UpdateIsolatedMargin(_whole(fields["asset"], "asset", U32_MAX), amount)
 
 
+def _schedule_cancel(fields: Fields) -> Action:
+    at = fields.get("time")
+    return ScheduleCancel(None if at is None else _whole(at, "time", U64_MAX))
+
+
+def _create_sub_account(fields: Fields) -> Action:
+    return CreateSubAccount(_text(fields["name"], "name"))
+
+
+def _rename_sub_account(fields: Fields) -> Action:
+    sub = _address(fields["subAccountUser"], "subAccountUser")
+    return RenameSubAccount(sub, _text(fields["name"], "name"))
+
+
+def _sub_account_transfer(fields: Fields) -> Action:
+    return SubAccountTransfer(
+        _address(fields["subAccountUser"], "subAccountUser"),
+        _flag(fields["isDeposit"], "isDeposit"),
+        _whole(fields["usd"], "usd", U64_MAX),
+    )
+
+
 def _noop(fields: Fields) -> Action:
     return Noop()
 
@@ -274,6 +307,10 @@ L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "batchModify": _batch_modify,
     "updateLeverage": _leverage,
     "updateIsolatedMargin": _isolated_margin,
+    "scheduleCancel": _schedule_cancel,
+    "createSubAccount": _create_sub_account,
+    "subAccountModify": _rename_sub_account,
+    "subAccountTransfer": _sub_account_transfer,
     "noop": _noop,
     "setGlobal": _oracle_vote,
 }

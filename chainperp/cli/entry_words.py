@@ -46,6 +46,7 @@ MOVED: Final = {
     LedgerType.INSURANCE_DRAW: ("paid by the insurance towards a deficit", "ADL-3"),
     LedgerType.LIQUIDATION_PROFIT: ("share of seized margin", "BKS-6"),
     LedgerType.ADL_HAIRCUT: ("profit taken by the ADL policy", "ADL-1"),
+    LedgerType.SUB_ACCOUNT_TRANSFER: ("between a master and its sub-account", "SUB-3"),
     LedgerType.DEFICIT: ("owed by the insurance for a closed scope", "LIQ-8"),
 }
 

@@ -19,12 +19,14 @@ from chainperp.cli import output
 from chainperp.cli.commands import (
     bench,
     demo,
+    dev,
     explain,
     keys,
     node,
     query,
     replay,
     rules,
+    tick,
     tx,
     verify,
 )
@@ -45,10 +47,12 @@ app.command("fsck")(verify.fsck)
 app.command("rules")(rules.rules)
 app.command("bench")(bench.bench)
 app.command("node")(node.node)
+app.command("tick")(tick.tick)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tx.app, name="tx")
 app.add_typer(explain.app, name="explain")
 app.add_typer(query.app, name="query")
+app.add_typer(dev.app, name="dev")
 
 
 def _version(wanted: bool) -> None:

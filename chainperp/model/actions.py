@@ -119,6 +119,15 @@ class UpdateIsolatedMargin:
         self.amount = amount
 
 
+class ScheduleCancel:
+    """`scheduleCancel`: the time in ms at which all orders are cancelled, None to unset it."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: int | None) -> None:
+        self.at = at
+
+
 class UsdSend:
     """`usdSend`: USDC to another account. `amount` is micro-USDC, None if not a valid amount."""
 
@@ -147,6 +156,36 @@ class ApproveAgent:
     def __init__(self, agent: Address, name: str) -> None:
         self.agent = agent
         self.name = name
+
+
+class CreateSubAccount:
+    """`createSubAccount`: an account without a key, traded by this one."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class RenameSubAccount:
+    """`subAccountModify`: another name for a sub-account."""
+
+    __slots__ = ("name", "sub")
+
+    def __init__(self, sub: Address, name: str) -> None:
+        self.sub = sub
+        self.name = name
+
+
+class SubAccountTransfer:
+    """`subAccountTransfer`: micro-USDC to a sub-account (`is_deposit`), or back from it."""
+
+    __slots__ = ("amount", "is_deposit", "sub")
+
+    def __init__(self, sub: Address, is_deposit: bool, amount: int) -> None:
+        self.sub = sub
+        self.is_deposit = is_deposit
+        self.amount = amount
 
 
 class Noop:
@@ -179,9 +218,13 @@ Action = (
     | ModifyOrders
     | UpdateLeverage
     | UpdateIsolatedMargin
+    | ScheduleCancel
     | UsdSend
     | Withdraw
     | ApproveAgent
+    | CreateSubAccount
+    | RenameSubAccount
+    | SubAccountTransfer
     | Noop
     | OracleVote
     | NotOffered

@@ -1,13 +1,16 @@
 """The kinds of what the log contains, and every reason for a refusal.
 
-A rejection is a value, part of the deterministic result: `Rejection` is the closed list, with the
-exchange's published status name and text. An order's decision carries the deciding rule and the
-two numbers that the rule compared, so it can be re-evaluated alone.
-Source: audit-log-and-consensus section 4; hyperliquid-api section 4.2.
+The reasons themselves are in `model/rejections.py`. An order's decision carries the deciding rule
+and the two numbers that the rule compared, so it can be re-evaluated alone.
+Source: audit-log-and-consensus section 4.
 """
 
 from enum import IntEnum, unique
-from typing import Final, NamedTuple
+from typing import Final
+
+from chainperp.model.rejections import REASONS as REASONS
+from chainperp.model.rejections import Reason as Reason
+from chainperp.model.rejections import Rejection as Rejection
 
 
 @unique
@@ -26,6 +29,7 @@ class Kind(IntEnum):
     TRIGGER = 0x0031
     FILL = 0x0032
     LEVERAGE = 0x0034
+    SCHEDULE = 0x0036
     FUNDING = 0x0040
     PREMIUM = 0x0041
     LIQ_TEST = 0x0050
@@ -39,6 +43,7 @@ class Kind(IntEnum):
     WITHDRAW_REQ = 0x0071
     WITHDRAW_DONE = 0x0072
     AGENT = 0x0073
+    SUB_ACCOUNT = 0x0074
     LEDGER = 0x0080
     PARAM = 0x0090
 
@@ -108,245 +113,12 @@ class LedgerType(IntEnum):
     LIQUIDATION_PROFIT = 10
     ADL_HAIRCUT = 11
     DEFICIT = 12
+    SUB_ACCOUNT_TRANSFER = 13
 
-
-@unique
-class Rejection(IntEnum):
-    """Every reason why an action or an order is refused, or an order ends unfilled."""
-
-    ACCEPTED = 0
-    # The whole action.
-    NONCE_DUPLICATE = 1
-    NONCE_TOO_LOW = 2
-    NONCE_TOO_HIGH = 3
-    SIGNER_UNKNOWN = 4
-    MUST_DEPOSIT = 5
-    VAULT_NOT_REGISTERED = 6
-    EXPIRED = 7
-    ACTION_NOT_OFFERED = 8
-    ORDERS_EMPTY = 9
-    TOO_MANY_IN_ACTION = 10
-    # One order.
-    MARKET_UNKNOWN = 20
-    SIZE_ZERO = 21
-    SIZE_INVALID = 22
-    TICK = 23
-    ORACLE_BAND = 24
-    MIN_TRADE_NOTIONAL = 25
-    MAX_ORDER_VALUE = 26
-    TOO_MANY_OPEN_ORDERS = 27
-    REDUCE_ONLY = 28
-    BAD_ALO_PRICE = 29
-    PERP_MAX_POSITION = 30
-    PERP_MARGIN = 31
-    IOC_CANCEL = 32
-    CLOID_IN_USE = 33
-    NO_PRICE = 35
-    MODIFY_MISSING = 36
-    MODIFY_INVALID = 37
-    MISSING_ORDER = 38
-    BAD_TRIGGER_PRICE = 39
-    STALE_PRICE = 45
-    TRIGGER_NOT_REDUCE_ONLY = 40
-    # An order that rested ends.
-    CANCELED_BY_USER = 50
-    SELF_TRADE = 51
-    MARGIN_CANCELED = 52
-    REDUCE_ONLY_CANCELED = 53
-    IOC_REMAINDER = 54
-    MODIFIED = 55
-    LIQUIDATED = 56
-    LIQUIDATION = 57
-    SIBLING_FILLED = 58
-    PARENT_ENDED = 59
-    UNWIND = 60
-    # Accounts and money.
-    LEVERAGE_INVALID = 70
-    LEVERAGE_SWITCH_WITH_POSITION = 71
-    CROSS_NOT_ALLOWED = 72
-    CROSS_MARGIN_FOR_LEVERAGE = 73
-    ISOLATED_MARGIN_FOR_LEVERAGE = 74
-    ISOLATED_UPDATE_ZERO = 75
-    ISOLATED_NO_POSITION = 76
-    ISOLATED_NOT_USED = 77
-    ISOLATED_ADD_TOO_MUCH = 78
-    ISOLATED_REMOVE_TOO_MUCH = 79
-    ISOLATED_REMOVE_FORBIDDEN = 80
-    AMOUNT_INVALID = 81
-    BALANCE_TRANSFER = 82
-    BALANCE_TRANSFER_GAS = 83
-    BALANCE_WITHDRAWAL = 84
-    DESTINATION_INVALID = 85
-    AGENT_IN_USE = 86
-    AGENT_TOO_MANY = 87
-    AGENT_EXPIRED = 88
-    AGENT_NAME_INVALID = 89
-    # System transactions.
-    NOT_A_VALIDATOR = 100
-    DEPOSIT_NONCE = 101
-    WITHDRAWAL_UNKNOWN = 102
-    EXEMPTION_NOTICE = 103
-    EXEMPTION_LIST_FULL = 104
-
-
-class Reason(NamedTuple):
-    """The rule that decides, the published status name, and the text that clients know."""
-
-    rule: str
-    status: str
-    text: str
-
-
-REASONS: Final[dict[Rejection, Reason]] = {
-    Rejection.ACCEPTED: Reason("ORD-11", "open", ""),
-    Rejection.NONCE_DUPLICATE: Reason("ADM-1", "rejected", "Invalid nonce: duplicate nonce"),
-    Rejection.NONCE_TOO_LOW: Reason("ADM-1", "rejected", "Invalid nonce: nonce too low"),
-    Rejection.NONCE_TOO_HIGH: Reason("ADM-1", "rejected", "Invalid nonce: nonce too high"),
-    Rejection.SIGNER_UNKNOWN: Reason(
-        "ADM-2", "rejected", "User or API Wallet {signer} does not exist."
-    ),
-    Rejection.MUST_DEPOSIT: Reason(
-        "ADM-2", "rejected", "Must deposit before performing actions. User: {signer}"
-    ),
-    Rejection.VAULT_NOT_REGISTERED: Reason("ADM-2", "rejected", "Vault not registered: {vault}"),
-    Rejection.EXPIRED: Reason("ADM-3", "rejected", "Action already expired"),
-    Rejection.ACTION_NOT_OFFERED: Reason(
-        "ADM-2", "rejected", "Action is not offered by this exchange"
-    ),
-    Rejection.ORDERS_EMPTY: Reason("ORD-1", "rejected", "Orders are empty"),
-    Rejection.TOO_MANY_IN_ACTION: Reason("ORD-1", "rejected", "Too many orders in one action."),
-    Rejection.MARKET_UNKNOWN: Reason("ORD-1", "rejected", "Asset does not exist."),
-    Rejection.SIZE_ZERO: Reason("ORD-2", "rejected", "Order has zero size."),
-    Rejection.SIZE_INVALID: Reason("ORD-2", "rejected", "Order has invalid size."),
-    Rejection.TICK: Reason("ORD-3", "tickRejected", "Price must be divisible by tick size."),
-    Rejection.ORACLE_BAND: Reason("ORD-4", "oracleRejected", "Order price too far from oracle"),
-    Rejection.MIN_TRADE_NOTIONAL: Reason(
-        "ORD-5", "minTradeNtlRejected", "Order must have minimum value of $10."
-    ),
-    Rejection.MAX_ORDER_VALUE: Reason(
-        "ORD-6", "rejected", "Order value is above the maximum of this asset."
-    ),
-    Rejection.TOO_MANY_OPEN_ORDERS: Reason(
-        "ORD-7", "tooManyOpenOrdersRejected", "Too many open orders."
-    ),
-    Rejection.REDUCE_ONLY: Reason(
-        "ORD-8", "reduceOnlyRejected", "Reduce only order would increase position."
-    ),
-    Rejection.BAD_ALO_PRICE: Reason(
-        "ORD-9",
-        "badAloPxRejected",
-        "Post only order would have immediately matched, bbo was {bid}@{ask}.",
-    ),
-    Rejection.PERP_MAX_POSITION: Reason(
-        "ORD-10",
-        "perpMaxPositionRejected",
-        "Order would cause position to exceed margin tier limit at current leverage",
-    ),
-    Rejection.PERP_MARGIN: Reason(
-        "ORD-11", "perpMarginRejected", "Insufficient margin to place order."
-    ),
-    Rejection.IOC_CANCEL: Reason(
-        "MAT-4",
-        "iocCancelRejected",
-        "Order could not immediately match against any resting orders.",
-    ),
-    Rejection.CLOID_IN_USE: Reason(
-        "ORD-12", "rejected", "Client order id is already in use by an open order."
-    ),
-    Rejection.NO_PRICE: Reason("ORD-4", "rejected", "Asset has no oracle price yet."),
-    Rejection.MODIFY_MISSING: Reason(
-        "ORD-13", "rejected", "Cannot modify canceled or filled order"
-    ),
-    Rejection.MODIFY_INVALID: Reason(
-        "ORD-13", "rejected", "Attempted to modify to invalid new order"
-    ),
-    Rejection.MISSING_ORDER: Reason(
-        "ORD-14", "rejected", "Order was never placed, already canceled, or filled."
-    ),
-    Rejection.CANCELED_BY_USER: Reason("ORD-14", "canceled", ""),
-    Rejection.SELF_TRADE: Reason("MAT-2", "selfTradeCanceled", ""),
-    Rejection.MARGIN_CANCELED: Reason("MAT-3", "marginCanceled", ""),
-    Rejection.REDUCE_ONLY_CANCELED: Reason("ORD-8", "reduceOnlyCanceled", ""),
-    Rejection.IOC_REMAINDER: Reason("MAT-4", "canceled", ""),
-    Rejection.MODIFIED: Reason("ORD-13", "canceled", ""),
-    Rejection.STALE_PRICE: Reason(
-        "PRC-9", "rejected", "Asset price is stale; only reducing orders are accepted."
-    ),
-    Rejection.BAD_TRIGGER_PRICE: Reason("TRG-1", "badTriggerPxRejected", "Invalid TP/SL price."),
-    Rejection.TRIGGER_NOT_REDUCE_ONLY: Reason(
-        "TRG-7", "rejected", "Trigger order is not reduce only."
-    ),
-    Rejection.LIQUIDATED: Reason("LIQ-2", "liquidatedCanceled", ""),
-    Rejection.LIQUIDATION: Reason("LIQ-4", "filled", ""),
-    Rejection.SIBLING_FILLED: Reason("TRG-4", "siblingFilledCanceled", ""),
-    Rejection.PARENT_ENDED: Reason("TRG-5", "canceled", "Order that this order waits for is gone."),
-    Rejection.UNWIND: Reason("BKS-3", "filled", ""),
-    Rejection.LEVERAGE_INVALID: Reason("MRG-6", "rejected", "Invalid leverage value"),
-    Rejection.LEVERAGE_SWITCH_WITH_POSITION: Reason(
-        "MRG-6", "rejected", "Cannot switch leverage type with open position."
-    ),
-    Rejection.CROSS_NOT_ALLOWED: Reason(
-        "MRG-6", "rejected", "Cross margin is not allowed for this asset."
-    ),
-    Rejection.CROSS_MARGIN_FOR_LEVERAGE: Reason(
-        "MRG-6",
-        "rejected",
-        "Cross position does not have sufficient margin available to decrease leverage.",
-    ),
-    Rejection.ISOLATED_MARGIN_FOR_LEVERAGE: Reason(
-        "MRG-6",
-        "rejected",
-        "Isolated position does not have sufficient margin available to decrease leverage.",
-    ),
-    Rejection.ISOLATED_UPDATE_ZERO: Reason(
-        "MRG-7", "rejected", "Update to isolated margin cannot be zero."
-    ),
-    Rejection.ISOLATED_NO_POSITION: Reason(
-        "MRG-7", "rejected", "Cannot update margin for empty position."
-    ),
-    Rejection.ISOLATED_NOT_USED: Reason(
-        "MRG-7", "rejected", "Position does not use isolated margin."
-    ),
-    Rejection.ISOLATED_ADD_TOO_MUCH: Reason(
-        "MRG-7", "rejected", "Account does not have sufficient margin available for increase."
-    ),
-    Rejection.ISOLATED_REMOVE_TOO_MUCH: Reason(
-        "MRG-7", "rejected", "Position does not have sufficient margin for reduction."
-    ),
-    Rejection.ISOLATED_REMOVE_FORBIDDEN: Reason(
-        "MRG-7", "rejected", "Cannot remove isolated margin for this asset"
-    ),
-    Rejection.AMOUNT_INVALID: Reason("TRF-1", "rejected", "Amount is invalid."),
-    Rejection.BALANCE_TRANSFER: Reason(
-        "TRF-1", "rejected", "Insufficient balance for token transfer"
-    ),
-    Rejection.BALANCE_TRANSFER_GAS: Reason(
-        "TRF-2", "rejected", "Insufficient USDC balance for token transfer gas"
-    ),
-    Rejection.BALANCE_WITHDRAWAL: Reason(
-        "TRF-3", "rejected", "Insufficient balance for withdrawal"
-    ),
-    Rejection.DESTINATION_INVALID: Reason("TRF-1", "rejected", "Destination is invalid."),
-    Rejection.AGENT_IN_USE: Reason("ADM-4", "rejected", "Extra agent already used."),
-    Rejection.AGENT_TOO_MANY: Reason(
-        "ADM-4",
-        "rejected",
-        "Too many extra agents for cumulative volume traded. Current limit is 3",
-    ),
-    Rejection.AGENT_EXPIRED: Reason("ADM-4", "rejected", "Agent valid_until already expired."),
-    Rejection.AGENT_NAME_INVALID: Reason("ADM-4", "rejected", "Agent name is invalid."),
-    Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
-    Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
-    Rejection.EXEMPTION_NOTICE: Reason(
-        "EXM-1", "rejected", "Exemptions are announced before they hold."
-    ),
-    Rejection.EXEMPTION_LIST_FULL: Reason("EXM-1", "rejected", "Exemption list is full."),
-    Rejection.WITHDRAWAL_UNKNOWN: Reason("TRF-3", "rejected", "Withdrawal does not exist."),
-}
 
 RULE_FAMILIES: Final = (
     "ADM", "BLK", "PRC", "ORD", "MAT", "MRG", "PNL", "FEE", "FND", "TRF", "INV",
-    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY",
+    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY", "SUB",
 )  # fmt: skip
 
 

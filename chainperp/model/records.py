@@ -62,6 +62,10 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("account", "b20"), ("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"),
         ("rule", "u16"),
     ),
+    # `at` is 0 when the switch is unset; with rule ORD-16 it fired, and `orders` follow.
+    Kind.SCHEDULE: (
+        ("account", "b20"), ("at", "u64"), ("fired", "u32"), ("orders", "u32"), ("rule", "u16"),
+    ),
     Kind.FUNDING: (
         ("asset", "u32"), ("rate_ppb", "i64"), ("oracle", "u64"), ("rule", "u16"),
         ("hour", "u64"), ("hours", "u32"), ("premium_sum", "i128"), ("n_samples", "u32"),
@@ -122,6 +126,10 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("account", "b20"), ("agent", "b20"), ("name", "bytes"), ("valid_until", "u64"),
         ("rule", "u16"),
     ),
+    # A sub-account that is new, or has a new name.
+    Kind.SUB_ACCOUNT: (
+        ("master", "b20"), ("sub", "b20"), ("number", "u32"), ("name", "bytes"), ("rule", "u16"),
+    ),
     Kind.PARAM: (
         ("name", "str"), ("old", "bytes"), ("new", "bytes"), ("activation_height", "u64"),
     ),
@@ -142,6 +150,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
         "MAT-1", "FEE-1", "FEE-2", "FEE-4", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3", "MRG-4",
     ),
     Kind.LEVERAGE: ("MRG-6",),
+    Kind.SCHEDULE: ("ORD-15", "ORD-16"),
     Kind.FUNDING: ("BLK-2", "FND-2", "FND-3"),
     Kind.PREMIUM: ("BLK-2", "FND-1", "FND-4"),
     Kind.LIQ_TEST: (
@@ -161,5 +170,6 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.WITHDRAW_REQ: ("TRF-3", "MRG-5"),
     Kind.WITHDRAW_DONE: ("TRF-3",),
     Kind.AGENT: ("ADM-4",),
-    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3"),
+    Kind.SUB_ACCOUNT: ("SUB-1", "SUB-2"),
+    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "SUB-3"),
 }  # fmt: skip

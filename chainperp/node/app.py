@@ -17,8 +17,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from chainperp.base.errors import BadRequest
 from chainperp.evidence.tiles import parse_tile_path
@@ -43,6 +44,8 @@ JSON_TYPES: Final = (JSON, f"{JSON};charset=utf-8", f'{JSON};charset="utf-8"')
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 LOG_WEIGHT: Final = 1
 EXPLORER_WEIGHT: Final = 40
+BODY_SECONDS: Final = 15
+"""How long a body may stand still."""
 
 
 class Refused(Exception):
@@ -77,11 +80,17 @@ async def read_body(request: Request) -> Any:
         raise too_large
     parts: list[bytes] = []
     size = 0
-    async for part in request.stream():
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise too_large
-        parts.append(part)
+    try:
+        async with asyncio.timeout(BODY_SECONDS) as patience:
+            async for part in request.stream():
+                size += len(part)
+                if size > MAX_BODY_BYTES:
+                    raise too_large
+                parts.append(part)
+                patience.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+    except TimeoutError as error:
+        text = f"no more of the body came for {BODY_SECONDS} s"
+        raise Refused(408, text, {"connection": "close"}) from error
     try:
         return read_json(b"".join(parts))
     except BadRequest as error:
@@ -123,6 +132,7 @@ class Doors:
     "Directory of the log's static files."
     gate: Gate
     limiter: WeightLimiter | None
+    sockets: list[WebSocketRoute]
 
 
 class Surface:
@@ -212,7 +222,8 @@ class Surface:
 def build_app(doors: Doors) -> ASGIApp:
     """The application for one chain."""
     handlers: dict[Any, Any] = {404: _plain_error, 405: _plain_error, Exception: _fault}
-    app = Starlette(routes=Surface(doors).routes(), exception_handlers=handlers)
+    routes: list[BaseRoute] = [*Surface(doors).routes(), *doors.sockets]
+    app = Starlette(routes=routes, exception_handlers=handlers)
     return GateKeeper(app, doors.gate)
 
 
@@ -229,9 +240,12 @@ class GateKeeper:
         refusal = self.gate.refusal(headers.get("host", ""), headers.get("origin"))
         if refusal is None:
             await self.app(scope, receive, send)
+            return
+        response = PlainTextResponse(refusal[1], refusal[0])
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(response)
         else:
-            status, text = refusal
-            await PlainTextResponse(text, status)(scope, receive, send)
+            await response(scope, receive, send)
 
 
 def log_file(directory: Path, path: str) -> Response:

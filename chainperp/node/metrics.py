@@ -1,5 +1,6 @@
 """Figures for operators, in Prometheus text. No account is ever a label."""
 
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -24,7 +25,7 @@ CHECKS_PER_BLOCK: Final = 4
 class Metrics:
     """Counters of one node, filled from what the log says."""
 
-    def __init__(self, producer: Producer) -> None:
+    def __init__(self, producer: Producer, clients: Callable[[], int]) -> None:
         self.producer = producer
         self.registry = registry = CollectorRegistry()
         self.height = Gauge("chainperp_block_height", "Last block", registry=registry)
@@ -47,6 +48,7 @@ class Metrics:
         self.queue = Gauge("chainperp_queue_length", "Waiting actions", registry=registry)
         self.queue.set_function(lambda: producer.room.count)
         self.clients = Gauge("chainperp_ws_clients", "Open feeds", registry=registry)
+        self.clients.set_function(clients)
         self.log_size = Gauge("chainperp_log_size", "Entries in the log", registry=registry)
         self.checks = Counter(
             "chainperp_invariant_checks", "Invariants that held", registry=registry

@@ -20,6 +20,11 @@ class Parameters:
     agent_validity_max_ms: int
     agent_validity_default_ms: int
     named_agents_max: int
+    named_agents_per_sub_account: int
+    sub_account_volume_min: int
+    sub_accounts_base: int
+    sub_accounts_volume_step: int
+    sub_accounts_max: int
     orders_per_action_max: int
     order_value_min: int
     order_band_numerator: int
@@ -29,6 +34,10 @@ class Parameters:
     open_orders_base: int
     open_orders_volume_step: int
     open_orders_max: int
+    schedule_cancel_volume_min: int
+    schedule_cancel_notice_ms: int
+    schedule_cancels_per_day: int
+    schedule_cancels_per_block: int
     trigger_tolerance_numerator: int
     trigger_tolerance_denominator: int
     triggers_per_block: int

@@ -60,10 +60,12 @@ def is_expired(expires_after: int | None, time_ms: int) -> bool:
 
 
 @rule("ADM-4")
-def check_agent(name: str, named: int, valid_until: int, time_ms: int,
+def check_agent(name: str, named: int, subs: int, valid_until: int, time_ms: int,
                 parameters: Parameters) -> Rejection:  # fmt: skip
-    """An account has one unnamed agent and three named ones, each for at most 180 days; a new
-    approval under a name replaces the old. `named` counts the other names in use.
+    """An account has one unnamed agent and three named ones, two more for each sub-account, each
+    for at most 180 days; a new approval under a name replaces the old.
+
+    `named` counts the other names in use, `subs` the sub-accounts.
 
     Rejects: too many, already expired, too far ahead.
     Source: DOC[Nonces and API wallets], hyperliquid-api 3.7.
@@ -72,6 +74,20 @@ def check_agent(name: str, named: int, valid_until: int, time_ms: int,
         return Rejection.AGENT_EXPIRED
     if valid_until > time_ms + parameters.agent_validity_max_ms:
         return Rejection.AGENT_NAME_INVALID
-    if name and named >= parameters.named_agents_max:
+    limit = parameters.named_agents_max + subs * parameters.named_agents_per_sub_account
+    if name and named >= limit:
         return Rejection.AGENT_TOO_MANY
     return Rejection.ACCEPTED
+
+
+@rule("ADM-5")
+def check_own_key(is_agent: bool, is_for_owner: bool) -> Rejection:
+    """An agent trades; opening, naming and funding sub-accounts needs the account's own key.
+
+    Whatever moves money out is user-signed and no agent's anyway (ADM-2).
+    Source: CODE[SDK examples], reliability 10.1.
+
+    >>> check_own_key(True, True).name, check_own_key(False, True).name
+    ('AGENT_NOT_ALLOWED', 'ACCEPTED')
+    """
+    return Rejection.AGENT_NOT_ALLOWED if is_agent and is_for_owner else Rejection.ACCEPTED

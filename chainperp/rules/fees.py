@@ -53,9 +53,11 @@ def hlp_share(fees: int, share_bps: int) -> int:
 
 @rule("FEE-4")
 def volume_of_window(days: list[tuple[int, int]], today: int, window: int) -> int:
-    """Volume counts from the last complete UTC days of the window; today's does not count yet.
+    """Volume counts from the last complete UTC days of the window; today's does not count yet. That
+    of a master and its sub-accounts is one volume.
 
-    `days` are (day number, volume in micro-USDC). Source: DOC[Fees], U-FEE-3.
+    `days` are (day number, volume in micro-USDC). Source: DOC[Fees], DOC[Sub-accounts],
+    U-FEE-3.
 
     >>> volume_of_window([(1, 5), (2, 7), (16, 9)], today=16, window=14)
     7

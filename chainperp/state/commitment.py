@@ -6,7 +6,7 @@ one takes everything, which is how a restored snapshot is checked against its se
 
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Exposure
-from chainperp.state import leaves
+from chainperp.state import arrangements, leaves
 from chainperp.state.proof import Root
 from chainperp.state.root import descriptors, list_root
 from chainperp.state.store import State
@@ -48,6 +48,10 @@ class Commitment:
 
     def __init__(self, state: State) -> None:
         self.trees: dict[str, Tree] = {name: Tree(name, columns) for name, columns in FIXED}
+        for name, collection in arrangements.COLLECTIONS.items():
+            self.trees[name] = Tree(name, 0)
+            for key in collection.keys(state):
+                state.note(name, key)
         for market in state.markets:
             market.is_dirty = True
             for side in ("L", "S"):
@@ -72,6 +76,7 @@ class Commitment:
         """
         self._collect_accounts(state)
         self._collect_rest(state)
+        self._collect_arrangements(state)
         roots = {name: tree.commit() for name, tree in self.trees.items()}
         if with_books:
             roots["book"] = book_root(state)
@@ -106,6 +111,15 @@ class Commitment:
         elif lots < 0:
             columns = (-lots, -exposure.entry_notional)
             shorts.set(address, leaves.encode_position(exposure), columns)
+
+    def _collect_arrangements(self, state: State) -> None:
+        for name, key in state.changed_arrangements:
+            value = arrangements.encode(state, name, key)
+            if value is None:
+                self.trees[name].delete(key)
+            else:
+                self.trees[name].set(key, value, ())
+        state.changed_arrangements = {}
 
     def _collect_rest(self, state: State) -> None:
         for address in state.changed_agents:

@@ -14,6 +14,8 @@ name the fields when two states differ. Collections (audit-log 5.1):
 | param | name | – |
 | meta | "counters" | – |
 | book | asset u32, at snapshot heights only | – |
+
+and those of `state/arrangements.py`, without columns.
 """
 
 import struct
@@ -34,6 +36,7 @@ from chainperp.model.accounts import (
 )
 from chainperp.model.orders import Group
 from chainperp.parameters.schema import parameter_values
+from chainperp.state import arrangements
 from chainperp.state.store import Market, State
 
 VERSION: Final = 1
@@ -340,6 +343,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "meta": COUNTERS,
     "param": PARAMETER,
     "book": BOOK_DIGEST,
+    **{name: one.schema for name, one in arrangements.COLLECTIONS.items()},
 }
 
 

@@ -26,7 +26,7 @@ from chainperp.model.actions import TimeInForce
 from chainperp.model.markets import MarketTerms
 from chainperp.model.orders import Group, Order, Trigger
 from chainperp.parameters.schema import Parameters
-from chainperp.state import leaves
+from chainperp.state import arrangements, leaves
 from chainperp.state.commitment import Commitment
 from chainperp.state.store import Market, State
 
@@ -36,7 +36,16 @@ HEAD: Final[Schema] = (
 )  # fmt: skip
 LEAF: Final[Schema] = (("key", "bytes"), ("value", "bytes"))
 NONCES: Final[Schema] = (("owner", "b20"), ("kept", [(("nonce", "u64"),)]))
-SECTIONS: Final = ("acct", "agent", "val", "oracle", "wd", "exempt", "meta")
+SECTIONS: Final = (
+    "acct",
+    "agent",
+    "val",
+    "oracle",
+    "wd",
+    "exempt",
+    "meta",
+    *arrangements.COLLECTIONS,
+)
 
 
 class Snapshot:
@@ -154,6 +163,8 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
             Exemption(row["cap_ppb"], row["from_height"], row["to_height"])
             for row in value["ranges"]
         ]
+    elif name in arrangements.COLLECTIONS:
+        arrangements.restore(state, name, key, value)
     else:
         state.uncovered = value["uncovered"]
         state.next_oid = value["next_oid"]

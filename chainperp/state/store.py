@@ -16,6 +16,7 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
+from chainperp.model.arrangements import Schedule, SubAccount
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
@@ -100,6 +101,7 @@ class State:
         "agents",
         "changed_accounts",
         "changed_agents",
+        "changed_arrangements",
         "changed_exempt",
         "changed_exposures",
         "changed_validators",
@@ -117,6 +119,10 @@ class State:
         "next_wid",
         "owed_to_vault",
         "parameters",
+        "schedule_queue",
+        "schedules",
+        "sub_accounts",
+        "subs_of",
         "time_ms",
         "uncovered",
         "unfiled",
@@ -150,6 +156,13 @@ class State:
         self.changed_agents: dict[Address, None] = {}
         self.changed_validators: dict[Address, None] = {}
         self.changed_withdrawals: dict[int, None] = {}
+        self.schedules: dict[Address, Schedule] = {}
+        # (time, address) of every switch that is set, ascending.
+        self.schedule_queue: list[tuple[int, Address]] = []
+        self.sub_accounts: dict[Address, SubAccount] = {}
+        # The same by master, in order of their numbers.
+        self.subs_of: dict[Address, list[SubAccount]] = {}
+        self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
         for address in SYSTEM_ACCOUNTS:
             self.touch(self.open_account(address))
@@ -185,6 +198,10 @@ class State:
             exposure.is_dirty = True
             self.changed_exposures.append((account, exposure))
 
+    def note(self, collection: str, key: bytes) -> None:
+        """Note that a value of `state/arrangements.py` changed or is gone."""
+        self.changed_arrangements[collection, key] = None
+
     def unfile(self, account: Account) -> None:
         """Note that an account's money or positions changed: `Sweep` must file it anew.
 
@@ -193,6 +210,28 @@ class State:
         if account.is_filed:
             account.is_filed = False
             self.unfiled.append(account)
+
+    def add_sub_account(self, sub: SubAccount) -> None:
+        """Register a sub-account under its master, in the order of numbers."""
+        self.sub_accounts[sub.address] = sub
+        subs = self.subs_of.setdefault(sub.master, [])
+        place = len(subs)
+        while place and subs[place - 1].number > sub.number:
+            place -= 1
+        subs.insert(place, sub)
+
+    def family(self, account: Account) -> list[Account]:
+        """A master and its sub-accounts, whichever of them is given; else the account alone."""
+        if not self.sub_accounts:
+            return [account]
+        sub = self.sub_accounts.get(account.address)
+        master = account if sub is None else self.accounts[sub.master]
+        subs = self.subs_of.get(master.address, [])
+        return [master, *(self.accounts[one.address] for one in subs)]
+
+    def family_volume(self, account: Account) -> int:
+        """All that a master and its sub-accounts have traded, in micro-USDC."""
+        return sum(one.volume_total for one in self.family(account))
 
     def accounts_in_order(self) -> list[Account]:
         """All accounts by address."""

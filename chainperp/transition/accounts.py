@@ -98,7 +98,8 @@ def process_agent(
         if other and other != name:
             named += 1
     if not revokes:
-        verdict = check_agent(name, named, valid_until, state.time_ms, state.parameters)
+        subs = len(state.subs_of.get(account.address, ()))
+        verdict = check_agent(name, named, subs, valid_until, state.time_ms, state.parameters)
         if verdict is not Rejection.ACCEPTED:
             return verdict
         known = state.agents.get(action.agent)

@@ -1,18 +1,54 @@
 """Whether a signed transaction is executed, for which account, and its nonce being used up.
 
-Order of the questions: who (ADM-2), vault (ADM-2), expiry (ADM-3), nonce (ADM-1). A stranger has no
-nonce set, so nothing of his is stored; a known signer's nonce is used up by inclusion.
+Order of the questions: who (ADM-2), nonce (ADM-1), own key (ADM-5), sub-account (SUB-4), expiry
+(ADM-3). A stranger has no nonce set, so nothing of his is stored; a known signer's nonce is used up
+by inclusion.
 """
 
 from bisect import insort
+from typing import Final
 
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Agent, NonceSet
+from chainperp.model.actions import (
+    CancelOrders,
+    CreateSubAccount,
+    ModifyOrders,
+    Noop,
+    NotOffered,
+    PlaceOrders,
+    RenameSubAccount,
+    ScheduleCancel,
+    SubAccountTransfer,
+    UpdateIsolatedMargin,
+    UpdateLeverage,
+)
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Rejection
 from chainperp.parameters.schema import Parameters
-from chainperp.rules.admission import check_authority, check_nonce, is_expired
+from chainperp.rules.admission import (
+    check_authority,
+    check_nonce,
+    check_own_key,
+    is_expired,
+)
+from chainperp.rules.subaccounts import check_on_behalf
 from chainperp.state.store import State
+
+# What no agent may do, and what may be done in a sub-account's name.
+FOR_OWNER: Final = frozenset((CreateSubAccount, RenameSubAccount, SubAccountTransfer))
+TRADING: Final = frozenset(
+    (
+        PlaceOrders,
+        CancelOrders,
+        ModifyOrders,
+        UpdateLeverage,
+        UpdateIsolatedMargin,
+        ScheduleCancel,
+        Noop,
+        NotOffered,  # refused by name afterwards
+    )
+)
 
 
 def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | None]:
@@ -39,11 +75,27 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
         state.touch(account)
     if verdict is not Rejection.ACCEPTED:
         return verdict, None
-    if transaction.vault is not None and not transaction.is_user_signed:
-        return Rejection.VAULT_NOT_REGISTERED, None
+    is_for_owner = type(transaction.action) in FOR_OWNER
+    verdict = check_own_key(agent is not None, is_for_owner)
+    if verdict is Rejection.ACCEPTED and transaction.vault is not None:
+        verdict, account = _on_behalf(state, transaction, account)
+    if verdict is not Rejection.ACCEPTED:
+        return verdict, None
     if is_expired(transaction.expires_after, state.time_ms):
         return Rejection.EXPIRED, None
     return Rejection.ACCEPTED, account
+
+
+def _on_behalf(
+    state: State, transaction: Transaction, master: Account
+) -> tuple[Rejection, Account]:
+    """The sub-account that the signer names and may trade for; a user-signed action names none."""
+    if transaction.is_user_signed or transaction.vault is None:
+        return Rejection.ACCEPTED, master
+    sub = state.sub_accounts.get(Address(transaction.vault))
+    is_own = sub is not None and sub.master == master.address
+    verdict = check_on_behalf(is_own, type(transaction.action) in TRADING)
+    return verdict, master if sub is None else state.accounts[sub.address]
 
 
 def agent_in_force(state: State, address: Address) -> Agent | None:

@@ -1,7 +1,8 @@
 """apply_block: the phases of a block, in order, on one screen.
 
     1 time and validity   2 system inputs: oracle votes, deposits, payouts
-    3 oracle and marks    4 funding: settlement due, then premium samples; then triggers
+    3 oracle and marks    4 funding: settlement due, then premium samples;
+                            then dead man's switches, then triggers
     5 user actions in class order   6 the vault's unwinding, fee shares, housekeeping
     7 liquidation and backstop      8 auto-deleveraging      9 invariants
 
@@ -10,6 +11,9 @@ Nothing moves money after phase 8, so the sealed root is the root of the phase (
 Source: U-BLK-2 (the buyback takes its place with its rules).
 """
 
+from collections.abc import Callable
+from typing import Any, Final
+
 from chainperp.base import canonical
 from chainperp.base.canonical import Schema
 from chainperp.base.units import HOUR_MS, Address, day_of
@@ -17,10 +21,13 @@ from chainperp.model.accounts import Account
 from chainperp.model.actions import (
     ApproveAgent,
     CancelOrders,
+    CreateSubAccount,
     ModifyOrders,
-    NotOffered,
-    OracleVote,
+    Noop,
     PlaceOrders,
+    RenameSubAccount,
+    ScheduleCancel,
+    SubAccountTransfer,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -41,6 +48,16 @@ from chainperp.transition.oracle import accept_vote, process_prices
 from chainperp.transition.orders import process_cancel, process_modify, process_place
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.risk import RiskOutcome, process_risk
+from chainperp.transition.schedules import (
+    process_schedule,
+    process_schedules,
+    prune_schedules,
+)
+from chainperp.transition.subaccounts import (
+    process_create_sub_account,
+    process_rename_sub_account,
+    process_sub_account_transfer,
+)
 from chainperp.transition.sweep import Sweep
 from chainperp.transition.transfers import (
     process_deposit,
@@ -59,6 +76,19 @@ EXEMPTION_BODY: Schema = (
 )  # fmt: skip
 WITHDRAWAL_DONE_BODY: Schema = (("wid", "u64"), ("l1_ref", "b32"))
 VOTE_BODY: Schema = (("envelope", "bytes"), ("signer", "b20"))
+
+# What carries out each action that places no orders.
+ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Rejection]]] = {
+    UpdateLeverage: process_leverage,
+    UpdateIsolatedMargin: process_isolated_margin,
+    ScheduleCancel: process_schedule,
+    UsdSend: process_send,
+    Withdraw: process_withdraw,
+    ApproveAgent: process_agent,
+    CreateSubAccount: process_create_sub_account,
+    RenameSubAccount: process_rename_sub_account,
+    SubAccountTransfer: process_sub_account_transfer,
+}
 
 
 class BlockOutcome:
@@ -100,6 +130,7 @@ def apply_block(
         process_system(state, recorder, item, changed)
     moved = process_prices(state, recorder, changed)
     process_funding(state, recorder, time_before)
+    process_schedules(state, recorder)
     process_triggers(state, recorder)
     for transaction in sorted(block.transactions, key=_class_of):
         process_transaction(state, recorder, transaction)
@@ -168,19 +199,10 @@ def _execute_account_action(
     state: State, recorder: Recorder, account: Account, transaction: Transaction
 ) -> Rejection:
     action = transaction.action
-    if isinstance(action, UpdateLeverage):
-        return process_leverage(state, recorder, account, action)
-    if isinstance(action, UpdateIsolatedMargin):
-        return process_isolated_margin(state, recorder, account, action)
-    if isinstance(action, UsdSend):
-        return process_send(state, recorder, account, action)
-    if isinstance(action, Withdraw):
-        return process_withdraw(state, recorder, account, action)
-    if isinstance(action, ApproveAgent):
-        return process_agent(state, recorder, account, action)
-    if isinstance(action, NotOffered | OracleVote):
-        return Rejection.ACTION_NOT_OFFERED
-    return Rejection.ACCEPTED
+    processor = ACCOUNT_ACTIONS.get(type(action))
+    if processor is None:
+        return Rejection.ACCEPTED if isinstance(action, Noop) else Rejection.ACTION_NOT_OFFERED
+    return processor(state, recorder, account, action)
 
 
 def process_housekeeping(state: State, recorder: Recorder, time_before: int) -> None:
@@ -189,6 +211,7 @@ def process_housekeeping(state: State, recorder: Recorder, time_before: int) -> 
     end_exemptions(state)
     if periods_due(time_before, state.time_ms, HOUR_MS)[1]:
         prune_agents(state)
+        prune_schedules(state)
 
 
 def pay_vault_share(state: State, recorder: Recorder) -> None:

@@ -202,16 +202,19 @@ def count_volume(state: State, account: Account, notional: int) -> None:
 
 
 def fee_rates_today(state: State, account: Account) -> tuple[int, int]:
-    """The taker and maker rates of an account today (FEE-2), without changing it.
+    """The taker and maker rates of an account today (FEE-2), without changing it. A master and its
+    sub-accounts have the rates of their common volume.
 
     They follow from closed days only, so working them out at an account's first fill of a day is
     the same as doing it for everybody at midnight (U-FEE-3).
     """
     if account.day == state.day:
         return account.fee_taker, account.fee_maker
-    days = account.days
-    if account.volume_day:
-        days = [*days, (account.day, account.volume_day)]
+    days: list[tuple[int, int]] = []
+    for one in state.family(account):
+        days += one.days
+        if one.volume_day:
+            days.append((one.day, one.volume_day))
     parameters = state.parameters
     volume = volume_of_window(days, state.day, parameters.volume_window_days)
     return fee_rates(volume, parameters.fee_tiers)

@@ -125,10 +125,12 @@ def refused_blocks() -> tuple[bytes, list[BlockInput]]:
     genesis = build_genesis(
         "golden/refusals", START, [(VALIDATOR, 1)], markets=markets,
         parameters={"open_orders_base": 4, "orders_per_action_max": 6, "snapshot_interval": 10,
-                    "exempt_notice_blocks": 5, "exempt_max": 1},
+                    "exempt_notice_blocks": 5, "exempt_max": 1,
+                    "schedule_cancel_volume_min": 10**9, "schedule_cancels_per_day": 1,
+                    "sub_account_volume_min": 10**9, "sub_accounts_base": 1},
     )  # fmt: skip
     script = Script()
-    for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall):
+    for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall, _accounts):
         list(part(script))
     return genesis, script.blocks
 
@@ -301,4 +303,46 @@ def _waterfall(script: Script) -> Iterator[None]:
         )
         script.block(system=[SystemInput(SystemType.EXEMPTION, body)])
         height += 1
+    yield
+
+
+def schedule(at: int | None) -> dict[str, Any]:
+    """A dead man's switch."""
+    return {"type": "scheduleCancel"} if at is None else {"type": "scheduleCancel", "time": at}
+
+
+def _sub_accounts() -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Who does what for which sub-account."""
+    own, other = address_text(address_of("bob/1")), address_text(address_of("bob/2"))
+    opened = {"type": "createSubAccount", "name": "desk"}
+    moved = {"type": "subAccountTransfer", "subAccountUser": own, "isDeposit": True, "usd": 10**8}
+    yield "carol", opened, ""
+    yield "bob", {**opened, "name": "a name that is too long"}, ""
+    yield "bob", opened, ""
+    yield "bob", opened, ""
+    yield "bob", {"type": "subAccountModify", "subAccountUser": own, "name": "desk two"}, ""
+    yield "bob", {**moved, "subAccountUser": other}, ""
+    yield "bob", {**moved, "usd": 0}, ""
+    yield "bob", {**moved, "usd": 2**62}, ""
+    yield "bob", moved, ""
+    yield "bob", {**moved, "isDeposit": False, "usd": 10**7}, ""
+    yield "bob", opened, "bob/1"
+    yield "bob", agent("", "key nine"), ""
+    yield "key nine", moved, ""
+    yield "key nine", place(order(BTC, "buy", "0.001", "50000")), "bob/1"
+    yield "carol", {"type": "noop"}, "bob/1"
+
+
+def _accounts(script: Script) -> Iterator[None]:
+    """What accounts arrange for: dead man's switches."""
+    script.block(script.by("carol", schedule(script.time_ms + 60_000)))  # never traded
+    script.block(script.by("bob", schedule(script.time_ms + 5_000)))
+    script.block(script.by("bob", schedule(script.time_ms + 6_000)))
+    script.block(script.by("bob", place(order(BTC, "buy", "0.001", "50000"))))
+    script.block(gap=6_000)
+    script.block(script.by("bob", schedule(script.time_ms + 60_000)))
+    script.block(script.by("bob", schedule(None)))
+    for who, action, behalf in _sub_accounts():
+        vault = address_of(behalf) if behalf else None
+        script.block(script.by(who, action, vault=vault))
     yield

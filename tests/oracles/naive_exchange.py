@@ -9,20 +9,27 @@ import copy
 import json
 import math
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from hashlib import sha256
 from typing import Any
 
 from chainperp.base.units import E8, Address
 from chainperp.model.actions import (
+    Action,
     CancelOrders,
+    CreateSubAccount,
     ModifyOrders,
     Noop,
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RenameSubAccount,
+    ScheduleCancel,
+    SubAccountTransfer,
     TimeInForce,
     UpdateIsolatedMargin,
     UpdateLeverage,
@@ -41,6 +48,7 @@ ROUNDING = b"\x00" * 18 + b"\xff\x01"
 FORM = (R.MARKET_UNKNOWN, R.SIZE_INVALID, R.SIZE_ZERO, R.TICK, R.NO_PRICE)
 HOUR = 3_600_000
 DAY = 86_400_000
+START = 1_760_000_000_000
 
 
 @dataclass
@@ -109,6 +117,9 @@ class NaiveExchange:
         self.oid = 1
         self.wid = 1
         self.owed_to_vault = 0
+        self.switches: dict[bytes, int] = {}
+        self.fired: list[tuple[bytes, int]] = []
+        self.subs: dict[bytes, list[bytes]] = {}
         self.events: list[Event] = []
 
     # --- what an account is worth, from scratch -------------------------------------------------
@@ -184,10 +195,26 @@ class NaiveExchange:
         """Taker and maker rate of today."""
         today = self.time // DAY
         window = self.p["volume_window_days"]
-        days = [n for day, n in self.people[who].trades if today - window <= day < today]
+        days = [
+            n
+            for one in self.family(who)
+            for day, n in self.people[one].trades
+            if today - window <= day < today
+        ]
         fit = [row for row in self.p["fee_tiers"][1:] if sum(days) > row[0]]
         _, taker, maker = fit[-1] if fit else self.p["fee_tiers"][0]
         return taker, maker
+
+    def family(self, who: bytes) -> list[bytes]:
+        """A master and its sub-accounts."""
+        for master, subs in self.subs.items():
+            if who == master or who in subs:
+                return [master, *subs]
+        return [who]
+
+    def volume(self, who: bytes) -> int:
+        """All that a family ever traded."""
+        return sum(n for one in self.family(who) for _, n in self.people[one].trades)
 
     # --- blocks -----------------------------------------------------------------------------------
 
@@ -206,9 +233,33 @@ class NaiveExchange:
         if self.time // period > before // period:
             for place in self.places:
                 self.sample(place)
+        self.fire_switches()
         results = [self.transaction(one) for one in sorted(block.transactions, key=urgency)]
         self.close_block(before)
         return results
+
+    def fire_switches(self) -> None:
+        """ORD-16 for every account, by time and address."""
+        due = [(at, who) for who, at in self.switches.items() if at <= self.time]
+        for _, who in sorted(due):
+            del self.switches[who]
+            self.fired.append((who, self.time // DAY))
+            for asset, order in self.orders(who):
+                self.end(self.places[asset], order, R.SCHEDULED_CANCEL)
+
+    def schedule(self, who: bytes, action: ScheduleCancel) -> Rejection:
+        """ORD-15."""
+        if action.at is not None:
+            if self.volume(who) < self.p["schedule_cancel_volume_min"]:
+                return R.SCHEDULE_VOLUME
+            if action.at < self.time + self.p["schedule_cancel_notice_ms"]:
+                return R.SCHEDULE_TOO_EARLY
+            if self.fired.count((who, action.at // DAY)) >= self.p["schedule_cancels_per_day"]:
+                return R.SCHEDULE_TOO_OFTEN
+        self.switches.pop(who, None)
+        if action.at is not None:
+            self.switches[who] = action.at
+        return R.ACCEPTED
 
     def close_block(self, before: int) -> None:
         """What follows the users' actions; `before` is the time of the block before."""
@@ -259,9 +310,19 @@ class NaiveExchange:
         verdict = self.check_nonce(self.people[one.signer].nonces, one.nonce)
         if verdict is not R.ACCEPTED:
             return verdict
+        who: bytes = one.signer
+        if one.vault is not None and not one.is_user_signed:
+            who = one.vault
+            if who not in self.subs.get(one.signer, []):
+                return R.VAULT_NOT_REGISTERED
+            if isinstance(one.action, CreateSubAccount | RenameSubAccount | SubAccountTransfer):
+                return R.NOT_FOR_SUB
         if one.expires_after is not None and self.time > one.expires_after:
             return R.EXPIRED
-        who, action = one.signer, one.action
+        return self.act(who, one.action)
+
+    def act(self, who: bytes, action: Action) -> Rejection:
+        """Carry out what an account asks."""
         if isinstance(action, PlaceOrders):
             for request in action.orders:
                 self.place(who, request, None)
@@ -278,6 +339,10 @@ class NaiveExchange:
             return self.send(who, action)
         if isinstance(action, Withdraw):
             return self.withdraw(who, action)
+        if isinstance(action, ScheduleCancel):
+            return self.schedule(who, action)
+        if isinstance(action, CreateSubAccount | RenameSubAccount | SubAccountTransfer):
+            return self.sub_account(who, action)
         return R.ACCEPTED
 
     # --- orders -----------------------------------------------------------------------------------
@@ -670,6 +735,39 @@ class NaiveExchange:
         self.wid += 1
         return R.ACCEPTED
 
+    def sub_account(
+        self, who: bytes, action: CreateSubAccount | RenameSubAccount | SubAccountTransfer
+    ) -> Rejection:
+        """SUB-1 to SUB-3."""
+        subs = self.subs.get(who, [])
+        if isinstance(action, SubAccountTransfer):
+            if action.sub not in subs:
+                return R.SUB_NOT_REGISTERED
+            if action.amount == 0:
+                return R.SUB_TRANSFER_INVALID
+            source, target = (who, action.sub) if action.is_deposit else (action.sub, who)
+            if action.amount > self.free(source):
+                return R.BALANCE_TRANSFER
+            self.people[source].raw -= action.amount
+            self.people[target].raw += action.amount
+            return R.ACCEPTED
+        if isinstance(action, CreateSubAccount):
+            if self.volume(who) < self.p["sub_account_volume_min"]:
+                return R.SUB_VOLUME
+            most = self.p["sub_accounts_base"]
+            most += self.volume(who) // self.p["sub_accounts_volume_step"]
+            if len(subs) >= min(most, self.p["sub_accounts_max"]):
+                return R.SUB_TOO_MANY
+        elif action.sub not in subs:
+            return R.SUB_NOT_REGISTERED
+        if not re.fullmatch(r"[!-~]([ -~]{0,14}[!-~])?", action.name):
+            return R.SUB_NAME_INVALID
+        if isinstance(action, CreateSubAccount):
+            number = len(self.subs.setdefault(who, []))
+            self.subs[who].append(sub_address(who, number))
+            self.people.setdefault(sub_address(who, number), Person())
+        return R.ACCEPTED
+
     # --- prices and funding -----------------------------------------------------------------------
 
     def move_mark(self, place: Place, oracle: int) -> None:
@@ -805,6 +903,12 @@ PARAMETERS: dict[str, object] = {
     "nonces_kept": 20,
     "hlp_fee_share_bps": 700,
     "recount_interval": 1,
+    "schedule_cancel_volume_min": 1_000_000_000,
+    "schedule_cancels_per_day": 2,
+    "sub_account_volume_min": 300_000_000,
+    "sub_accounts_base": 1,
+    "sub_accounts_volume_step": 3_000_000_000,
+    "sub_accounts_max": 2,
     "liquidations_per_block": 0,  # the risk phase has its own slow twin, slow_waterfall
 }
 PURSES = {"rich": "60000", "wide": "20000", "mid": "900", "less": "350", "poor": "60", "dry": "12"}
@@ -823,13 +927,20 @@ class Drawn:
 
 
 class Life:
-    """Draws blocks. Prices wander and sometimes jump by -60 % to +200 %; time mostly creeps."""
+    """Draws blocks. Prices wander and sometimes jump by -60 % to +200 %; time mostly creeps.
 
-    def __init__(self, seed: int, names: tuple[str, ...] = tuple(PURSES)) -> None:
+    `arranging` is how often somebody arranges for something instead of trading.
+    """
+
+    def __init__(
+        self, seed: int, names: tuple[str, ...] = tuple(PURSES), arranging: float = 0.01
+    ) -> None:
         self.draw = random.Random(seed)
         self.names = names
         self.prices = dict(START_PRICES)
         self.cloid = 0
+        self.clock = START
+        self.arranging = arranging
 
     def block(self, live: dict[str, list[tuple[int, int]]], transactions: int) -> Drawn:
         """One block; `live` are each name's orders as (asset, oid)."""
@@ -838,6 +949,7 @@ class Life:
         dice = draw.random()
         if dice < 0.02:
             drawn.elapsed = draw.choice((HOUR, HOUR // 2, 3 * HOUR, DAY))
+        self.clock += drawn.elapsed
         if draw.random() < 0.12:
             for asset in draw.sample(range(3), draw.randint(1, 3)):
                 self.wander(asset)
@@ -848,6 +960,8 @@ class Life:
             drawn.payouts.append(draw.randint(1, 12))
         for _ in range(transactions):
             name = draw.choice(self.names)
+            if draw.random() < 0.1:
+                name += draw.choice(("/1", "/1", "/2"))
             drawn.actions.append((name, *self.action(name, live.get(name, []))))
         return drawn
 
@@ -862,6 +976,8 @@ class Life:
     def action(self, name: str, live: list[tuple[int, int]]) -> tuple[Any, bool]:
         """Something to do, and whether it is signed as a user-signed action."""
         draw = self.draw
+        if draw.random() < self.arranging:
+            return self.arrangement(name)
         dice = draw.random()
         if dice < 0.55:
             count = draw.choice((1, 1, 1, 2, 3))
@@ -901,6 +1017,26 @@ class Life:
         if dice < 0.9:
             return Withdraw(address(name), amount), True
         return Noop(), False
+
+    def arrangement(self, name: str) -> tuple[Any, bool]:
+        """A dead man's switch, or something about a sub-account."""
+        draw = self.draw
+        if draw.random() < 0.3:
+            ahead = draw.choice((None, 0, 5_000, 6_000, 7_000, 60_000, 60_000))
+            return ScheduleCancel(None if ahead is None else self.clock + ahead), False
+        return self.sub_account(name.partition("/")[0]), False
+
+    def sub_account(self, name: str) -> Any:
+        """Something about a sub-account, mostly money for it."""
+        draw = self.draw
+        sub = address(f"{draw.choice((name, name, name, self.names[0]))}/{draw.randint(1, 2)}")
+        dice = draw.random()
+        if dice < 0.3:
+            return CreateSubAccount(draw.choice(("desk", "desk", "desk", " desk", "")))
+        if dice < 0.4:
+            return RenameSubAccount(sub, draw.choice(("x" * 16, "x" * 17)))
+        amount = draw.choice((0, 1, draw.randint(1, 10**9), 20_000_000, 10_000_000))
+        return SubAccountTransfer(sub, draw.random() < 0.7, amount)
 
     def request(self, asset: int | None = None) -> OrderRequest:
         """An order near the price, mostly well formed."""
@@ -942,5 +1078,13 @@ def five_figures(price: Decimal) -> Decimal:
 
 
 def address(name: str) -> Address:
-    """The address of a name, as the harness makes it."""
+    """The address of a name, as the harness makes it; `rich/1` is a sub-account."""
+    master, slash, number = name.partition("/")
+    if slash:
+        return sub_address(address(master), int(number) - 1)
     return Address(name.encode("ascii").ljust(20, b"\x11")[:20])
+
+
+def sub_address(master: bytes, number: int) -> Address:
+    """SUB-2."""
+    return Address(sha256(b"chainperp/v1/sub\x00" + master + number.to_bytes(4)).digest()[:20])

@@ -30,7 +30,7 @@ from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.orders import Order
-from chainperp.state import leaves
+from chainperp.state import arrangements, leaves
 from chainperp.state.store import (
     ASSISTANCE_FUND,
     LIQUIDITY_VAULT,
@@ -200,6 +200,9 @@ def all_leaves(state: State) -> dict[tuple[str, bytes], Record]:
     for wid, pending in state.withdrawals.items():
         note("wd", wid.to_bytes(8, "big"), leaves.encode_withdrawal(pending))
     note("meta", b"counters", leaves.encode_counters(state))
+    for name, collection in arrangements.COLLECTIONS.items():
+        for key in collection.keys(state):
+            note(name, key, arrangements.encode(state, name, key) or b"")
     return found
 
 

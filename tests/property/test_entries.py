@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chainperp.base import canonical
 from chainperp.base.errors import InvalidBytes
-from chainperp.model.actions import ApproveAgent, PlaceOrders
+from chainperp.model.actions import ApproveAgent, CreateSubAccount, PlaceOrders, ScheduleCancel
 from chainperp.model.decisions import RULE_OF, Kind, Rejection
 from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
 from chainperp.model.records import KIND_RULES, SCHEMAS
@@ -44,6 +44,8 @@ def lived(seed: int, blocks: int = 120) -> World:
     life = Life(80_000 + seed)
     for _ in range(blocks):
         carry_out(world, life.block(live_orders(world), 5))
+    world.act("rich", ScheduleCancel(None))
+    world.act("rich", CreateSubAccount("last"))
     return world
 
 

@@ -168,6 +168,7 @@ def _agent(row: Row) -> str:
         admission.check_agent(
             maybe(row, "name") or "",
             whole(row, "other names"),
+            whole(row, "sub-accounts"),
             whole(row, "valid until"),
             whole(row, "block time"),
             PARAMETERS,

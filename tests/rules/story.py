@@ -12,6 +12,9 @@
 | a name | two orders of one action are joined by ` + ` |
 | a name | `cancel BTC c1`, `cancel BTC #5`, `modify c1 to buy …` (with `always`) |
 | a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5` |
+| a name | `schedule +10 s` (all orders are cancelled then), `schedule none` |
+| a name | `open sub named desk`, `rename Ann/1 to desk`, `move 5 to Ann/1`, `move 5 from Ann/1` |
+| `Ann for Ann/1` | anything: Ann signs for her first sub-account |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `twapOrder` (a kind not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
@@ -41,6 +44,7 @@ from chainperp.model.actions import (
     Action,
     ApproveAgent,
     CancelOrders,
+    CreateSubAccount,
     Grouping,
     ModifyOrders,
     Noop,
@@ -48,6 +52,9 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RenameSubAccount,
+    ScheduleCancel,
+    SubAccountTransfer,
     TriggerTerms,
     UpdateIsolatedMargin,
     UpdateLeverage,
@@ -114,20 +121,25 @@ class Story:
         sources: list[bytes] = []
         for row in rows:
             who, does = row["who"], row["does"]
-            self.address(who)
-            item = self.system_input(who, does)
+            signer, _, behalf = who.partition(" for ")
+            self.address(signer)
+            if behalf:
+                self.address(behalf)
+            item = self.system_input(signer, does)
             if item is not None:
                 system.append(item)
                 sources.append(item.body)
                 continue
             action = self.action(does)
             user_signed = isinstance(action, USER_SIGNED)
-            one = self.world.transaction(who, action, user_signed=user_signed)
+            one = self.world.transaction(
+                signer, action, user_signed=user_signed, vault=behalf or None
+            )
             if does.endswith(" for a vault"):
                 one.vault = address_of("vault")
             transactions.append(one)
             sources.append(one.envelope)
-        time_ms = self.world.engine.state.time_ms + self.world.step + self.later
+        time_ms = self.time_next()
         self.later = 0
         result = self.world.block(transactions, system, at=time_ms)
         told = self.told(result.entries)
@@ -240,12 +252,28 @@ class Story:
             "withdraw": lambda w: Withdraw(address_of("outside"), decimal(w[0], 6)),
             "agent": lambda w: ApproveAgent(self.address(w[0]), w[2]),
             "noop": lambda w: Noop(),
+            "open": lambda w: CreateSubAccount(does.partition(" named ")[2]),
+            "rename": lambda w: RenameSubAccount(self.address(w[0]), does.partition(" to ")[2]),
+            "move": lambda w: SubAccountTransfer(
+                self.address(w[2]), w[1] == "to", decimal(w[0], 6)
+            ),
+            "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
             "twapOrder": lambda w: NotOffered(verb),
             "family": lambda w: self.grouped(does, Grouping.PARENT),
             "position": lambda w: self.grouped(does, Grouping.POSITION),
         }
         return makers[verb](words)
+
+    def ahead(self, text: str) -> int | None:
+        """The time of the block that is made next, and so many seconds; None for `none`."""
+        if text == "none":
+            return None
+        return self.time_next() + int(text.removeprefix("+")) * 1000
+
+    def time_next(self) -> int:
+        """Time of the block that is made next."""
+        return int(self.world.engine.state.time_ms + self.world.step + self.later)
 
     def grouped(self, text: str, grouping: Grouping) -> PlaceOrders:
         """Orders that belong together."""

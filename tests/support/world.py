@@ -26,6 +26,7 @@ from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import Kind, Rejection, SystemType
 from chainperp.model.entries import Entry, decode_entry, decode_payload
 from chainperp.model.envelope import Envelope, encode_envelope
+from chainperp.rules.subaccounts import sub_account_address
 from chainperp.state.store import Market
 from chainperp.storage.package import build_genesis
 
@@ -36,7 +37,10 @@ TIFS = {"Gtc": TimeInForce.GTC, "Ioc": TimeInForce.IOC, "Alo": TimeInForce.ALO}
 
 
 def address_of(name: str) -> Address:
-    """A stable address for a name."""
+    """A stable address for a name; `rich/2` is the second sub-account of `rich`."""
+    master, slash, number = name.partition("/")
+    if slash:
+        return sub_account_address(address_of(master), int(number) - 1)
     return Address(name.encode("ascii").ljust(20, b"\x11")[:20])
 
 
@@ -140,14 +144,20 @@ class World:
         """A market."""
         return self.engine.state.markets[asset]
 
-    def transaction(self, name: str, action: Action, *, user_signed: bool = False) -> Transaction:
-        """A transaction by a named signer with the next nonce and a blank signature."""
+    def transaction(
+        self, name: str, action: Action, *, user_signed: bool = False, vault: str | None = None
+    ) -> Transaction:
+        """A transaction by a named signer with the next nonce and a blank signature. `vault` is the
+        sub-account for which it is; the name `rich/1` is short for `rich` acting for it."""
+        if "/" in name:
+            name, vault = name.partition("/")[0], name
         self.nonce += 1
-        envelope = Envelope(2 if user_signed else 1, self.nonce, None, None, b"\x80", 27,
+        behalf = None if vault is None else address_of(vault)
+        envelope = Envelope(2 if user_signed else 1, self.nonce, behalf, None, b"\x80", 27,
                             bytes(32), bytes(32))  # fmt: skip
         return Transaction(
             address_of(name), action, self.nonce, encode_envelope(envelope),
-            is_user_signed=user_signed,
+            is_user_signed=user_signed, vault=behalf,
         )  # fmt: skip
 
     def block(
@@ -198,9 +208,11 @@ class World:
         """An oracle round by the first validator."""
         return self.block(system=[self.vote(prices)], at=at)
 
-    def act(self, name: str, action: Action, *, user_signed: bool = False) -> Result:
+    def act(
+        self, name: str, action: Action, *, user_signed: bool = False, vault: str | None = None
+    ) -> Result:
         """One transaction in its own block."""
-        return self.block([self.transaction(name, action, user_signed=user_signed)])
+        return self.block([self.transaction(name, action, user_signed=user_signed, vault=vault)])
 
     def place(self, name: str, *orders: OrderRequest) -> Result:
         """Orders of one action."""

@@ -55,6 +55,29 @@ def tx(
     output.answer(found.document, found.lines, as_json)
 
 
+@app.command("signature")
+def signature(
+    file: Annotated[Path, typer.Argument(help="A request to /exchange as JSON; - for stdin.")],
+    expect: Annotated[
+        str | None, typer.Option("--expect", help="Address that should have signed.")
+    ] = None,
+    network: Annotated[str, typer.Option("--network", help="Testnet or Mainnet.")] = "Testnet",
+    as_json: Json = False,
+) -> None:
+    """Who signed a request, and which mistake explains it.
+
+    Exit 1 when --expect is given and it was somebody else.
+    Example: chainperp explain signature order.json --expect 0xf39f…2266
+    """
+    from chainperp.base.errors import EXIT_FALSE
+    from chainperp.cli.explain_signature import explain_signature
+
+    document, lines = explain_signature(file, expect, network)
+    output.answer(document, lines, as_json)
+    if expect is not None and document["recovered"] != document["expected"]:
+        raise typer.Exit(EXIT_FALSE)
+
+
 @app.command("fill")
 def fill(
     directory: Directory,

@@ -15,7 +15,7 @@ from chainperp.base.units import address_text
 from chainperp.cli import output
 
 if TYPE_CHECKING:
-    from chainperp.node.server import Node
+    from chainperp.node.node import Node
 
 ACCOUNTS_MAX = 100
 VALIDATOR_INDEX = 1_000
@@ -40,8 +40,9 @@ def node(
     dev: Annotated[bool, typer.Option("--dev", help="Offer developer controls.")] = False,
 ) -> None:
     """Run a local chain. Example: chainperp node --dev"""
+    from chainperp.node.node import Settings
     from chainperp.node.producer import Pace
-    from chainperp.node.server import Settings, serve
+    from chainperp.node.server import serve
 
     with ExitStack() as scratch:
         if directory is None:

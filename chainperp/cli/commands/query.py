@@ -1,18 +1,243 @@
-"""`chainperp query …`: ask a data directory."""
+"""`chainperp query …`: ask a node, or a data directory.
 
+Answers are those of `POST /info`, as tables for people and unchanged with --json. The questions are
+Hyperliquid's, so the real exchange can be asked as well: --url https://api.hyperliquid.xyz
+"""
+
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
+from chainperp.base.errors import EXIT_REFUSED, EXIT_UNREACHABLE
 from chainperp.cli import output
+from chainperp.cli.asking import (
+    Account,
+    Asking,
+    Table,
+    address_of_account,
+    ask,
+    ask_node,
+    show,
+    words,
+)
+from chainperp.cli.options import shares, takes
+from chainperp.cli.signing import json_object, node_of, now_ms, url_of
 
-app = typer.Typer(help="Ask a data directory.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Ask a node, or a data directory.", no_args_is_help=True, rich_markup_mode=None
+)
+
+WEEK_MS: Final = 7 * 86_400_000
+Coin = Annotated[str, typer.Argument(help="Market, such as BTC.")]
+Rows = Annotated[int, typer.Option("--rows", min=1, help="Rows shown of a long table.")]
 
 
 @app.callback()
-def query() -> None:
-    """Ask a data directory."""
+@shares(Asking)
+def query(_options: Asking) -> None:
+    """Ask a node, or a data directory."""
+
+
+@app.command("account")
+@takes(Asking)
+def account(options: Asking, who: Account) -> None:
+    """Value, margin and positions of an account. Example: chainperp query account 0"""
+    address = address_of_account(who)
+    show_account(options, address, ask(options, "clearinghouseState", user=address))
+
+
+def show_account(options: Asking, address: str, state: Any) -> None:
+    """A clearinghouseState."""
+    from chainperp.cli import account_tables
+
+    show(options, state, [] if options.as_json else account_tables.of_state(address, state))
+
+
+@app.command("book")
+@takes(Asking)
+def book(
+    options: Asking,
+    coin: Coin,
+    levels: Annotated[int, typer.Option("--levels", min=1, help="Levels of each side.")] = 10,
+) -> None:
+    """Best levels of a market. Example: chainperp query book BTC"""
+    found = ask(options, "l2Book", coin=coin)
+    if found is None:
+        output.fail(EXIT_UNREACHABLE, f"{url_of(options.url)} has no market {coin}",
+                    "chainperp query markets lists them")  # fmt: skip
+    bids, asks = found["levels"]
+    rows = [["ask", one["px"], one["sz"], str(one["n"])] for one in reversed(asks[:levels])]
+    rows += [["bid", one["px"], one["sz"], str(one["n"])] for one in bids[:levels]]
+    show(options, found, [Table(coin, ["side", "price", "size", "orders"], rows)])
+
+
+@app.command("markets")
+@takes(Asking)
+def markets(options: Asking) -> None:
+    """Markets with prices, funding and interest. Example: chainperp query markets"""
+    from chainperp.client.refusal import Refused
+
+    node = node_of(options.url, options.timeout)
+    try:
+        answer = node.info("metaAndAssetCtxs")
+        meta, contexts = answer
+    except Refused:
+        # A node may list its markets without saying how they stand.
+        answer = meta = ask_node(node, "meta")
+        contexts = [{} for _ in meta["universe"]]
+    keys = ("markPx", "oraclePx", "midPx", "funding", "openInterest", "dayNtlVlm")
+    rows = [
+        [one["name"], str(asset), str(one["szDecimals"]), f"{one['maxLeverage']}x",
+         *(words(context.get(key)) for key in keys)]
+        for asset, (one, context) in enumerate(zip(meta["universe"], contexts, strict=True))
+    ]  # fmt: skip
+    columns = ["market", "asset", "size decimals", "leverage", "mark", "oracle", "middle",
+               "funding 1 h", "open interest", "USDC in 24 h"]  # fmt: skip
+    show(options, answer, [Table("", columns, rows)])
+
+
+@app.command("mids")
+@takes(Asking)
+def mids(options: Asking) -> None:
+    """Middle of every book. Example: chainperp query mids"""
+    found = ask(options, "allMids")
+    show(options, found, [Table("", ["market", "middle"], [list(one) for one in found.items()])])
+
+
+@app.command("orders")
+@takes(Asking)
+def orders(
+    options: Asking,
+    who: Account,
+    oid: Annotated[
+        str | None, typer.Argument(help="One order: its id, or its client id with 0x.")
+    ] = None,
+) -> None:
+    """Open orders, or one order. Example: chainperp query orders 0"""
+    from chainperp.cli import account_tables
+    from chainperp.cli.signing import order_id
+
+    address = address_of_account(who)
+    if oid is None:
+        rows = ask(options, "frontendOpenOrders", user=address)
+        show(options, rows, [] if options.as_json else [account_tables.of_orders(rows)])
+        return
+    which: int | str = oid if oid.startswith("0x") else order_id(oid)
+    found = ask(options, "orderStatus", user=address, oid=which)
+    if found.get("status") != "order":
+        output.fail(EXIT_UNREACHABLE, f"account {address} has no order {oid}", str(found))
+    show(options, found, [] if options.as_json else [account_tables.of_order(found["order"])])
+
+
+@app.command("fills")
+@takes(Asking)
+def fills(options: Asking, who: Account, rows: Rows = 50) -> None:
+    """Latest trades of an account. Example: chainperp query fills 0"""
+    from chainperp.cli import account_tables
+
+    found = ask(options, "userFills", user=address_of_account(who))
+    show(options, found, [] if options.as_json else [account_tables.of_fills(found, rows)])
+
+
+@app.command("funding")
+@takes(Asking)
+def funding(
+    options: Asking,
+    what: Annotated[str, typer.Argument(help="A market, or an account as in query account.")],
+    since: Annotated[
+        int | None, typer.Option("--since", help="Milliseconds; a week ago when not given.")
+    ] = None,
+    rows: Rows = 50,
+) -> None:
+    """Funding rates, or payments. Example: chainperp query funding BTC"""
+    from chainperp.cli import account_tables
+
+    start = max(now_ms() - WEEK_MS, 0) if since is None else since
+    if what.startswith("0x") or what.isdigit():
+        address = address_of_account(what)
+        found = ask(options, "userFunding", user=address, startTime=start)
+        drawn = [] if options.as_json else [account_tables.of_payments(found, rows)]
+    else:
+        found = ask(options, "fundingHistory", coin=what, startTime=start)
+        drawn = [] if options.as_json else [account_tables.of_rates(what, found, rows)]
+    show(options, found, drawn)
+
+
+@app.command("vault")
+@takes(Asking)
+def vault(options: Asking, address: Annotated[str, typer.Argument(help="Vault address.")]) -> None:
+    """A vault and its depositors. Example: chainperp query vault 0xdfc24b077bc1425ad1dea75bcb6f…"""
+    from chainperp.cli import account_tables
+
+    found = ask(options, "vaultDetails", vaultAddress=address_of_account(address))
+    if found is None:
+        output.fail(EXIT_UNREACHABLE, f"{url_of(options.url)} has no vault {address}")
+    show(options, found, [] if options.as_json else account_tables.of_vault(found))
+
+
+@app.command("fund")
+@takes(Asking)
+def fund(
+    options: Asking,
+    address: Annotated[str, typer.Option("--address", help="Address of the fund.")] = "0x"
+    + 20 * "fe",
+) -> None:
+    """The assistance fund, which buys the token. Example: chainperp query fund"""
+    node = node_of(options.url, options.timeout)
+    state = ask_node(node, "clearinghouseState", user=address)
+    spot = ask_node(node, "spotClearinghouseState", user=address)
+    if not spot.get("balances") and _is_zero(state["marginSummary"]["accountValue"]):
+        output.fail(
+            EXIT_REFUSED,
+            f"{node.url} does not offer an assistance fund",
+            f"{address} holds nothing there; --address names another",
+        )
+    balances = [
+        [one["coin"], words(one.get("total")), words(one.get("hold"))]
+        for one in spot.get("balances", [])
+    ]
+    value = [["perpetuals, USDC", state["marginSummary"]["accountValue"], "0"]]
+    table = Table(f"assistance fund {address}", ["what", "total", "on hold"], value + balances)
+    show(options, {"address": address, "clearinghouseState": state, "spotState": spot}, [table])
+
+
+def _is_zero(text: str) -> bool:
+    return not text.strip("-0.")
+
+
+@app.command("log")
+@takes(Asking)
+def log(
+    options: Asking,
+    directory: Annotated[
+        Path | None, typer.Argument(help="Data directory; the node's log when not given.")
+    ] = None,
+) -> None:
+    """The log's last checkpoint: size, root, signers. Example: chainperp query log"""
+    from chainperp.cli.log_head import log_head
+
+    document, lines = log_head(options, directory)
+    output.answer(document, lines, options.as_json)
+
+
+@app.command("raw")
+@takes(Asking)
+def raw(
+    options: Asking,
+    question: Annotated[str, typer.Argument(help="The question as JSON, or - for stdin.")],
+) -> None:
+    """Any question to /info. Example: chainperp query raw '{"type":"exchangeStatus"}'"""
+    from chainperp.client.refusal import Refused
+
+    text = sys.stdin.read() if question == "-" else question
+    asked = json_object(text, "a question")
+    node = node_of(options.url, options.timeout)
+    try:
+        output.answer(node.ask(asked), [], as_json=True)
+    except Refused as error:
+        output.fail(EXIT_REFUSED, f"{node.url} refuses the question ({error.status})", error.text)
 
 
 @app.command("risk")
@@ -22,85 +247,10 @@ def risk(
 ) -> None:
     """What is at risk, and what stands behind it. Example: chainperp query risk demo-data"""
     from chainperp.cli.risk_report import risk_report
+    from chainperp.cli.risk_tables import show_risk
 
     report = risk_report(directory)
     if as_json:
         output.answer(report, [], as_json=True)
         return
-    output.answer({}, [f"block {report['height']}, {report['time']}, {report['source']}"], False)
-    _totals(report)
-    _markets(report)
-    _tests(report)
-    _distance(report)
-    _lights(report)
-
-
-def _totals(report: dict[str, Any]) -> None:
-    risk, funds, exempt = report["open_risk"], report["funds"], report["exempt"]
-    output.table(
-        "safety net, USDC",
-        ["what", "how much", "meaning"],
-        [
-            ["open risk", risk["maintenance"], "sum of maintenance margins of all positions"],
-            ["value behind it", risk["value"], f"account value of {risk['scopes']} scopes"],
-            ["below maintenance now", str(risk["below_maintenance"]), "scopes"],
-            ["uncovered deficit", risk["uncovered"], "sum of all values below zero"],
-            ["insurance", funds["insurance"], "pays what even the ADL price leaves open"],
-            ["backstop vault", funds["backstop_value"],
-             f"its value; it holds positions of {funds['backstop_positions']}"],
-            ["backstop room", funds["backstop_room"], "positions it could still take over"],
-            ["exempt from ADL", exempt["open_interest_usdc"],
-             f"{exempt['accounts']} of {exempt['accounts_with_positions']} accounts; of "
-             f"{exempt['open_interest_both_sides_usdc']} on both sides"],
-        ],
-    )  # fmt: skip
-
-
-def _markets(report: dict[str, Any]) -> None:
-    rows = [
-        [row["market"], row["mark"], row["open_interest"], row["open_interest_usdc"],
-         str(row["longs"]), str(row["shorts"]), row["maintenance"]]
-        for row in report["markets"]
-    ]  # fmt: skip
-    columns = ["market", "mark", "open interest", "USDC", "longs", "shorts", "maintenance"]
-    output.table("open interest (one side) and what both sides must hold", columns, rows)
-
-
-def _tests(report: dict[str, Any]) -> None:
-    tests = report["tests"]
-    kinds = ("recovered", "book", "backstop", "adl_case", "waiting")
-    rows = [
-        [row["minute"], *(str(row.get(kind, 0)) for kind in kinds)] for row in tests["per_minute"]
-    ]
-    columns = ["minute, UTC", "recovered", "book", "backstop", "ADL", "waiting"]
-    output.table(f"liquidation tests that failed: {tests['total']} in all", columns, rows)
-    waits = [[str(row["blocks"]), str(row["tests"])] for row in tests["latency_blocks"]]
-    output.table("blocks that a failing scope waited for its turn", ["blocks", "tests"], waits)
-
-
-def _distance(report: dict[str, Any]) -> None:
-    moves = sorted({row["move_percent"] for row in report["distance"]})
-    cells = {(row["market"], row["move_percent"]): row for row in report["distance"]}
-    rows = [
-        [market["market"],
-         *(cells[market["market"], move]["notional_usdc"].partition(".")[0] for move in moves)]
-        for market in report["markets"]
-    ]  # fmt: skip
-    columns = ["market", *(f"{move:+d} %" if move else "now" for move in moves)]
-    title = "liquidatable if this market's mark alone moves, whole USDC at the moved mark"
-    output.table(title, columns, rows)
-
-
-def _lights(report: dict[str, Any]) -> None:
-    rows = [
-        [row["account"], row["market"], row["side"], row["size"], row["profit"],
-         f"{row['rank']} of {row['of']}" if row["lights"] else row["reason"].replace("_", " "),
-         "●" * row["lights"] + "○" * (5 - row["lights"])]
-        for row in report["lights"]
-    ]  # fmt: skip
-    columns = ["account", "market", "side", "size", "profit, USDC", "rank", "lights"]
-    title = (
-        f"ADL lights: five are closed first (policy {report['policy']}; equal scores are ordered "
-        "by a seed that each round draws anew)"
-    )
-    output.table(title, columns, rows)
+    show_risk(report)

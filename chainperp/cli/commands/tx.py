@@ -1,363 +1,347 @@
-"""`chainperp tx`: sign a transaction. With --offline the signed JSON is the answer.
+"""`chainperp tx`: sign a transaction and send it; with --offline the signed JSON is the answer.
 
 Prices and sizes are checked against the market's grid before anything is signed, so that a refusal
-can name the nearest valid values.
+can name the nearest valid values. What the exchange does not offer is sent all the same: its
+refusal is the answer.
 """
 
-import json
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from chainperp.base.errors import EXIT_REFUSED
-from chainperp.base.units import (
-    E8_DECIMALS,
-    Address,
-    address_text,
-    parse_decimal,
-    price_from_e8,
-    size_from_e8,
-    strip_decimal,
-)
+from chainperp.base.errors import EXIT_REFUSED, EXIT_UNREACHABLE
+from chainperp.base.units import USD_DECIMALS, parse_decimal
 from chainperp.cli import output
-from chainperp.cli.commands.keys import DEFAULT_DIR, Dir, PasswordFile, password_of
-from chainperp.model.markets import MarketTerms
-from chainperp.rules.prices import is_on_price_grid, round_to_price_grid
+from chainperp.cli.commands import tx_vault
+from chainperp.cli.options import shares, takes
+from chainperp.cli.orders import Wanted, closing_trigger, order_request, price_words
+from chainperp.cli.signing import (
+    Session,
+    Signing,
+    checked_price,
+    json_object,
+    micro_usdc,
+    now_ms,
+    order_id,
+)
 
-app = typer.Typer(help="Sign transactions (and print them with --offline).", no_args_is_help=True)
+app = typer.Typer(
+    help="Sign transactions and send them (or print them with --offline).",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(tx_vault.app, name="vault")
 
-From = Annotated[
-    str, typer.Option("--from", help="Key name, or the number of a development account.")
+Coin = Annotated[str, typer.Argument(help="Market, such as BTC.")]
+Side = Annotated[str, typer.Argument(help="buy or sell.")]
+Size = Annotated[str, typer.Argument(help="Size in base units.")]
+Price = Annotated[list[str], typer.Argument(help="@ and the limit price, or the word market.")]
+Tif = Annotated[str | None, typer.Option("--tif", help="Gtc (default), Ioc or Alo.")]
+ReduceOnly = Annotated[bool, typer.Option("--reduce-only", help="Only close what is open.")]
+Cloid = Annotated[
+    str | None, typer.Option("--cloid", help="Client order id, 0x and 32 hex digits.")
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Print the signed JSON, send nothing.")]
-Network = Annotated[str, typer.Option("--network", help="Testnet or Mainnet.")]
-Nonce = Annotated[
-    int | None, typer.Option("--nonce", help="Milliseconds; the clock when not given.")
-]
-Genesis = Annotated[
-    Path | None,
-    typer.Option("--genesis", help="Genesis file with the markets; the default ones otherwise."),
+Slippage = Annotated[
+    str, typer.Option("--slippage", help="Percent beyond the middle or the trigger, for market.")
 ]
 
 
-def markets_of(genesis: Path | None) -> list[MarketTerms]:
-    """Markets of a genesis file, or the default ones."""
-    from chainperp.chain.genesis import parse_genesis
-    from chainperp.storage.package import build_genesis
-
-    if genesis is None:
-        return parse_genesis(build_genesis("cli", 1, [(Address(b"\x01" * 20), 1)])).terms
-    try:
-        raw = genesis.read_bytes()
-    except OSError as error:
-        output.fail(3, f"genesis file cannot be read: {genesis} ({error.strerror})")
-    return parse_genesis(raw).terms
-
-
-def market_of(name: str, genesis: Path | None) -> MarketTerms:
-    """A market by name; names that do not exist list those that do."""
-    markets = markets_of(genesis)
-    for terms in markets:
-        if terms.name == name.upper():
-            return terms
-    output.usage(f"there is no market {name!r}", "markets: " + " ".join(t.name for t in markets))
-
-
-def send(
-    action: dict[str, Any],
-    sender: str,
-    *,
-    offline: bool,
-    network: str,
-    nonce: int | None,
-    keys: Path,
-    password_file: Path | None,
-) -> None:
-    """Sign an action and print the request."""
-    from chainperp.client.wallet import address_of, sign_action
-
-    if not offline:
-        output.usage(
-            "this version signs transactions and sends none", "add --offline to print the request"
-        )
-    if network not in ("Testnet", "Mainnet"):
-        output.usage(f"network is Testnet or Mainnet, was {network!r}")
-    key = _key(sender, keys, password_file)
-    when = int(time.time() * 1000) if nonce is None else nonce
-    body = sign_action(key, action, when, "Mainnet" if network == "Mainnet" else "Testnet")
-    output.say(f"signed by {address_text(address_of(key))} for {network}, nonce {when}")
-    output.answer(body, [], as_json=True)
-
-
-def _key(sender: str, keys: Path, password_file: Path | None) -> bytes:
-    from chainperp.client.wallet import development_key
-    from chainperp.storage.keystore import load_key
-
-    if sender.isascii() and sender.isdigit():
-        if len(sender) > 4:
-            output.usage(f"development accounts are numbered 0 to 9999, was {sender}")
-        output.say(f"development account {sender}: its key is public, use it for testing only")
-        return development_key(int(sender))
-    return load_key(keys.expanduser(), sender, lambda: password_of(password_file))
-
-
-def checked_price(terms: MarketTerms, text: str) -> str:
-    """The price as the wire writes it; off the grid it is refused with its neighbours."""
-    value = parse_decimal(text, E8_DECIMALS, "price")
-    price = price_from_e8(value, terms.size_decimals)
-    if price is not None and price > 0 and is_on_price_grid(price, terms.size_decimals):
-        return strip_decimal(value, E8_DECIMALS)
-    step = 10 ** (2 + terms.size_decimals)
-    nearest = round_to_price_grid(value, step, terms.size_decimals)
-    output.fail(
-        EXIT_REFUSED,
-        f"ORD-3 price is not on the tick grid for {terms.name}",
-        f"was {text}; nearest valid price {strip_decimal(nearest * step, E8_DECIMALS)} "
-        f"(5 significant figures, at most {6 - terms.size_decimals} decimals, integers always)",
-    )
-
-
-def checked_size(terms: MarketTerms, text: str) -> str:
-    """The size as the wire writes it; between lots it is refused."""
-    value = parse_decimal(text, E8_DECIMALS, "size")
-    if size_from_e8(value, terms.size_decimals) is None or value <= 0:
-        output.fail(
-            EXIT_REFUSED,
-            f"ORD-2 size is not a positive whole number of lots for {terms.name}",
-            f"was {text}; one lot is {strip_decimal(10 ** (8 - terms.size_decimals), E8_DECIMALS)}",
-        )
-    return strip_decimal(value, E8_DECIMALS)
+@app.callback()
+@shares(Signing)
+def tx(_options: Signing) -> None:
+    """Sign transactions and send them (or print them with --offline)."""
 
 
 @app.command("order")
+@takes(Signing)
 def order(
-    coin: Annotated[str, typer.Argument(help="Market, such as BTC.")],
-    side: Annotated[str, typer.Argument(help="buy or sell.")],
-    size: Annotated[str, typer.Argument(help="Size in base units.")],
-    at: Annotated[str, typer.Argument(help="The sign @.")],
-    price: Annotated[str, typer.Argument(help="Limit price.")],
-    sender: From,
-    tif: Annotated[str, typer.Option("--tif", help="Gtc, Ioc or Alo.")] = "Gtc",
-    reduce_only: Annotated[bool, typer.Option("--reduce-only")] = False,
-    cloid: Annotated[str | None, typer.Option("--cloid", help="0x and 32 hex digits.")] = None,
-    offline: Offline = False,
-    network: Network = "Testnet",
-    nonce: Nonce = None,
-    genesis: Genesis = None,
-    keys: Dir = DEFAULT_DIR,
-    password_file: PasswordFile = None,
+    options: Signing,
+    coin: Coin,
+    side: Side,
+    size: Size,
+    price: Price,
+    tif: Tif = None,
+    reduce_only: ReduceOnly = False,
+    cloid: Cloid = None,
+    slippage: Slippage = "5",
+    trigger: Annotated[
+        str | None, typer.Option("--trigger", help="Wait for the mark: sl:90000 or tp:110000.")
+    ] = None,
+    take_profit: Annotated[
+        str | None, typer.Option("--tp", help="Close with profit at this mark, once filled.")
+    ] = None,
+    stop_loss: Annotated[
+        str | None, typer.Option("--sl", help="Close with loss at this mark, once filled.")
+    ] = None,
 ) -> None:
-    """Place an order. Example: chainperp tx order BTC buy 0.01 @ 95000 --from 0 --offline"""
-    if at != "@" or side not in ("buy", "sell"):
-        output.usage("an order reads: BTC buy 0.01 @ 95000")
-    if tif not in ("Gtc", "Ioc", "Alo"):
-        output.usage(f"--tif is Gtc, Ioc or Alo, was {tif!r}")
-    terms = market_of(coin, genesis)
-    request: dict[str, Any] = {
-        "a": terms.asset,
-        "b": side == "buy",
-        "p": checked_price(terms, price),
-        "s": checked_size(terms, size),
-        "r": reduce_only,
-        "t": {"limit": {"tif": tif}},
-    }
-    if cloid is not None:
-        request["c"] = cloid
-    action = {"type": "order", "orders": [request], "grouping": "na"}
-    send(action, sender, offline=offline, network=network, nonce=nonce, keys=keys,
-         password_file=password_file)  # fmt: skip
+    """Place an order. Example: chainperp tx order BTC buy 0.01 @ 95000 --from 0"""
+    session = Session(options)
+    words = price_words(price, "BTC buy 0.01 @ 95000, or BTC buy 0.01 market")
+    wanted = Wanted(coin, side, size, words, tif, reduce_only, cloid, slippage, trigger)
+    first = order_request(session, wanted)
+    closing = [(kind, at) for kind, at in (("tp", take_profit), ("sl", stop_loss)) if at]
+    if closing and (trigger or reduce_only):
+        output.usage("--tp and --sl belong to an order that opens: not to --trigger, --reduce-only")
+    orders = [first, *(closing_trigger(session, first, kind, at, slippage) for kind, at in closing)]
+    grouping = "normalTpsl" if closing else "na"
+    session.submit({"type": "order", "orders": orders, "grouping": grouping})
+
+
+@app.command("tpsl")
+@takes(Signing)
+def tpsl(
+    options: Signing,
+    coin: Coin,
+    take_profit: Annotated[str | None, typer.Option("--tp", help="Mark to take profit at.")] = None,
+    stop_loss: Annotated[str | None, typer.Option("--sl", help="Mark to stop a loss at.")] = None,
+    side: Annotated[
+        str | None, typer.Option("--side", help="buy or sell; of the open position if not given.")
+    ] = None,
+    slippage: Slippage = "5",
+) -> None:
+    """Close the whole position at a price. Example: chainperp tx tpsl BTC --sl 90000 --from 0"""
+    session = Session(options)
+    market = session.market(coin)
+    if side not in (None, "buy", "sell"):
+        output.usage(f"--side is buy or sell, was {side!r}")
+    is_buy = (_closing_side(session, market.name) if side is None else side) == "buy"
+    parent = {"a": market.asset, "b": not is_buy, "s": "0"}
+    closing = [(kind, at) for kind, at in (("tp", take_profit), ("sl", stop_loss)) if at]
+    if not closing:
+        output.usage("give --tp PRICE, --sl PRICE, or both")
+    orders = [closing_trigger(session, parent, kind, at, slippage) for kind, at in closing]
+    session.submit({"type": "order", "orders": orders, "grouping": "positionTpsl"})
+
+
+def _closing_side(session: Session, coin: str) -> str:
+    if session.options.offline:
+        output.usage("--side is missing: with --offline the position is not known")
+    state = session.node.info("clearinghouseState", user=session.account)
+    for row in state["assetPositions"]:
+        if row["position"]["coin"] == coin:
+            return "buy" if row["position"]["szi"].startswith("-") else "sell"
+    output.fail(EXIT_REFUSED, f"account {session.account} has no position in {coin}")
 
 
 @app.command("cancel")
+@takes(Signing)
 def cancel(
-    coin: Annotated[str, typer.Argument(help="Market.")],
-    target: Annotated[str, typer.Argument(help="Order id, or client order id with 0x.")],
-    sender: From,
-    offline: Offline = False,
-    network: Network = "Testnet",
-    nonce: Nonce = None,
-    genesis: Genesis = None,
-    keys: Dir = DEFAULT_DIR,
-    password_file: PasswordFile = None,
+    options: Signing,
+    coin: Annotated[
+        str | None, typer.Argument(help="Market; with --all it may be left out.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Argument(help="Order id, or client order id with 0x.")
+    ] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every open order (of the market, if one is named).")
+    ] = False,
 ) -> None:
-    """Cancel an order. Example: chainperp tx cancel BTC 81 --from 0 --offline"""
-    asset = market_of(coin, genesis).asset
+    """Cancel an order, or all. Example: chainperp tx cancel BTC 81 --from 0"""
+    session = Session(options)
+    if every == (target is not None) or (coin is None and not every):
+        output.usage("a cancel reads: BTC 81, or BTC 0x… (client id), or --all, or BTC --all")
+    if target is None:
+        _cancel_all(session, None if coin is None else session.market(coin).name)
+        return
+    asset = session.market(coin or "").asset
     action: dict[str, Any]
     if target.startswith("0x"):
         action = {"type": "cancelByCloid", "cancels": [{"asset": asset, "cloid": target}]}
     else:
-        action = {"type": "cancel", "cancels": [{"a": asset, "o": _oid(target)}]}
-    send(action, sender, offline=offline, network=network, nonce=nonce, keys=keys,
-         password_file=password_file)  # fmt: skip
+        action = {"type": "cancel", "cancels": [{"a": asset, "o": order_id(target)}]}
+    session.submit(action)
+
+
+def _cancel_all(session: Session, coin: str | None) -> None:
+    if session.options.offline:
+        output.usage("--all asks the node which orders are open: not possible with --offline")
+    assets = {market.name: market.asset for market in session.markets}
+    rows = session.node.info("frontendOpenOrders", user=session.account)
+    cancels = [
+        {"a": assets[row["coin"]], "o": row["oid"]}
+        for row in rows
+        if row["coin"] in assets and coin in (None, row["coin"])
+    ]
+    if not cancels:
+        document: dict[str, Any] = {"status": "ok", "reply": None, "refusals": [], "waited": None}
+        output.answer(document, ["no open orders"], session.options.as_json)
+        return
+    session.submit({"type": "cancel", "cancels": cancels})
 
 
 @app.command("modify")
+@takes(Signing)
 def modify(
+    options: Signing,
     target: Annotated[str, typer.Argument(help="Order id, or client order id with 0x.")],
-    coin: Annotated[str, typer.Argument(help="Market.")],
-    side: Annotated[str, typer.Argument(help="buy or sell.")],
-    size: Annotated[str, typer.Argument(help="New size.")],
-    at: Annotated[str, typer.Argument(help="The sign @.")],
-    price: Annotated[str, typer.Argument(help="New limit price.")],
-    sender: From,
-    tif: Annotated[str, typer.Option("--tif", help="Gtc, Ioc or Alo.")] = "Alo",
-    offline: Offline = False,
-    network: Network = "Testnet",
-    nonce: Nonce = None,
-    genesis: Genesis = None,
-    keys: Dir = DEFAULT_DIR,
-    password_file: PasswordFile = None,
+    coin: Coin,
+    side: Side,
+    size: Size,
+    price: Price,
+    tif: Tif = None,
+    reduce_only: ReduceOnly = False,
+    cloid: Cloid = None,
+    trigger: Annotated[
+        str | None, typer.Option("--trigger", help="Wait for the mark: sl:90000 or tp:110000.")
+    ] = None,
 ) -> None:
-    """Replace an order. Example: chainperp tx modify 81 BTC buy 0.01 @ 94000 --from 0 --offline"""
-    if at != "@" or side not in ("buy", "sell"):
-        output.usage("a modify reads: 81 BTC buy 0.01 @ 94000")
-    terms = market_of(coin, genesis)
-    request = {
-        "a": terms.asset,
-        "b": side == "buy",
-        "p": checked_price(terms, price),
-        "s": checked_size(terms, size),
-        "r": False,
-        "t": {"limit": {"tif": tif}},
-    }
-    which: int | str = target if target.startswith("0x") else _oid(target)
-    action = {"type": "batchModify", "modifies": [{"oid": which, "order": request}]}
-    send(action, sender, offline=offline, network=network, nonce=nonce, keys=keys,
-         password_file=password_file)  # fmt: skip
+    """Replace an order. Example: chainperp tx modify 81 BTC buy 0.01 @ 94000 --from 0"""
+    session = Session(options)
+    words = price_words(price, "81 BTC buy 0.01 @ 94000")
+    wanted = Wanted(coin, side, size, words, tif, reduce_only, cloid, trigger=trigger)
+    which: int | str = target if target.startswith("0x") else order_id(target)
+    replaced = {"oid": which, "order": order_request(session, wanted)}
+    session.submit({"type": "batchModify", "modifies": [replaced]})
 
 
 @app.command("leverage")
+@takes(Signing)
 def leverage(
-    coin: Annotated[str, typer.Argument(help="Market.")],
+    options: Signing,
+    coin: Coin,
     times: Annotated[int, typer.Argument(help="Leverage, a whole number.")],
-    sender: From,
     isolated: Annotated[bool, typer.Option("--isolated", help="Isolated margin.")] = False,
-    offline: Offline = False,
-    network: Network = "Testnet",
-    nonce: Nonce = None,
-    genesis: Genesis = None,
-    keys: Dir = DEFAULT_DIR,
-    password_file: PasswordFile = None,
 ) -> None:
-    """Set leverage and margin mode. Example: chainperp tx leverage BTC 5 --from 0 --offline"""
-    terms = market_of(coin, genesis)
-    if not 1 <= times <= terms.leverage_max:
+    """Set leverage and margin mode. Example: chainperp tx leverage BTC 5 --from 0"""
+    session = Session(options)
+    market = session.market(coin)
+    if not 1 <= times <= market.leverage_max:
         output.fail(
             EXIT_REFUSED,
-            f"MRG-6 leverage of {terms.name} is 1 to {terms.leverage_max}",
+            f"MRG-6 leverage of {market.name} is 1 to {market.leverage_max}",
             f"was {times}",
         )
-    action = {
-        "type": "updateLeverage",
-        "asset": terms.asset,
-        "isCross": not isolated,
-        "leverage": times,
-    }
-    send(action, sender, offline=offline, network=network, nonce=nonce, keys=keys,
-         password_file=password_file)  # fmt: skip
+    action = {"type": "updateLeverage", "asset": market.asset, "isCross": not isolated}
+    session.submit(action | {"leverage": times})
+
+
+@app.command("margin")
+@takes(Signing)
+def margin(
+    options: Signing,
+    coin: Coin,
+    direction: Annotated[str, typer.Argument(help="add or remove.")],
+    amount: Annotated[str, typer.Argument(help="USDC.")],
+) -> None:
+    """Move isolated margin. Example: chainperp tx margin BTC add 50 --from 0"""
+    session = Session(options)
+    if direction not in ("add", "remove"):
+        output.usage("isolated margin reads: BTC add 50, or BTC remove 50")
+    market = session.market(coin)
+    change = micro_usdc(amount, "amount") * (1 if direction == "add" else -1)
+    action = {"type": "updateIsolatedMargin", "asset": market.asset, "isBuy": True, "ntli": change}
+    session.submit(action)
 
 
 @app.command("transfer")
+@takes(Signing)
 def transfer(
+    options: Signing,
     destination: Annotated[str, typer.Argument(help="Address.")],
     amount: Annotated[str, typer.Argument(help="USDC.")],
-    sender: From,
-    offline: Offline = False,
-    network: Network = "Testnet",
-    nonce: Nonce = None,
-    keys: Dir = DEFAULT_DIR,
-    password_file: PasswordFile = None,
 ) -> None:
-    """Send USDC. Example: chainperp tx transfer 0x5e9e…a13a 12.5 --from 0 --offline"""
-    parse_decimal(amount, 6, "amount")
+    """Send USDC. Example: chainperp tx transfer 0x5e9e…a13a 12.5 --from 0"""
+    parse_decimal(amount, USD_DECIMALS, "amount")
     action = {"type": "usdSend", "destination": destination, "amount": amount}
-    send(action, sender, offline=offline, network=network, nonce=nonce, keys=keys,
-         password_file=password_file)  # fmt: skip
+    Session(options).submit(action)
 
 
 @app.command("withdraw")
+@takes(Signing)
 def withdraw(
+    options: Signing,
     destination: Annotated[str, typer.Argument(help="Address outside.")],
     amount: Annotated[str, typer.Argument(help="USDC; the fee of 1 USDC is taken from it.")],
-    sender: From,
-    offline: Offline = False,
-    network: Network = "Testnet",
-    nonce: Nonce = None,
-    keys: Dir = DEFAULT_DIR,
-    password_file: PasswordFile = None,
 ) -> None:
-    """Ask for a withdrawal. Example: chainperp tx withdraw 0x5e9e…a13a 7 --from 0 --offline"""
-    parse_decimal(amount, 6, "amount")
+    """Ask for a withdrawal. Example: chainperp tx withdraw 0x5e9e…a13a 7 --from 0"""
+    parse_decimal(amount, USD_DECIMALS, "amount")
     action = {"type": "withdraw3", "destination": destination, "amount": amount}
-    send(action, sender, offline=offline, network=network, nonce=nonce, keys=keys,
-         password_file=password_file)  # fmt: skip
+    Session(options).submit(action)
 
 
 @app.command("agent")
+@takes(Signing)
 def agent(
+    options: Signing,
     address: Annotated[str, typer.Argument(help="Address of the key that may trade.")],
-    sender: From,
     name: Annotated[str, typer.Option("--name", help="Name; empty for the unnamed one.")] = "",
-    offline: Offline = False,
-    network: Network = "Testnet",
-    nonce: Nonce = None,
-    keys: Dir = DEFAULT_DIR,
-    password_file: PasswordFile = None,
+    valid_until: Annotated[
+        int | None, typer.Option("--valid-until", help="Milliseconds; needs a name.")
+    ] = None,
 ) -> None:
-    """Approve an agent key. Example: chainperp tx agent 0x50…9c --name bot --from 0 --offline"""
+    """Approve an agent key. Example: chainperp tx agent 0x50…9c --name bot --from 0"""
+    if valid_until is not None:
+        if not name:
+            output.usage("--valid-until needs --name")
+        name = f"{name} valid_until {valid_until}"
     action = {"type": "approveAgent", "agentAddress": address, "agentName": name}
-    send(action, sender, offline=offline, network=network, nonce=nonce, keys=keys,
-         password_file=password_file)  # fmt: skip
+    Session(options).submit(action)
+
+
+@app.command("schedule-cancel")
+@takes(Signing)
+def schedule_cancel(
+    options: Signing,
+    when: Annotated[str, typer.Argument(help="Seconds from now, or off.")],
+) -> None:
+    """Cancel all orders later. Example: chainperp tx schedule-cancel 60 --from 0"""
+    action: dict[str, Any] = {"type": "scheduleCancel"}
+    if when != "off":
+        if not (when.isascii() and when.isdigit() and len(when) <= 9):
+            output.usage(f"seconds from now, a whole number, or off; was {when[:40]!r}")
+        action["time"] = now_ms() + 1000 * int(when)
+    Session(options).submit(action)
 
 
 @app.command("oracle")
+@takes(Signing)
 def oracle(
+    options: Signing,
     prices: Annotated[list[str], typer.Argument(help="BTC=95000 ETH=3500 …")],
-    sender: From,
-    offline: Offline = False,
-    network: Network = "Testnet",
-    nonce: Nonce = None,
-    genesis: Genesis = None,
-    keys: Dir = DEFAULT_DIR,
-    password_file: PasswordFile = None,
 ) -> None:
-    """Sign a validator's prices. Example: chainperp tx oracle BTC=95000 --from 0 --offline"""
+    """Sign a validator's prices. Example: chainperp tx oracle BTC=95000 --from 0"""
+    session = Session(options)
     rows: list[dict[str, Any]] = []
     for pair in prices:
         coin, sign, price = pair.partition("=")
         if not sign:
             output.usage(f"prices read BTC=95000, was {pair!r}")
-        terms = market_of(coin, genesis)
-        rows.append({"a": terms.asset, "p": checked_price(terms, price)})
-    send({"type": "setGlobal", "pxs": rows}, sender, offline=offline, network=network,
-         nonce=nonce, keys=keys, password_file=password_file)  # fmt: skip
+        market = session.market(coin)
+        rows.append({"a": market.asset, "p": checked_price(market, price)})
+    session.submit({"type": "setGlobal", "pxs": rows})
 
 
 @app.command("raw")
+@takes(Signing)
 def raw(
+    options: Signing,
     action: Annotated[str, typer.Argument(help="The action as JSON, or - for stdin.")],
-    sender: From,
-    offline: Offline = False,
-    network: Network = "Testnet",
-    nonce: Nonce = None,
-    keys: Dir = DEFAULT_DIR,
-    password_file: PasswordFile = None,
 ) -> None:
-    """Sign any action. Example: chainperp tx raw '{"type":"noop"}' --from 0 --offline"""
-    from chainperp.wire.actions import read_json
-
+    """Sign any action. Example: chainperp tx raw '{"type":"noop"}' --from 0"""
     text = sys.stdin.read() if action == "-" else action
-    parsed = read_json(text.encode("utf-8"))
-    if not isinstance(parsed, dict):
-        output.usage(f"an action is a JSON object, was {json.dumps(parsed)[:60]}")
-    send(parsed, sender, offline=offline, network=network, nonce=nonce, keys=keys,
-         password_file=password_file)  # fmt: skip
+    Session(options).submit(json_object(text, "an action"))
 
 
-def _oid(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 19):
-        output.usage(f"an order id is a whole number, was {text[:40]!r}")
-    return int(text)
+@app.command("send")
+@takes(Signing)
+def send(
+    options: Signing,
+    file: Annotated[
+        Path, typer.Argument(help="A signed request (--offline made it); - for stdin.")
+    ],
+) -> None:
+    """Send what was signed elsewhere. Example: chainperp tx send order.json"""
+    from chainperp.cli.sending import send as post
+    from chainperp.client.diagnosis import recovered_signer
+
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        output.fail(EXIT_UNREACHABLE, f"the request cannot be read: {file} ({error})")
+    body = json_object(text, "a request")
+    session = Session(options)
+    session.signer = recovered_signer(body, session.network)
+    post(session, body)

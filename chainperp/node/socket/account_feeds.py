@@ -1,0 +1,144 @@
+"""Channels of what happens to one account: orders, fills, funding, money.
+
+Source: hyperliquid-api 6.3.
+"""
+
+from typing import Any, Final
+
+from chainperp.node.documents.fills import fill
+from chainperp.node.documents.history import stream_funding
+from chainperp.node.documents.orders import order_update
+from chainperp.node.documents.texts import Document
+from chainperp.node.socket.channels import Channel, Frames, Sources
+from chainperp.node.socket.follow import AccountBlock, Followed
+from chainperp.node.socket.subscriptions import Subscription
+from chainperp.node.socket.view import BlockView
+
+SNAPSHOT_ROWS: Final = 2_000
+
+
+class AccountChannel(Channel):
+    """A channel of one account's events."""
+
+    def __init__(self, subscription: Subscription, sources: Sources) -> None:
+        super().__init__(subscription, sources)
+        if subscription.user is None:
+            raise ValueError("this subscription follows no account")
+        self.address = subscription.user
+        self.followed: Followed = sources.follow(self.address)
+
+    @property
+    def user(self) -> str:
+        """The account as the wire has it."""
+        name: str = self.fields["user"]
+        return name
+
+    def is_touched(self, view: BlockView) -> bool:
+        """Asked only for accounts that the block changed."""
+        return True
+
+    def messages(self, view: BlockView | None) -> Frames:
+        """What of the block belongs here."""
+        if view is None:
+            return []
+        return self.frames_of(self.followed.on_block(view), view)
+
+    def frames_of(self, _block: AccountBlock, _view: BlockView) -> Frames:
+        """Messages about what a block did to the account."""
+        return []
+
+
+class OrderUpdates(AccountChannel):
+    """Every decision about the account's orders, in one list for each block."""
+
+    def frames_of(self, block: AccountBlock, view: BlockView) -> Frames:
+        """The list; nothing when there was no decision."""
+        rows = [order_update(one.view, one.word, view.time_ms) for one in block.orders]
+        return [self.frame(rows)] if rows else []
+
+
+class UserEvents(AccountChannel):
+    """Fills, funding, liquidations and cancels: one object with one key for each."""
+
+    def frames_of(self, block: AccountBlock, view: BlockView) -> Frames:
+        """At most one message of fills and one of cancels; one for each other event."""
+        found: list[Document] = []
+        if block.fills:
+            found.append({"fills": [fill(one) for one in block.fills]})
+        for funding in block.fundings:
+            found.append({"funding": stream_funding(view.time_ms, funding)})
+        for liquidation in block.liquidations:
+            found.append({"liquidation": liquidation})
+        forced = [
+            {"coin": one.view.coin, "oid": one.view.oid} for one in block.orders if one.is_forced
+        ]
+        if forced:
+            found.append({"nonUserCancel": forced})
+        return [self.frame(one) for one in found]
+
+
+class ListFeed(AccountChannel):
+    """A list of rows under a key, with a snapshot from the index. `rows` name the list."""
+
+    has_history = True
+    key = ""
+    question = ""
+
+    def message(self, rows: list[Any], *, is_snapshot: bool = False) -> bytes:
+        """One message; later ones have no flag."""
+        data = {"user": self.user, self.key: rows}
+        return self.frame(data | {"isSnapshot": True} if is_snapshot else data)
+
+    async def past(self) -> list[Document]:
+        """Rows of the past."""
+        _, rows = await self.sources.ask(self.question, user=self.user)
+        return list(rows)
+
+    def time_of(self, row: Document) -> int:
+        """When a row happened."""
+        time_ms: int = row["time"]
+        return time_ms
+
+    async def history(self, time_ms: int) -> Frames:
+        """What happened up to a time, as the question orders it."""
+        rows = [row for row in await self.past() if self.time_of(row) <= time_ms]
+        return [self.message(rows[:SNAPSHOT_ROWS], is_snapshot=True)]
+
+
+class UserFills(ListFeed):
+    """The account's fills."""
+
+    key = "fills"
+    question = "userFills"
+
+    async def past(self) -> list[Document]:
+        """The latest fills, newest first."""
+        is_merged = self.fields["aggregateByTime"]
+        _, rows = await self.sources.ask(self.question, user=self.user, aggregateByTime=is_merged)
+        return list(rows)
+
+    def frames_of(self, block: AccountBlock, view: BlockView) -> Frames:
+        """The block's fills, oldest first."""
+        rows = [fill(one) for one in block.fills]
+        return [self.message(rows)] if rows else []
+
+
+class UserFundings(ListFeed):
+    """The account's hourly funding."""
+
+    key = "fundings"
+    question = "userFunding"
+
+    async def past(self) -> list[Document]:
+        """Rows of the question, in the form of this channel."""
+        _, rows = await self.sources.ask(self.question, user=self.user)
+        found: list[Document] = []
+        for row in rows:
+            delta = {key: value for key, value in row["delta"].items() if key != "type"}
+            found.append(stream_funding(row["time"], delta))
+        return found
+
+    def frames_of(self, block: AccountBlock, view: BlockView) -> Frames:
+        """The hour's payments."""
+        rows = [stream_funding(view.time_ms, one) for one in block.fundings]
+        return [self.message(rows)] if rows else []

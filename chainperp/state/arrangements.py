@@ -1,0 +1,91 @@
+"""What the state tree commits to besides accounts and markets: arrangements, by collection.
+
+| name | key | what |
+|---|---|---|
+| cancel | address | dead man's switch |
+| sub | address of the sub-account | master, number, name |
+
+Each collection is described once: how a value is written, how it is read back from a snapshot, and
+which keys there are. `State.note` marks a value that changed.
+"""
+
+from bisect import insort
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from chainperp.base import canonical
+from chainperp.base.canonical import Record, Schema
+from chainperp.base.units import Address
+from chainperp.model.arrangements import Schedule, SubAccount
+from chainperp.state.store import State
+
+VERSION: Final = 1
+
+SCHEDULE: Final[Schema] = (
+    ("version", "u16"), ("at", "u64"), ("day", "u32"), ("fired", "u32"),
+)  # fmt: skip
+SUB_ACCOUNT: Final[Schema] = (
+    ("version", "u16"), ("master", "b20"), ("number", "u32"), ("name", "bytes"),
+)  # fmt: skip
+
+
+class Collection(NamedTuple):
+    """One collection. `write` gives no fields for a key that is gone."""
+
+    schema: Schema
+    keys: Callable[[State], Iterable[bytes]]
+    write: Callable[[State, bytes], Record | None]
+    read: Callable[[State, bytes, Record], None]
+
+
+def _schedule_keys(state: State) -> Iterable[bytes]:
+    return state.schedules
+
+
+def _write_schedule(state: State, key: bytes) -> Record | None:
+    schedule = state.schedules.get(Address(key))
+    if schedule is None:
+        return None
+    return {"at": schedule.at, "day": schedule.day, "fired": schedule.fired}
+
+
+def _read_schedule(state: State, key: bytes, value: Record) -> None:
+    address = state.accounts[Address(key)].address
+    state.schedules[address] = Schedule(value["at"], value["day"], value["fired"])
+    if value["at"]:
+        insort(state.schedule_queue, (value["at"], address))
+
+
+def _sub_keys(state: State) -> Iterable[bytes]:
+    return state.sub_accounts
+
+
+def _write_sub(state: State, key: bytes) -> Record | None:
+    sub = state.sub_accounts[Address(key)]
+    return {"master": sub.master, "number": sub.number, "name": sub.name.encode("ascii")}
+
+
+def _read_sub(state: State, key: bytes, value: Record) -> None:
+    address, master = state.accounts[Address(key)].address, Address(value["master"])
+    name = value["name"].decode("ascii")
+    state.add_sub_account(SubAccount(address, master, value["number"], name))
+
+
+COLLECTIONS: Final[dict[str, Collection]] = {
+    "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
+    "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
+}
+
+
+def encode(state: State, name: str, key: bytes) -> bytes | None:
+    """Value of a key in a collection, None when it has none."""
+    collection = COLLECTIONS[name]
+    fields = collection.write(state, key)
+    if fields is None:
+        return None
+    return canonical.encode(collection.schema, {"version": VERSION, **fields})
+
+
+def restore(state: State, name: str, key: bytes, value: Record) -> None:
+    """Take a value of a snapshot over. Its accounts are there already."""
+    COLLECTIONS[name].read(state, key, value)
