@@ -6,7 +6,17 @@ from chainperp.model.accounts import Account
 from chainperp.node.info.registry import Context, Fields
 from chainperp.state.store import Market, State
 from chainperp.wire.schema import described
-from chainperp.wire.shapes import Misfit, address, boolean, field, optional, shown, text, u64
+from chainperp.wire.shapes import (
+    Misfit,
+    address,
+    boolean,
+    field,
+    integer,
+    optional,
+    shown,
+    text,
+    u64,
+)
 
 
 def _main_dex(value: Any) -> str:
@@ -22,9 +32,10 @@ described(_main_dex, {"type": "string", "const": ""})
 DEX: Final = optional("dex", _main_dex)
 USER: Final = field("user", address)
 COIN: Final = field("coin", text(64))
-START: Final = field("startTime", u64)
-START_OR_NONE: Final = optional("startTime", u64)
-END: Final = optional("endTime", u64)
+_time: Final = integer(0, 2**63 - 1)
+START: Final = field("startTime", _time)
+START_OR_NONE: Final = optional("startTime", _time)
+END: Final = optional("endTime", _time)
 CURSOR: Final = optional("cursor", u64)
 AGGREGATE: Final = optional("aggregateByTime", boolean)
 REVERSED: Final = optional("reversed", boolean)
