@@ -12,14 +12,15 @@ from chainperp.base.canonical import Reader, Record, Schema
 from chainperp.base.errors import InvalidBytes
 from chainperp.model.decisions import Kind, Rejection, rule_code
 from chainperp.model.entries import Entry, decode_entry, decode_payload
-from chainperp.state import leaves
+from chainperp.state import schemas
 from chainperp.state.snapshot import HEAD, LEAF, MAGIC, NONCES, SECTIONS
 
 NOTHING = "nothing"
 BOOK_LISTS: Final = (
-    ("orders", leaves.BOOK_ORDER),
-    ("waiting orders", leaves.WAITING_ORDER),
-    ("order groups", leaves.ORDER_GROUP),
+    ("orders", schemas.BOOK_ORDER),
+    ("waiting orders", schemas.WAITING_ORDER),
+    ("order groups", schemas.ORDER_GROUP),
+    ("order builders", schemas.ORDER_BUILDER),
 )
 
 
@@ -173,8 +174,8 @@ def _leaf_difference(
     height: int, name: str, key: bytes, one: bytes | None, two: bytes | None
 ) -> Divergence:
     field, expected, found = "value", show(one), show(two)
-    if one is not None and two is not None and name.partition("/")[0] in leaves.SCHEMAS:
-        schema = leaves.schema_of(name)
+    if one is not None and two is not None and name.partition("/")[0] in schemas.SCHEMAS:
+        schema = schemas.schema_of(name)
         field, expected, found = first_field_difference(_leaf(schema, one), _leaf(schema, two))
     return Divergence(height, 0, 0, name, show(key), field, expected, found)
 

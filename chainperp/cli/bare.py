@@ -1,4 +1,4 @@
-"""The command line of a bare interpreter: replay, verify and fsck with nothing installed.
+"""The command line of a bare interpreter: replay, verify, audit and fsck with nothing installed.
 
 Signatures need secp256k1 and Ed25519, which the standard library has not: they are reported as
 NOT CHECKED. Everything else is the same work with the same exit codes.
@@ -22,6 +22,7 @@ from chainperp.base.errors import (
     Invalid,
     NotFound,
 )
+from chainperp.cli.auditing import audit_document, audit_lines, run_audit
 from chainperp.cli.checking import (
     problem_lines,
     problems_document,
@@ -31,6 +32,7 @@ from chainperp.cli.checking import (
     run_replay,
     verify_directory,
 )
+from chainperp.cli.proof_files import verdict_document, verdict_lines, verify_file
 from chainperp.storage.datadir import DirectoryError
 
 Answer = tuple[bool, dict[str, Any], list[str]]
@@ -62,12 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (
         ("replay", "re-execute a chain and compare every byte; signers are taken as logged"),
-        ("verify", "check checkpoint, log root, seals and conservation"),
+        ("verify", "check a proof file, or a directory's checkpoint, log root and seals"),
+        ("audit", "replay, and check every liquidation, ADL round and sum"),
         ("fsck", "re-derive every hash and file from the segments"),
     ):
         command = commands.add_parser(name, help=text)
         command.add_argument("directory", type=Path)
         command.add_argument("--json", action="store_true")
+        if name == "verify":
+            command.add_argument("--policy", type=Path, default=None)
         if name == "replay":
             command.add_argument("--from", dest="start", type=int, default=0)
             command.add_argument("--to", dest="end", type=int, default=None)
@@ -78,9 +83,15 @@ def _answer(options: argparse.Namespace) -> Answer:
     if options.command == "replay":
         report = run_replay(options.directory, start=options.start, end=options.end)
         return report.is_equal, replay_document(report), replay_lines(report)
+    if options.command == "verify" and not options.directory.is_dir():
+        verdict = verify_file(options.directory, options.policy)
+        return verdict.holds, verdict_document(verdict), verdict_lines(verdict)
     if options.command == "verify":
         document, lines = verify_directory(options.directory)
         return document["ok"], document, lines
+    if options.command == "audit":
+        audited = run_audit(options.directory)
+        return audited.is_clean, audit_document(audited), audit_lines(audited)
     found = run_fsck(options.directory)
     document = {"ok": found.is_clean, "problems": problems_document(found)}
     lines = problem_lines(found) or [f"clean      {found.blocks} blocks, {found.entries} entries"]

@@ -8,6 +8,7 @@ import typer
 from chainperp import __version__
 from chainperp.base.errors import (
     EXIT_FALSE,
+    EXIT_REFUSED,
     EXIT_UNREACHABLE,
     EXIT_USAGE,
     BadRequest,
@@ -17,19 +18,24 @@ from chainperp.base.errors import (
 )
 from chainperp.cli import output
 from chainperp.cli.commands import (
+    audit,
     bench,
     demo,
     dev,
     explain,
     keys,
+    lab,
     node,
+    prove,
     query,
     replay,
     rules,
     tick,
     tx,
     verify,
+    witness,
 )
+from chainperp.client.refusal import Refused
 from chainperp.storage.datadir import DirectoryError
 
 app = typer.Typer(
@@ -44,6 +50,7 @@ app.command("demo")(demo.demo)
 app.command("replay")(replay.replay)
 app.command("verify")(verify.verify)
 app.command("fsck")(verify.fsck)
+app.command("audit")(audit.audit)
 app.command("rules")(rules.rules)
 app.command("bench")(bench.bench)
 app.command("node")(node.node)
@@ -51,8 +58,11 @@ app.command("tick")(tick.tick)
 app.add_typer(keys.app, name="keys")
 app.add_typer(tx.app, name="tx")
 app.add_typer(explain.app, name="explain")
+app.add_typer(prove.app, name="prove")
 app.add_typer(query.app, name="query")
 app.add_typer(dev.app, name="dev")
+app.add_typer(witness.app, name="witness")
+app.add_typer(lab.app, name="lab")
 
 
 def _version(wanted: bool) -> None:
@@ -78,6 +88,8 @@ def run() -> None:
         output.fail(EXIT_USAGE, str(error))
     except (NotFound, DirectoryError) as error:
         output.fail(EXIT_UNREACHABLE, str(error))
+    except Refused as error:
+        output.fail(EXIT_REFUSED, str(error))
     except Invalid as error:
         output.fail(EXIT_FALSE, str(error))
     except ChainperpError as error:

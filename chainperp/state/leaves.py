@@ -23,7 +23,7 @@ from hashlib import sha256
 from typing import Final
 
 from chainperp.base import canonical
-from chainperp.base.canonical import Record, Schema
+from chainperp.base.canonical import Record
 from chainperp.base.hashing import ZERO32
 from chainperp.model.accounts import (
     Account,
@@ -34,67 +34,24 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
-from chainperp.model.orders import Group
+from chainperp.model.orders import Group, Order
 from chainperp.parameters.schema import parameter_values
-from chainperp.state import arrangements
-from chainperp.state.store import Market, State
-
-VERSION: Final = 1
-
-ACCOUNT: Final[Schema] = (
-    ("version", "u16"), ("raw", "i128"), ("raw_isolated", "i128"), ("nonces", "u8"),
-    ("nonces_digest", "b32"), ("volume_total", "u128"), ("cooldown", "u64"), ("day", "i64"),
-    ("fee_taker", "u32"),
-    ("fee_maker", "u32"), ("volume_day", "u128"),
-    ("days", [(("day", "i64"), ("volume", "u128"))]),
-    ("settings", [(("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"))]),
-    ("agents", [(("name", "bytes"), ("agent", "b20"))]),
-    ("positions", [(("asset", "u32"),)]),
-)  # fmt: skip
-POSITION: Final[Schema] = (
-    ("version", "u16"), ("lots", "u64"), ("entry_notional", "u128"), ("is_cross", "bool"),
-    ("leverage", "u32"), ("raw_isolated", "i128"),
-)  # fmt: skip
-AGENT: Final[Schema] = (
-    ("version", "u16"), ("master", "opt:b20"), ("name", "bytes"), ("valid_until", "u64"),
-    ("nonces", "u8"), ("nonces_digest", "b32"),
-)  # fmt: skip
-VALIDATOR: Final[Schema] = (
-    ("version", "u16"), ("power", "u64"), ("nonces", "u8"), ("nonces_digest", "b32"),
-)  # fmt: skip
-MARKET: Final[Schema] = (
-    ("version", "u16"), ("oracle", "u64"), ("mark", "u64"), ("mark_previous", "u64"),
-    ("oracle_time", "u64"), ("external", "opt:u64"), ("price_last", "opt:u64"),
-    ("basis_numerator", "b32"), ("basis_denominator", "b32"), ("book_numerator", "b32"),
-    ("book_denominator", "b32"), ("premium_sum", "i128"), ("premium_samples", "u32"),
-    ("votes", [(("validator", "b20"), ("price", "u64"), ("external", "u64"), ("time", "u64"),
-                ("vote_hash", "b32"))]),
-)  # fmt: skip
-WITHDRAWAL: Final[Schema] = (
-    ("version", "u16"), ("user", "b20"), ("destination", "b20"), ("amount", "u128"),
-)  # fmt: skip
-COUNTERS: Final[Schema] = (
-    ("version", "u16"), ("next_oid", "u64"), ("next_tid", "u64"), ("next_wid", "u64"),
-    ("custody", "u128"), ("deposits", "u64"), ("uncovered", "u128"),
-)  # fmt: skip
-EXEMPTION: Final[Schema] = (
-    ("version", "u16"),
-    ("ranges", [(("cap_ppb", "u64"), ("from_height", "u64"), ("to_height", "u64"))]),
+from chainperp.state.schemas import (
+    AGENT,
+    BOOK_DIGEST,
+    BOOK_ORDER,
+    COUNTERS,
+    EXEMPTION,
+    MARKET,
+    ORDER_BUILDER,
+    ORDER_GROUP,
+    PARAMETER,
+    VALIDATOR,
+    VERSION,
+    WAITING_ORDER,
+    WITHDRAWAL,
 )
-PARAMETER: Final[Schema] = (("version", "u16"), ("rows", [(("value", "u256"),)]))
-BOOK_DIGEST: Final[Schema] = (("version", "u16"), ("digest", "b32"))
-BOOK_ORDER: Final[Schema] = (
-    ("oid", "u64"), ("account", "b20"), ("is_buy", "bool"), ("price", "u64"), ("lots", "u64"),
-    ("remaining", "u64"), ("reduce_only", "bool"), ("tif", "u8"), ("cloid", "opt:b16"),
-)  # fmt: skip
-WAITING_ORDER: Final[Schema] = (
-    ("oid", "u64"), ("account", "b20"), ("is_buy", "bool"), ("price", "u64"), ("lots", "u64"),
-    ("reduce_only", "bool"), ("cloid", "opt:b16"), ("trigger_price", "u64"),
-    ("is_market", "bool"), ("is_stop", "bool"), ("is_position", "bool"),
-)  # fmt: skip
-ORDER_GROUP: Final[Schema] = (
-    ("gid", "u64"), ("parent", "u64"), ("is_awake", "bool"), ("children", [(("oid", "u64"),)]),
-)  # fmt: skip
+from chainperp.state.store import Market, State
 
 ACCOUNT_HEAD: Final = struct.Struct(">H16s16sB32s16sQqII16sI")
 DAY_ROW: Final = struct.Struct(">q16s")
@@ -247,6 +204,14 @@ def encode_exemptions(ranges: list[Exemption]) -> bytes:
     return canonical.encode(EXEMPTION, {"version": VERSION, "ranges": rows})
 
 
+def decode_exemptions(raw: bytes) -> list[Exemption]:
+    """The heights in which an account is spared. Raises InvalidBytes."""
+    return [
+        Exemption(row["cap_ppb"], row["from_height"], row["to_height"])
+        for row in canonical.decode(EXEMPTION, raw)["ranges"]
+    ]
+
+
 def encode_counters(state: State) -> bytes:
     """The series that never go down, and custody."""
     return canonical.encode(
@@ -276,9 +241,11 @@ def encode_parameters(state: State) -> list[tuple[bytes, bytes]]:
 
 def encode_book(market: Market) -> bytes:
     """All live orders of a market: bids then asks, best price first, then arrival; then those that
-    wait for the mark, by order id; then which of all these are parents and children."""
+    wait for the mark, by order id; then which of all these are parents and children, and which name
+    a builder."""
     rows: list[Record] = []
     groups: dict[int, Group] = {}
+    live = dict(market.triggers.orders)
     for side in (market.book.bids, market.book.asks):
         for order in side.walk():
             rows.append(
@@ -286,12 +253,14 @@ def encode_book(market: Market) -> bytes:
                  "price": order.price, "lots": order.lots, "remaining": order.remaining,
                  "reduce_only": order.reduce_only, "tif": int(order.tif), "cloid": order.cloid}
             )  # fmt: skip
+            live[order.oid] = order
             if order.group is not None:
                 groups[order.group.gid] = order.group
     return (
         canonical.encode_rows(BOOK_ORDER, rows)
         + _encode_waiting(market, groups)
         + _encode_groups(groups)
+        + _encode_builders(live)
     )
 
 
@@ -326,27 +295,17 @@ def _encode_groups(groups: dict[int, Group]) -> bytes:
     return canonical.encode_rows(ORDER_GROUP, rows)
 
 
+def _encode_builders(live: dict[int, Order]) -> bytes:
+    """The builders that live orders name, by order id."""
+    rows: list[Record] = []
+    for oid in sorted(live):
+        builder = live[oid].builder
+        if builder is not None:
+            rows.append({"oid": oid, "builder": builder[0], "rate": builder[1]})
+    return canonical.encode_rows(ORDER_BUILDER, rows)
+
+
 def encode_book_digest(market: Market) -> bytes:
     """The one flat commitment to a market's live orders."""
     digest = sha256(encode_book(market)).digest()
     return canonical.encode(BOOK_DIGEST, {"version": VERSION, "digest": digest})
-
-
-SCHEMAS: Final[dict[str, Schema]] = {
-    "acct": ACCOUNT,
-    "pos": POSITION,
-    "agent": AGENT,
-    "val": VALIDATOR,
-    "oracle": MARKET,
-    "wd": WITHDRAWAL,
-    "exempt": EXEMPTION,
-    "meta": COUNTERS,
-    "param": PARAMETER,
-    "book": BOOK_DIGEST,
-    **{name: one.schema for name, one in arrangements.COLLECTIONS.items()},
-}
-
-
-def schema_of(collection: str) -> Schema:
-    """Schema of a collection's values."""
-    return SCHEMAS[collection.partition("/")[0]]

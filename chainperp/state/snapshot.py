@@ -26,7 +26,7 @@ from chainperp.model.actions import TimeInForce
 from chainperp.model.markets import MarketTerms
 from chainperp.model.orders import Group, Order, Trigger
 from chainperp.parameters.schema import Parameters
-from chainperp.state import arrangements, leaves
+from chainperp.state import arrangements, leaves, schemas
 from chainperp.state.commitment import Commitment
 from chainperp.state.store import Market, State
 
@@ -116,7 +116,7 @@ def _read(reader: Reader, state: State) -> Snapshot:
     state.day = day_of(state.time_ms)
     for name in _section_names(state):
         for row in _rows(LEAF, reader):
-            value = canonical.decode(leaves.schema_of(name), row["value"])
+            value = canonical.decode(schemas.schema_of(name), row["value"])
             _restore_leaf(state, name, row["key"], value)
     owners: tuple[dict[Address, Account], dict[Address, Agent], dict[Address, Validator]] = (
         state.accounts, state.agents, state.validators,
@@ -126,11 +126,14 @@ def _read(reader: Reader, state: State) -> Snapshot:
             kept = [one["nonce"] for one in row["kept"]]
             collection[Address(row["owner"])].nonces = NonceSet(kept)
     for market in state.markets:
-        for row in _rows(leaves.BOOK_ORDER, reader):
+        for row in _rows(schemas.BOOK_ORDER, reader):
             _restore_order(state, market, row)
-        for row in _rows(leaves.WAITING_ORDER, reader):
+        for row in _rows(schemas.WAITING_ORDER, reader):
             _restore_waiting(state, market, row)
-        _restore_groups(market, _rows(leaves.ORDER_GROUP, reader))
+        orders = _live_orders(market)
+        _restore_groups(market, orders, _rows(schemas.ORDER_GROUP, reader))
+        for row in _rows(schemas.ORDER_BUILDER, reader):
+            orders[row["oid"]].builder = (Address(row["builder"]), row["rate"])
     reader.finish()
     _sort_orders(state)
     return Snapshot(state, head["frontier"], head["seal"])
@@ -274,12 +277,17 @@ def _restore_waiting(state: State, market: Market, row: Record) -> None:
         exposure.reduce_only_orders += 1
 
 
-def _restore_groups(market: Market, rows: list[Record]) -> None:
-    """Tie parents and children together again; arm what does not wait for a parent."""
+def _live_orders(market: Market) -> dict[int, Order]:
+    """Orders of a market by id, waiting and resting."""
     orders = dict(market.triggers.orders)
     for side in (market.book.bids, market.book.asks):
         for order in side.walk():
             orders[order.oid] = order
+    return orders
+
+
+def _restore_groups(market: Market, orders: dict[int, Order], rows: list[Record]) -> None:
+    """Tie parents and children together again; arm what does not wait for a parent."""
     asleep: dict[int, None] = {}
     for row in rows:
         group = Group(row["gid"])

@@ -9,6 +9,7 @@ import json
 import shutil
 import subprocess
 import tempfile
+from base64 import b64decode
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,22 @@ from typing import Any
 import pytest
 
 from chainperp.base.hashing import leaf_hash
+from chainperp.base.units import Address
+from chainperp.chain.proving.account import prove_account, sealed_state
+from chainperp.chain.proving.log import prove_entry
 from chainperp.evidence.checkpoint import Checkpoint, read_checkpoint, sign_checkpoint
 from chainperp.evidence.merkle import Frontier, prove_consistency, prove_inclusion, root_at
 from chainperp.evidence.note import format_vkey
 from chainperp.storage.logkey import LogKey, find_verifier
+from chainperp.storage.proof_source import open_source
 from chainperp.storage.tiles import TileLog, load_checkpoint, load_vkey, open_reader, save_vkey
 from tests.support.chain import DemoChain
+from tests.support.mutations import tree_of
 
 SOURCE = Path(__file__).parent / "go"
 ORIGIN = "chainperp.example/go-test"
 ENTRIES = 3000
+PARTS = ("notes", "inclusions", "consistency", "directories")
 Answer = dict[str, Any]
 
 
@@ -221,7 +228,46 @@ def test_go_refuses_each_tampering(data_dir: Path) -> None:
         if answer["ok"]
     ]
     assert accepted == []
-    assert [len(rows) for rows in answers.values()] == [4, 5, 4, 1]
+    assert [len(answers[part]) for part in PARTS] == [4, 5, 4, 1]
+
+
+def test_go_accepts_our_proof_files_and_refuses_changed_ones(demo_chain: DemoChain) -> None:
+    """`.tlog-proof` files as `chainperp prove entry` writes them, from their bytes alone."""
+    source = open_source(demo_chain.path)
+    vkey = format_vkey(load_vkey(demo_chain.path / "log"))
+    size = source.checkpoint.size
+    files = [prove_entry(source, size * at // 40).decode() for at in range(40)]
+    answers = ask_go({"proofs": [{"vkey": vkey, "file": file} for file in files]})["proofs"]
+    assert [answer["reason"] for answer in answers] == [""] * len(files)
+    file = files[17]
+    index = f"index {size * 17 // 40}\n"
+    changed = [
+        file.replace(index, f"index {size * 17 // 40 + 1}\n"),
+        file.replace("extra AQ", "extra AR"),
+        file.replace(f"\n{size}\n", f"\n{size - 1}\n"),
+        file.replace("@v1", "@v2"),
+    ]
+    refused = ask_go({"proofs": [{"vkey": vkey, "file": one} for one in changed]})["proofs"]
+    assert [answer["ok"] for answer in refused] == [False] * len(changed)
+    assert file not in changed
+
+
+def test_go_accepts_the_pieces_of_our_bundles(demo_chain: DemoChain) -> None:
+    """The ways of a SEAL and of an old checkpoint inside JSON bundles are RFC 6962's too."""
+    source = open_source(demo_chain.path)
+    state = sealed_state(source, source.height)
+    address = next(Address(key) for key, _, _ in state.commitment.trees["acct"].items())
+    piece = tree_of(prove_account(source, address, state))["seal"]
+    size, root = source.checkpoint.size, source.checkpoint.root.hex()
+    inclusion = {
+        "index": piece["index"],
+        "size": size,
+        "root": root,
+        "entry": b64decode(piece["entry"]).hex(),
+        "proof": [b64decode(one).hex() for one in piece["inclusion"]],
+    }
+    (answer,) = ask_go({"inclusions": [inclusion]})["inclusions"]
+    assert answer["ok"], answer["reason"]
 
 
 def _flipped(proof: list[str], step: int) -> list[str]:

@@ -5,7 +5,7 @@ import asyncio
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection
 
 from chainperp.node.socket.channels import StateChannel
 from chainperp.node.socket.limits import LOCAL, PUBLIC, Origins
-from tests.support.live_node import LiveNode, live_node
+from tests.support.live_node import LiveNode, live_node, until
 from tests.support.raw_socket import TEXT, RawSocket, frame
 
 SMALL = replace(
@@ -23,14 +23,6 @@ SMALL = replace(
 )
 PING = json.dumps({"method": "ping"})
 SLOW_READERS = 20
-
-
-def until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came to hold"
-        time.sleep(0.01)
 
 
 def user(number: int) -> str:

@@ -30,7 +30,7 @@ from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.orders import Order
-from chainperp.state import arrangements, leaves
+from chainperp.state import arrangements, leaves, schemas
 from chainperp.state.store import (
     ASSISTANCE_FUND,
     LIQUIDITY_VAULT,
@@ -181,7 +181,7 @@ def all_leaves(state: State) -> dict[tuple[str, bytes], Record]:
     found: dict[tuple[str, bytes], Record] = {}
 
     def note(name: str, key: bytes, raw: bytes) -> None:
-        found[name, key] = canonical.decode(leaves.schema_of(name), raw)
+        found[name, key] = canonical.decode(schemas.schema_of(name), raw)
 
     for address, account in state.accounts.items():
         note("acct", address, leaves.encode_account(state, account))

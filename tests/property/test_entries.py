@@ -14,11 +14,19 @@ from hypothesis import strategies as st
 
 from chainperp.base import canonical
 from chainperp.base.errors import InvalidBytes
-from chainperp.model.actions import ApproveAgent, CreateSubAccount, PlaceOrders, ScheduleCancel
+from chainperp.model.actions import (
+    ApproveAgent,
+    ApproveBuilderFee,
+    ConvertToMultiSig,
+    CreateSubAccount,
+    Noop,
+    PlaceOrders,
+    ScheduleCancel,
+)
 from chainperp.model.decisions import RULE_OF, Kind, Rejection
 from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
 from chainperp.model.records import KIND_RULES, SCHEMAS
-from chainperp.state import leaves
+from chainperp.state import leaves, schemas
 from chainperp.state.store import ASSISTANCE_FUND, State
 from tests.oracles.naive_exchange import Life
 from tests.property.test_exchange_agrees import carry_out, live_orders, living_world
@@ -46,6 +54,11 @@ def lived(seed: int, blocks: int = 120) -> World:
         carry_out(world, life.block(live_orders(world), 5))
     world.act("rich", ScheduleCancel(None))
     world.act("rich", CreateSubAccount("last"))
+    world.act("rich", ApproveBuilderFee(address_of("mid"), 10), user_signed=True)
+    world.act("wide", ConvertToMultiSig([address_of("rich")], 1), user_signed=True)
+    world.block([world.envelope("rich", "wide", ["rich"], Noop())])
+    builder = (address_of("mid"), 10)
+    world.act("rich", PlaceOrders([order(0, "buy", "1", "30")], builder=builder))
     return world
 
 
@@ -92,7 +105,7 @@ def check_leaves(state: State, world: World) -> int:
     """Decode and re-encode every value in the trees; returns how many there are."""
     count = 0
     for name, tree in world.engine.commitment.trees.items():
-        schema = leaves.schema_of(name)
+        schema = schemas.schema_of(name)
         for _, value, _ in tree.items():
             assert canonical.encode(schema, canonical.decode(schema, value)) == value, name
             count += 1
@@ -100,14 +113,19 @@ def check_leaves(state: State, world: World) -> int:
         raw = leaves.encode_book(market)
         reader = canonical.Reader(raw)
         again = b""
-        for schema in (leaves.BOOK_ORDER, leaves.WAITING_ORDER, leaves.ORDER_GROUP):
+        for schema in (
+            schemas.BOOK_ORDER,
+            schemas.WAITING_ORDER,
+            schemas.ORDER_GROUP,
+            schemas.ORDER_BUILDER,
+        ):
             rows = [canonical.decode_from(schema, reader) for _ in range(reader.unsigned(4))]
             again += canonical.encode_rows(schema, rows)
         reader.finish()
         assert again == raw
         digest = leaves.encode_book_digest(market)
-        decoded = canonical.decode(leaves.BOOK_DIGEST, digest)
-        assert canonical.encode(leaves.BOOK_DIGEST, decoded) == digest
+        decoded = canonical.decode(schemas.BOOK_DIGEST, digest)
+        assert canonical.encode(schemas.BOOK_DIGEST, decoded) == digest
     return count
 
 

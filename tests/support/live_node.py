@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -18,9 +19,7 @@ from chainperp.node.node import Node, Settings
 from chainperp.node.producer import Pace
 from chainperp.node.server import Server, bind, uvicorn_config
 from chainperp.node.socket.limits import LOCAL, SocketLimits
-from chainperp.node.socket.protocol import (
-    PING_SECONDS,
-)
+from chainperp.node.socket.protocol import PING_SECONDS
 from chainperp.state.store import BACKSTOP_VAULT, INSURANCE
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis
@@ -167,6 +166,14 @@ class LiveNode:
     def make_block(self) -> Published:
         """Make a block of whatever waits."""
         return self.call(self.node.producer.make_block())
+
+
+def until(holds: Callable[[], bool], seconds: float = 10) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came to hold"
+        time.sleep(0.01)
 
 
 def limit_order(

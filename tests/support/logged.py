@@ -17,7 +17,7 @@ from chainperp.model.blocks import BlockInput
 from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.envelope import decode_envelope
-from chainperp.state import leaves
+from chainperp.state.schemas import schema_of
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import rules_hash
 from chainperp.storage.recovery import find_tip
@@ -108,7 +108,7 @@ def committed_values(path: Path, users_until: int | None = None) -> Values:
         if name == "book":
             continue
         for key, value, _sums in tree.items():
-            record = canonical.decode(leaves.schema_of(name), value)
+            record = canonical.decode(schema_of(name), value)
             for left_out in NONCE_FIELDS | COUNTER_FIELDS:
                 record.pop(left_out, None)
             found[name, key.hex()] = record

@@ -1,4 +1,4 @@
-"""`chainperp verify` and `chainperp fsck`: check a log without executing it."""
+"""`chainperp verify` and `chainperp fsck`: check a proof, or a log without executing it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +12,43 @@ Directory = Annotated[Path, typer.Argument(help="Data directory.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
-def verify(directory: Directory, as_json: Json = False) -> None:
-    """Check checkpoint, log root, seals and conservation. Example: chainperp verify demo-data"""
+def verify(
+    path: Annotated[Path | None, typer.Argument(help="Proof file, or data directory.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", help="Policy file: whose signatures to trust.")
+    ] = None,
+    script: Annotated[
+        Path | None, typer.Option("--emit-script", help="Write the verifier as one script.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a proof file, or a directory's checkpoint, log root, seals and conservation.
+
+    Example: chainperp verify my-adl.proof --policy trust.policy
+    """
+    if script is not None:
+        from chainperp.cli.emit import script as text_of_script
+
+        script.write_text(text_of_script(), encoding="utf-8")
+        output.say(f"wrote {script}: python3 -S -I {script} PROOF --policy FILE")
+        if path is None:
+            return
+    if path is None:
+        output.usage("nothing to verify", "give a proof file or a data directory")
+    if path.is_dir():
+        if policy is not None:
+            output.usage("--policy is for proof files", "a directory has its own log/vkey")
+        _verify_directory(path, as_json)
+        return
+    from chainperp.cli.proof_files import verdict_document, verdict_lines, verify_file
+
+    verdict = verify_file(path, policy)
+    output.answer(verdict_document(verdict), verdict_lines(verdict), as_json)
+    if not verdict.holds:
+        raise typer.Exit(EXIT_FALSE)
+
+
+def _verify_directory(directory: Path, as_json: bool) -> None:
     from chainperp.cli.checking import verify_directory
 
     with output.progress("verify") as step:

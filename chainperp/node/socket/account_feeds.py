@@ -5,16 +5,20 @@ Source: hyperliquid-api 6.3.
 
 from typing import Any, Final
 
+from chainperp.base.units import DAY_MS
 from chainperp.node.documents.fills import fill
 from chainperp.node.documents.history import stream_funding
 from chainperp.node.documents.orders import order_update
 from chainperp.node.documents.texts import Document
+from chainperp.node.info.history import aggregate
 from chainperp.node.socket.channels import Channel, Frames, Sources
 from chainperp.node.socket.follow import AccountBlock, Followed
 from chainperp.node.socket.subscriptions import Subscription
 from chainperp.node.socket.view import BlockView
 
-SNAPSHOT_ROWS: Final = 2_000
+SNAPSHOT_ROWS: Final = 500
+SNAPSHOT_MS: Final = 30 * DAY_MS
+"""How far a snapshot of funding or money goes back, and how many rows it has at most."""
 
 
 class AccountChannel(Channel):
@@ -36,6 +40,11 @@ class AccountChannel(Channel):
     def is_touched(self, view: BlockView) -> bool:
         """Asked only for accounts that the block changed."""
         return True
+
+    def reset(self) -> None:
+        """Follow the account on the other chain."""
+        super().reset()
+        self.followed = self.sources.follow(self.address)
 
     def messages(self, view: BlockView | None) -> Frames:
         """What of the block belongs here."""
@@ -91,8 +100,14 @@ class ListFeed(AccountChannel):
 
     async def past(self) -> list[Document]:
         """Rows of the past."""
-        _, rows = await self.sources.ask(self.question, user=self.user)
-        return list(rows)
+        rows: list[Document] = await self.sources.ask(self.question, user=self.user)
+        return rows
+
+    async def latest(self) -> list[Document]:
+        """The latest rows of a question that begins with the oldest."""
+        start = max(self.sources.state().time_ms - SNAPSHOT_MS, 0)
+        rows = await self.sources.all_rows(self.question, user=self.user, startTime=start)
+        return rows[-SNAPSHOT_ROWS:]
 
     def time_of(self, row: Document) -> int:
         """When a row happened."""
@@ -102,7 +117,7 @@ class ListFeed(AccountChannel):
     async def history(self, time_ms: int) -> Frames:
         """What happened up to a time, as the question orders it."""
         rows = [row for row in await self.past() if self.time_of(row) <= time_ms]
-        return [self.message(rows[:SNAPSHOT_ROWS], is_snapshot=True)]
+        return [self.message(rows, is_snapshot=True)]
 
 
 class UserFills(ListFeed):
@@ -113,14 +128,15 @@ class UserFills(ListFeed):
 
     async def past(self) -> list[Document]:
         """The latest fills, newest first."""
-        is_merged = self.fields["aggregateByTime"]
-        _, rows = await self.sources.ask(self.question, user=self.user, aggregateByTime=is_merged)
-        return list(rows)
+        rows: list[Document] = await self.sources.ask(
+            self.question, user=self.user, aggregateByTime=self.fields["aggregateByTime"]
+        )
+        return rows
 
     def frames_of(self, block: AccountBlock, view: BlockView) -> Frames:
         """The block's fills, oldest first."""
-        rows = [fill(one) for one in block.fills]
-        return [self.message(rows)] if rows else []
+        fills = aggregate(block.fills) if self.fields["aggregateByTime"] else block.fills
+        return [self.message([fill(one) for one in fills])] if fills else []
 
 
 class UserFundings(ListFeed):
@@ -130,10 +146,9 @@ class UserFundings(ListFeed):
     question = "userFunding"
 
     async def past(self) -> list[Document]:
-        """Rows of the question, in the form of this channel."""
-        _, rows = await self.sources.ask(self.question, user=self.user)
+        """The latest rows of the question, oldest first, in the form of this channel."""
         found: list[Document] = []
-        for row in rows:
+        for row in await self.latest():
             delta = {key: value for key, value in row["delta"].items() if key != "type"}
             found.append(stream_funding(row["time"], delta))
         return found

@@ -7,8 +7,11 @@ Source: hyperliquid-api 6.3.
 
 from typing import Any, ClassVar, Final
 
+from chainperp.base.units import DAY_MS
+from chainperp.node.documents.history import INTERVALS
 from chainperp.node.documents.orders import open_order
 from chainperp.node.documents.texts import Document
+from chainperp.node.index.read import candle_start
 from chainperp.node.socket.account_feeds import ListFeed
 from chainperp.node.socket.channels import Channel, Frames, Sources, StateChannel
 from chainperp.node.socket.follow import OrderChange
@@ -17,8 +20,8 @@ from chainperp.node.socket.subscriptions import Fields, Subscription
 from chainperp.node.socket.view import BlockView
 
 WEB_SECONDS: Final = 0.5
-ROWS_PER_ANSWER: Final = 500
 CANDLES_BACK: Final = 2
+MONTH_MS: Final = 31 * DAY_MS
 
 
 class AskedChannel(StateChannel):
@@ -37,12 +40,14 @@ class AskedChannel(StateChannel):
         return answer
 
     async def _ask(self) -> Any:
-        _, answer = await self.sources.ask(self.question, **self.asked())
-        return self.wrapped(answer)
+        return self.wrapped(await self.sources.ask(self.question, **self.asked()))
 
     async def history(self, _time_ms: int) -> Frames:
         """The answer now."""
-        return [self.frame(await self._ask())]
+        document = await self._ask()
+        if self._last is None:
+            self._last = dumps(self.essence(document))
+        return [self.frame(document)]
 
     async def refresh(self) -> Frames:
         """The answer when it has changed."""
@@ -208,25 +213,25 @@ class CandleFeed(Channel):
 
     async def _ask(self, since_ms: int) -> list[Document]:
         keys = {"coin": self.fields["coin"], "interval": self.fields["interval"]}
-        _, rows = await self.sources.ask("candleSnapshot", req={**keys, "startTime": since_ms})
-        return list(rows)
+        rows: list[Document] = await self.sources.ask(
+            "candleSnapshot", req={**keys, "startTime": since_ms}
+        )
+        return rows
 
     async def history(self, time_ms: int) -> Frames:
-        """The latest candle, if the market ever traded."""
-        rows = await self._ask(0)
-        if not rows:
-            return []
-        self._since = max(self._since, rows[-1]["t"])
-        return [self.frame(rows[-1])]
+        """The latest candle, if there were trades in this one or the one before."""
+        length = INTERVALS[self.fields["interval"]] or MONTH_MS
+        rows = await self._ask(max(time_ms - length, 0))
+        return [self.frame(rows[-1])] if rows else []
 
     def begin(self, time_ms: int) -> None:
         """Candles that ended before are nothing new."""
-        self._since = 0
+        self._since = candle_start(self.fields["interval"], time_ms)
         self._sent = {}
 
     async def refresh(self) -> Frames:
         """The candles that trades have changed, oldest first."""
-        rows = (await self._ask(self._since))[-ROWS_PER_ANSWER:]
+        rows = await self._ask(self._since)
         changed = [row for row in rows if self._sent.get(row["t"]) != row]
         self._sent = {row["t"]: row for row in rows[-CANDLES_BACK:]}
         if rows:
@@ -235,8 +240,7 @@ class CandleFeed(Channel):
 
     def reset(self) -> None:
         """Begin anew."""
-        self._since = 0
-        self._sent = {}
+        self.begin(self.sources.state().time_ms)
 
 
 class LedgerUpdates(ListFeed):
@@ -256,20 +260,19 @@ class LedgerUpdates(ListFeed):
 
     async def refresh(self) -> Frames:
         """Rows since the last message, oldest first."""
-        frames: Frames = []
-        while True:
-            _, rows = await self.sources.ask(
-                self.question, user=self.user, startTime=self._until + 1
-            )
-            if not rows:
-                return frames
-            self._until = rows[-1]["time"]
-            frames.append(self.message(list(rows)))
-            if len(rows) < ROWS_PER_ANSWER:
-                return frames
+        rows = await self.sources.all_rows(self.question, user=self.user, startTime=self._until + 1)
+        if not rows:
+            return []
+        self._until = rows[-1]["time"]
+        return [self.message(rows)]
+
+    async def past(self) -> list[Document]:
+        """The latest rows, oldest first."""
+        return await self.latest()
 
     def reset(self) -> None:
         """The other chain's past is not told again."""
+        super().reset()
         self._until = self.sources.state().time_ms
 
 
@@ -308,12 +311,13 @@ class HistoricalOrders(ListFeed):
         return [self.message(rows)] if rows else []
 
     async def _order(self, oid: int) -> Document:
-        _, answer = await self.sources.ask("orderStatus", user=self.user, oid=oid)
+        answer = await self.sources.ask("orderStatus", user=self.user, oid=oid)
         found: Document = answer["order"]["order"]
         return found
 
     def reset(self) -> None:
         """What waits is of the other chain."""
+        super().reset()
         self._waiting = []
 
 

@@ -4,13 +4,13 @@ A channel of events sends what happened in each block. A channel of states sends
 when it has changed, and some of them not more often than a pause allows.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from chainperp.base.units import Address
+from chainperp.node.documents.markets import ctxs
 from chainperp.node.documents.texts import Document
-from chainperp.node.index.index import IndexUnavailable
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.socket.client import Client
 from chainperp.node.socket.follow import Followed, Placed
@@ -37,19 +37,23 @@ class Sources:
         """The state between two blocks."""
         return self.context.state()
 
-    def answer(self, name: str, **fields: Any) -> Any:
-        """The answer of a question about the present."""
-        query, checked = self.registry.read({"type": name, **fields})
-        if query.answer is None:
-            raise IndexUnavailable(f"{name} is not answered from the state alone")
-        return query.answer(self.context, checked)
-
     def contexts(self) -> list[Document]:
-        """Contexts of all markets, made once for each block."""
+        """Contexts of all markets, made once for each block. Await `indexed` before."""
         state = self.state()
         if self._contexts is None or self._contexts[:2] != (state, state.height):
-            self._contexts = (state, state.height, self.answer("metaAndAssetCtxs")[1])
+            days = self.context.index().days
+            self._contexts = (state, state.height, ctxs(state, days))
         return self._contexts[2]
+
+    def reset(self) -> None:
+        """The chain is another one now."""
+        self._contexts = None
+        self._followed.clear()
+
+    async def indexed(self) -> None:
+        """Return when the index knows the last block and the state is that of a durable one."""
+        await self.context.index().reached(self.state().height)
+        await self.context.settled()
 
     def follow(self, user: Address) -> Followed:
         """One account's orders and events, for as long as a channel keeps it."""
@@ -58,9 +62,23 @@ class Sources:
             followed = self._followed[user] = Followed(user, self.state(), self.placed)
         return followed
 
-    def ask(self, name: str, **fields: Any) -> Awaitable[tuple[str, Any]]:
-        """The answer of any question."""
-        return self.registry.ask(self.context, {"type": name, **fields})
+    async def ask(self, name: str, **fields: Any) -> Any:
+        """The answer to a question. Raises IndexUnavailable."""
+        _, document = await self.registry.ask(self.context, {"type": name, **fields})
+        return document
+
+    async def all_rows(self, name: str, **fields: Any) -> list[Document]:
+        """The answer to a question, with the pages that follow it."""
+        rows: list[Document] = []
+        cursor: int | None = None
+        while True:
+            answer = await self.registry.answer(
+                self.context, {"type": name, **fields, "cursor": cursor}
+            )
+            rows.extend(answer.document)
+            cursor = answer.next_cursor
+            if cursor is None:
+                return rows
 
 
 class Channel:
@@ -158,12 +176,16 @@ class StateChannel(Channel):
         state = self.sources.state()
         if self._snapshot is None or self._snapshot[:2] != (state, state.height):
             document = self.document()
-            if not self.members:
+            if self._last is None:
                 self._last = dumps(self.essence(document))
             frames = [] if document is None else [self.frame(document)]
             self.snapshots_built += 1
             self._snapshot = (state, state.height, frames)
         return self._snapshot[2]
+
+    def begin(self, _time_ms: int) -> None:
+        """Nobody was told anything yet."""
+        self._last = None
 
     def messages(self, _view: BlockView | None) -> Frames:
         """The document when it has changed."""

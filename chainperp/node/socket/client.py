@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chainperp.node.socket.subscriptions import Subscription
 
 POLICY: Final = 1008
+FAULT: Final = 1011
 RESTART: Final = 1012
 SLOW: Final = "slow consumer"
 CHUNK_BYTES: Final = 64 * 1024

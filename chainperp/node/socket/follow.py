@@ -183,13 +183,16 @@ class Followed:
         """Scopes of the account of which the block took something."""
         found: list[Document] = []
         for index, fields in view.tests:
-            if fields["account"] == self.user and fields["outcome"] not in SETTLED:
+            if fields["account"] != self.user or fields["outcome"] in SETTLED:
+                continue
+            notional = _notional(view, self.user, fields)
+            if notional:
                 found.append(
                     {
                         "lid": index,
                         "liquidator": hex_text(BACKSTOP_VAULT),
                         "liquidated_user": hex_text(self.user),
-                        "liquidated_ntl_pos": usd(_notional(view, self.user, fields)),
+                        "liquidated_ntl_pos": usd(notional),
                         "liquidated_account_value": usd(fields["value"]),
                     }
                 )

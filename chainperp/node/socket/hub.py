@@ -7,15 +7,18 @@ and every channel's messages come in the order of the blocks. Everything runs on
 """
 
 import asyncio
+import sqlite3
+import sys
 from collections.abc import Iterable
 
-from chainperp.base.errors import BadRequest, ChainperpError
+from chainperp.base.errors import BadRequest
 from chainperp.node.effects import Published
+from chainperp.node.index.index import IndexUnavailable
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.socket import messages
 from chainperp.node.socket.catalogue import MAKERS
 from chainperp.node.socket.channels import Channel, Frames, Sources
-from chainperp.node.socket.client import POLICY, RESTART, SLOW, Client, Counters
+from chainperp.node.socket.client import FAULT, POLICY, RESTART, SLOW, Client, Counters
 from chainperp.node.socket.follow import Placed
 from chainperp.node.socket.limits import LOCAL, Origins, SocketLimits
 from chainperp.node.socket.protocol import text_frame
@@ -60,7 +63,12 @@ class Hub:
         if client.is_closed:
             return None
         client.push(text_frame(messages.acknowledgement("subscribe", subscription.echo)))
-        await self._join(client, subscription)
+        try:
+            await self._join(client, subscription)
+        except IndexUnavailable as fault:
+            client.subscriptions.pop(subscription.key, None)
+            self._leave(client, subscription)
+            client.send(text_frame(messages.error(str(fault))))
         return None
 
     def _refusal(self, client: Client, subscription: Subscription, given: Fields) -> str | None:
@@ -176,8 +184,7 @@ class Hub:
         view = BlockView(published, self.sources.state())
         touched: dict[Client, None] = {}
         for channel in list(self._markets.values()):
-            if channel.is_touched(view):
-                self._publish(channel, view, touched)
+            self._publish(channel, view, touched)
         if self._users:
             for channel in self._user_channels(view):
                 self._publish(channel, view, touched)
@@ -189,9 +196,7 @@ class Hub:
         users = self._users
         changed = view.accounts
         for user in [user for user in users if user in changed]:
-            for channel in users[user].values():
-                if channel.is_touched(view):
-                    yield channel
+            yield from users[user].values()
         if view.prices:
             for user, channels in users.items():
                 for channel in channels.values():
@@ -202,12 +207,24 @@ class Hub:
         self, channel: Channel, view: BlockView | None, touched: dict[Client, None]
     ) -> None:
         """Give what is new to the members, now or when the channel's pause is over."""
-        if channel.is_asked and view is not None:
-            channel.note(view)
-        if channel.is_asked or self._pause_left(channel) > 0:
-            self._publish_later(channel)
-        else:
-            self._deliver(channel, channel.messages(view), touched)
+        try:
+            if view is not None and not channel.is_touched(view):
+                return
+            if channel.is_asked and view is not None:
+                channel.note(view)
+            if channel.is_asked or self._pause_left(channel) > 0:
+                self._publish_later(channel)
+            else:
+                self._deliver(channel, channel.messages(view), touched)
+        except Exception as fault:  # noqa: BLE001 (a feed's fault must not end the engine loop)
+            self._fail(channel, fault)
+
+    def _fail(self, channel: Channel, fault: Exception) -> None:
+        """A fault of ours: a gap must not go unnoticed, so whoever listened is closed."""
+        key = channel.subscription.key
+        sys.stderr.write(f"fault in the feed {key}: {type(fault).__name__}: {fault}\n")
+        for client in list(channel.members):
+            client.close(FAULT, "a fault of the node")
 
     @staticmethod
     def _pause_left(channel: Channel) -> float:
@@ -250,9 +267,12 @@ class Hub:
                 self._deliver(channel, await channel.refresh(), touched)
                 for client in touched:
                     client.flush()
-        except ChainperpError as fault:
-            # The index cannot answer: the channel is tried again at its next change.
-            self.counters.drop(type(fault).__name__)
+        except (IndexUnavailable, sqlite3.Error, RuntimeError):
+            # The index stopped, or was closed because the chain went back: the channel is tried
+            # again at its next change.
+            self.counters.drop("no index")
+        except Exception as fault:  # noqa: BLE001 (nobody else hears of it)
+            self._fail(channel, fault)
         finally:
             if self.channels.get(key) is channel:
                 self._late.pop(key, None)
@@ -262,6 +282,7 @@ class Hub:
     def reset(self) -> None:
         """The chain is another one now: tell the members of state channels how it is there."""
         touched: dict[Client, None] = {}
+        self.sources.reset()
         for channel in self.channels.values():
             channel.reset()
             self._publish(channel, None, touched)

@@ -62,9 +62,9 @@ class BestFeed(MarketChannel, StateChannel):
 
     is_newest_only = False
 
-    def __init__(self, subscription: Subscription, sources: Sources) -> None:
-        super().__init__(subscription, sources)
-        self.reset()
+    def begin(self, time_ms: int) -> None:
+        """What there is now is no change."""
+        self._last = dumps(self.essence(self.document()))
 
     def document(self) -> Any:
         """Best bid and ask."""
@@ -78,11 +78,6 @@ class BestFeed(MarketChannel, StateChannel):
         """None: on change only."""
         return []
 
-    def reset(self) -> None:
-        """What there is now is no change."""
-        super().reset()
-        self._last = dumps(self.essence(self.document()))
-
     def is_touched(self, view: BlockView) -> bool:
         """Orders and trades of the market."""
         return self.asset in view.books
@@ -95,7 +90,7 @@ class TradesFeed(MarketChannel):
 
     async def history(self, time_ms: int) -> Frames:
         """Recent trades; nothing when there are none."""
-        _, rows = await self.sources.ask("recentTrades", coin=self.fields["coin"])
+        rows = await self.sources.ask("recentTrades", coin=self.fields["coin"])
         found = [row for row in reversed(rows) if row["time"] <= time_ms]
         return [self.frame(found)] if found else []
 
@@ -118,10 +113,26 @@ class TradesFeed(MarketChannel):
         ]
 
 
-class ContextFeed(MarketChannel, StateChannel):
-    """What is going on in one market."""
+class _Contextual(StateChannel):
+    """Contexts: they hold sums of the last day, which the index keeps."""
 
     pause = CONTEXT_SECONDS
+    is_asked = True
+    has_history = True
+
+    async def history(self, _time_ms: int) -> Frames:
+        """The contexts now."""
+        await self.sources.indexed()
+        return self.snapshot()
+
+    async def refresh(self) -> Frames:
+        """The contexts when they have changed."""
+        await self.sources.indexed()
+        return self.messages(None)
+
+
+class ContextFeed(MarketChannel, _Contextual):
+    """What is going on in one market."""
 
     def document(self) -> Any:
         """The market's context."""
@@ -132,10 +143,8 @@ class ContextFeed(MarketChannel, StateChannel):
         return self.asset in view.books or self.asset in view.prices
 
 
-class _AllContexts(StateChannel):
+class _AllContexts(_Contextual):
     """Contexts of all markets."""
-
-    pause = CONTEXT_SECONDS
 
     def is_touched(self, view: BlockView) -> bool:
         """Any market."""
@@ -176,7 +185,7 @@ class FastContexts(_AllContexts):
     def snapshot(self) -> Frames:
         """All of it, as of now."""
         document = self.document()
-        if not self.members:
+        if not self._sent:
             self._sent = document
         return [self._packed(document)]
 

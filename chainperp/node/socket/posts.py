@@ -3,8 +3,11 @@
 Source: hyperliquid-api 6.1.
 """
 
+import sys
+
 from chainperp.base.errors import BadRequest
 from chainperp.node.exchange import Exchange
+from chainperp.node.index.index import IndexUnavailable
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.producer import Stopped
 from chainperp.node.room import Busy
@@ -27,8 +30,11 @@ class Posts:
             return await self._answer(post_id, request)
         except BadRequest as refusal:
             return post_answer(post_id, "error", f"422 {UNDECODABLE}: {refusal}")
-        except (Busy, Stopped) as refusal:
+        except (Busy, Stopped, IndexUnavailable) as refusal:
             return post_answer(post_id, "error", f"503 {refusal}")
+        except Exception as fault:  # noqa: BLE001 (the sender waits for an answer)
+            sys.stderr.write(f"fault in a post: {type(fault).__name__}: {fault}\n")
+            return post_answer(post_id, "error", "500 a fault of the node; the operator was told")
 
     async def _answer(self, post_id: int, request: Message) -> str:
         kind, payload = request.get("type"), request.get("payload")

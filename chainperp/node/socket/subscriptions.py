@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from chainperp.base.units import Address
+from chainperp.node.documents.history import INTERVALS
 from chainperp.node.socket.messages import dumps
 from chainperp.wire.shapes import (
     Field,
@@ -29,10 +30,6 @@ from chainperp.wire.shapes import (
 Fields = dict[str, Any]
 Grade = Literal["full", "partial"]
 NAME_MAX: Final = 64
-
-INTERVALS: Final = (
-    "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "8h", "12h", "1d", "3d", "1w", "1M",
-)  # fmt: skip
 
 
 def _main_dex(value: Any) -> str:
@@ -131,8 +128,8 @@ OFFERS: Final = {
     )
 }
 REFUSED: Final = {
-    "explorerBlock": "blocks are read from the log: GET /log",
-    "explorerTxs": "transactions are read from the log: GET /log",
+    "explorerBlock": "blocks are read with POST /explorer, or from the log",
+    "explorerTxs": "transactions are read with POST /explorer, or from the log",
 }
 
 _SHAPES: Final = {name: shape(*offer.fields) for name, offer in OFFERS.items()}
@@ -180,10 +177,10 @@ def _check(fields: Fields, is_coin: Callable[[str], bool]) -> None:
         raise Misfit("mantissa", "only 5 significant figures have a mantissa", "mantissa")
 
 
-def compatibility_rows() -> list[tuple[str, str, str, str]]:
-    """Each subscription with its tier, how fully it is served, and what is to know about it."""
-    rows: list[tuple[str, str, str, str]] = [
-        (one.name, one.tier, one.grade, one.note) for one in OFFERS.values()
+def compatibility_rows() -> list[tuple[str, str, str]]:
+    """Name, grade and note of every subscription, by name: the table in docs/compatibility.md."""
+    rows: list[tuple[str, str, str]] = [
+        (offer.name, offer.grade, offer.note) for offer in OFFERS.values()
     ]
-    rows.extend((name, "P2", "refused", note) for name, note in REFUSED.items())
-    return rows
+    rows.extend((name, "refused", note) for name, note in REFUSED.items())
+    return sorted(rows)

@@ -18,6 +18,7 @@ from chainperp.node.effects import (
     fill_record,
     order_record,
 )
+from chainperp.node.index.schema import OFF_BOOK
 from chainperp.state.store import State
 
 Decision = OrderRecord | FillRecord | int
@@ -131,9 +132,12 @@ class BlockView:
 
     @cached_property
     def traded(self) -> dict[int, list[FillRecord]]:
-        """Trades by market."""
+        """Trades on the books, by market: positions that the liquidator vault took over and
+        forced closes are no trades to the public."""
         found: dict[int, list[FillRecord]] = {}
         for record in self.fills:
+            if record.flags & OFF_BOOK:
+                continue
             found.setdefault(record.asset, []).append(record)
         return found
 

@@ -48,7 +48,14 @@ type directoryItem struct {
 	Root string `json:"root"`
 }
 
+// A C2SP tlog-proof file with the entry in its extra line, checked from its bytes alone.
+type proofItem struct {
+	Vkey string `json:"vkey"`
+	File string `json:"file"`
+}
+
 type job struct {
+	Proofs      []proofItem       `json:"proofs"`
 	Notes       []noteItem        `json:"notes"`
 	Inclusions  []inclusionItem   `json:"inclusions"`
 	Consistency []consistencyItem `json:"consistency"`
@@ -64,6 +71,7 @@ type answer struct {
 }
 
 type result struct {
+	Proofs      []answer `json:"proofs"`
 	Notes       []answer `json:"notes"`
 	Inclusions  []answer `json:"inclusions"`
 	Consistency []answer `json:"consistency"`
@@ -161,6 +169,44 @@ func checkConsistency(item consistencyItem) error {
 	return tlog.CheckTree(proof, item.Size, root, item.OldSize, oldRoot)
 }
 
+func checkProof(item proofItem) error {
+	head, text, found := strings.Cut(item.File, "\n\n")
+	lines := strings.Split(head, "\n")
+	if !found || len(lines) < 3 || lines[0] != "c2sp.org/tlog-proof@v1" {
+		return fmt.Errorf("not a tlog-proof file")
+	}
+	extra, isExtra := strings.CutPrefix(lines[1], "extra ")
+	number, isIndex := strings.CutPrefix(lines[2], "index ")
+	if !isExtra || !isIndex {
+		return fmt.Errorf("no extra line or no index line")
+	}
+	entry, err := base64.StdEncoding.DecodeString(extra)
+	if err != nil {
+		return err
+	}
+	index, err := strconv.ParseInt(number, 10, 64)
+	if err != nil {
+		return err
+	}
+	proof := []tlog.Hash{}
+	for _, line := range lines[3:] {
+		hash, err := tlog.ParseHash(line)
+		if err != nil {
+			return err
+		}
+		proof = append(proof, hash)
+	}
+	checkpoint := checkNote(noteItem{Vkey: item.Vkey, Note: text})
+	if !checkpoint.OK {
+		return fmt.Errorf("checkpoint: %s", checkpoint.Reason)
+	}
+	root, err := parseHash(checkpoint.Root)
+	if err != nil {
+		return err
+	}
+	return tlog.CheckRecord(proof, checkpoint.Size, root, index, tlog.RecordHash(entry))
+}
+
 // bundlePath names an entry bundle as C2SP tlog-tiles does.
 func bundlePath(index, size int64) (string, int64) {
 	name := fmt.Sprintf("%03d", index%1000)
@@ -231,7 +277,10 @@ func run() error {
 	if err := json.NewDecoder(input).Decode(&work); err != nil {
 		return err
 	}
-	done := result{[]answer{}, []answer{}, []answer{}, []answer{}}
+	done := result{[]answer{}, []answer{}, []answer{}, []answer{}, []answer{}}
+	for _, item := range work.Proofs {
+		done.Proofs = append(done.Proofs, said(checkProof(item)))
+	}
 	for _, item := range work.Notes {
 		done.Notes = append(done.Notes, checkNote(item))
 	}
