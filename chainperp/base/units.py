@@ -5,7 +5,8 @@ Scales (hyperliquid-protocol 1.3), for a market with `size_decimals` d:
 - `Price`: integer on the grid 10^-(6-d); 2985.9 with d = 4 is 298590.
 - `Size`: lots of 10^-d base units, never negative; `SizeSigned` is positive for long.
 - `Usd`: 10^-6 USDC. Price times size is exactly Usd, so notional needs no rounding.
-- `Rate`: 10^-8, used for funding rates; fee rates are in 10^-6 (`FeeRate`).
+- `Rate`: 10^-8, used for funding rates; fee rates are in 10^-6 (`FeeRate`),
+  builders' rates in tenths of a basis point, 10^-5.
 - `Millis`: Unix time in milliseconds; `Height`: block number.
 - `E8`: a decimal from the wire, times 10^8, before its market's grid is known.
 
@@ -33,6 +34,7 @@ USD_ONE: Final = 1_000_000
 E8_DECIMALS: Final = 8
 RATE_ONE: Final = 100_000_000
 FEE_RATE_ONE: Final = 1_000_000
+BUILDER_RATE_ONE: Final = 100_000
 PRICE_DECIMALS_MAX: Final = 6
 SIGNIFICANT_FIGURES_MAX: Final = 5
 

@@ -3,83 +3,88 @@
 The bytes are a canonical MessagePack map (`base/msgpack.py` here; a faster decoder may be handed
 in). Whatever is not exactly the shape of a known action is refused with InvalidBytes: the edge has
 checked it before (`wire`), so in a log it means that the log was not made by these rules.
-Source: hyperliquid-api 4.3 to 4.5.
+Source: hyperliquid-api 3.4 and 4.3 to 4.5.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from chainperp.base import canonical, msgpack
 from chainperp.base.errors import BadRequest, InvalidBytes
-from chainperp.base.units import (
-    E8,
-    E8_DECIMALS,
-    I64_MAX,
-    U64_MAX,
-    USD_DECIMALS,
-    Address,
-    parse_decimal,
-)
-from chainperp.model.actions import (
-    Action,
-    ApproveAgent,
-    CancelOrders,
-    CreateSubAccount,
-    Grouping,
-    ModifyOrders,
-    Noop,
-    NotOffered,
-    OracleVote,
-    OrderRequest,
-    PlaceOrders,
-    RenameSubAccount,
-    ScheduleCancel,
-    SubAccountTransfer,
-    TimeInForce,
-    TriggerTerms,
-    UpdateIsolatedMargin,
-    UpdateLeverage,
-    UsdSend,
-    Withdraw,
-)
-from chainperp.model.blocks import SystemInput, Transaction
+from chainperp.base.units import Address
+from chainperp.chain.decode_actions import ADDRESS, L1_DECODERS, USER_DECODERS, Fields
+from chainperp.model.actions import Action, NotOffered
+from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
 from chainperp.model.decisions import SystemType
-from chainperp.model.envelope import L1, USER_SIGNED, decode_envelope
+from chainperp.model.envelope import L1, MULTI_SIG, USER_SIGNED, Envelope, decode_envelope
 from chainperp.transition.block import VOTE_BODY
 
-Fields = Mapping[str, Any]
 Unpack = Callable[[bytes], Any]
-
-TIFS: Final = {
-    "Gtc": TimeInForce.GTC,
-    "Ioc": TimeInForce.IOC,
-    "Alo": TimeInForce.ALO,
-    "FrontendMarket": TimeInForce.IOC,
-}
-GROUPINGS: Final = {
-    "na": Grouping.NONE,
-    "normalTpsl": Grouping.PARENT,
-    "positionTpsl": Grouping.POSITION,
-}
-U32_MAX: Final = 2**32 - 1
+ADDRESS_SIZE = 20
 
 
-def transaction_of(raw: bytes, signer: Address, unpack: Unpack = msgpack.unpack) -> Transaction:
-    """The transaction of envelope bytes whose signer is known.
+def transaction_of(raw: bytes, signers: bytes, unpack: Unpack = msgpack.unpack) -> Transaction:
+    """The transaction of envelope bytes whose signers are known: 20 bytes of who signed it, and
+    for a multi-sig envelope 20 bytes more for each signature inside, in their order.
 
-    Raises InvalidBytes when the bytes are not an envelope with a well-formed action.
+    Raises InvalidBytes when the bytes are not an envelope with a well-formed action, or when the
+    signers are not as many as its signatures.
     """
     envelope = decode_envelope(raw)
-    action = decode_action(unpack(envelope.action_bytes), envelope.scheme)
+    fields = unpack(envelope.action_bytes)
+    if envelope.scheme == MULTI_SIG:
+        return _multi_signed(raw, envelope, signers, fields)
+    if len(signers) != ADDRESS_SIZE:
+        raise InvalidBytes(f"one signer has 20 bytes: were {len(signers)}")
     return Transaction(
-        signer,
-        action,
+        Address(signers),
+        decode_action(fields, envelope.scheme),
         envelope.nonce,
         raw,
         is_user_signed=envelope.scheme == USER_SIGNED,
         vault=envelope.vault,
         expires_after=envelope.expires_after,
     )
+
+
+def _multi_signed(raw: bytes, envelope: Envelope, signers: bytes, fields: object) -> Transaction:
+    """The action inside a multi-sig envelope, with who asks and who agreed."""
+    try:
+        user, leader, inner, count = _payload(fields)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InvalidBytes(f"multi-sig envelope is malformed: {error}") from error
+    if len(signers) != ADDRESS_SIZE * (1 + count):
+        raise InvalidBytes(f"{count} signatures and the leader's: were {len(signers)} bytes")
+    is_user_signed = inner["type"] in USER_DECODERS
+    inside = range(ADDRESS_SIZE, len(signers), ADDRESS_SIZE)
+    return Transaction(
+        Address(signers[:ADDRESS_SIZE]),
+        decode_action(inner, USER_SIGNED if is_user_signed else L1),
+        envelope.nonce,
+        raw,
+        is_user_signed=is_user_signed,
+        vault=envelope.vault,
+        expires_after=envelope.expires_after,
+        multi_sig=MultiSigned(
+            user, leader, tuple(Address(signers[at : at + ADDRESS_SIZE]) for at in inside)
+        ),
+    )
+
+
+def _payload(fields: Any) -> tuple[Address, Address, Fields, int]:
+    """Multi-sig user, outer signer, inner action, and number of signatures of an envelope."""
+    if fields["type"] != "multiSig" or not isinstance(fields["signatures"], list):
+        raise ValueError("it is not one")
+    payload = fields["payload"]
+    addresses: list[Address] = []
+    for key in ("multiSigUser", "outerSigner"):
+        if ADDRESS.fullmatch(payload[key]) is None:
+            raise ValueError(f"{key} is not an address: was {payload[key]!r}")
+        addresses.append(Address(bytes.fromhex(payload[key][2:])))
+    inner: Fields = payload["action"]
+    if not isinstance(inner, dict) or not isinstance(inner["type"], str):
+        raise TypeError("its action is not a map with a type")
+    return addresses[0], addresses[1], inner, len(fields["signatures"])
 
 
 def system_input_of(kind: int, body: bytes, unpack: Unpack = msgpack.unpack) -> SystemInput:
@@ -91,14 +96,22 @@ def system_input_of(kind: int, body: bytes, unpack: Unpack = msgpack.unpack) -> 
     if system_type is not SystemType.ORACLE_VOTE:
         return SystemInput(system_type, body)
     fields = canonical.decode(VOTE_BODY, body)
-    vote = transaction_of(fields["envelope"], Address(fields["signer"]), unpack)
+    vote = _vote_of(fields["envelope"], fields["signer"], unpack)
     return SystemInput(system_type, body, vote)
+
+
+def _vote_of(raw: bytes, signer: bytes, unpack: Unpack) -> Transaction:
+    """A validator's prices: its own key signs them, nobody else."""
+    vote = transaction_of(raw, signer, unpack)
+    if vote.multi_sig is not None:
+        raise InvalidBytes("an oracle vote is no multi-sig envelope")
+    return vote
 
 
 def vote_input(raw: bytes, signer: Address, unpack: Unpack = msgpack.unpack) -> SystemInput:
     """The system input of a validator's signed prices."""
     body = canonical.encode(VOTE_BODY, {"envelope": raw, "signer": signer})
-    return SystemInput(SystemType.ORACLE_VOTE, body, transaction_of(raw, signer, unpack))
+    return SystemInput(SystemType.ORACLE_VOTE, body, _vote_of(raw, signer, unpack))
 
 
 def decode_action(fields: object, scheme: int) -> Action:
@@ -119,203 +132,3 @@ def decode_action(fields: object, scheme: int) -> Action:
         return decoder(fields)
     except (KeyError, TypeError, AttributeError, ValueError, BadRequest) as error:
         raise InvalidBytes(f"action {name} is malformed: {error}") from error
-
-
-def _whole(value: object, key: str, highest: int) -> int:
-    if type(value) is not int or not 0 <= value <= highest:
-        raise ValueError(f"{key} is not a whole number up to {highest}: was {value!r}")
-    return value
-
-
-def _flag(value: object, key: str) -> bool:
-    if type(value) is not bool:
-        raise TypeError(f"{key} is not a boolean: was {value!r}")
-    return value
-
-
-def _decimal(value: object, key: str) -> E8:
-    if not isinstance(value, str):
-        raise TypeError(f"{key} is not a decimal string: was {value!r}")
-    number = parse_decimal(value, E8_DECIMALS, key)
-    if not 0 <= number <= I64_MAX:
-        raise ValueError(f"{key} is out of range: was {value}")
-    return E8(number)
-
-
-def _text(value: object, key: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{key} is not text: was {value!r}")
-    return value
-
-
-def _address(value: object, key: str) -> Address:
-    if not isinstance(value, str) or len(value) != 42 or not value.startswith(("0x", "0X")):
-        raise ValueError(f"{key} is not an address: was {value!r}")
-    return Address(bytes.fromhex(value[2:]))
-
-
-def _cloid(value: object, key: str) -> bytes:
-    if not isinstance(value, str) or len(value) != 34 or not value.startswith("0x"):
-        raise ValueError(f"{key} is not a client order id: was {value!r}")
-    return bytes.fromhex(value[2:])
-
-
-def _amount(value: object) -> int | None:
-    """Micro-USDC of an amount as signed, None when it is not one: the engine refuses it."""
-    if not isinstance(value, str):
-        raise TypeError(f"amount is not a string: was {value!r}")
-    try:
-        return parse_decimal(value, USD_DECIMALS, "amount")
-    except BadRequest:
-        return None
-
-
-def _trigger(fields: Fields) -> TriggerTerms:
-    """The trigger of an order: isMarket, triggerPx, tpsl."""
-    return TriggerTerms(
-        _decimal(fields["triggerPx"], "triggerPx"),
-        _flag(fields["isMarket"], "isMarket"),
-        {"sl": True, "tp": False}[fields["tpsl"]],
-    )
-
-
-def _order(fields: Fields) -> OrderRequest:
-    """One order: a, b, p, s, r, t, c."""
-    kind = fields["t"]
-    if "trigger" in kind:
-        trigger = _trigger(kind["trigger"])
-        tif = TimeInForce.IOC if trigger.is_market else TimeInForce.GTC
-    else:
-        tif, trigger = TIFS[kind["limit"]["tif"]], None
-    return OrderRequest(
-        _whole(fields["a"], "a", U32_MAX),
-        _flag(fields["b"], "b"),
-        _decimal(fields["p"], "p"),
-        _decimal(fields["s"], "s"),
-        _flag(fields["r"], "r"),
-        tif,
-        cloid=_cloid(fields["c"], "c") if "c" in fields else None,
-        trigger=trigger,
-    )
-
-
-def _place(fields: Fields) -> Action:
-    grouping = fields["grouping"]
-    if isinstance(grouping, str) and grouping not in GROUPINGS:
-        raise ValueError(f"grouping {grouping!r} does not exist")
-    named = GROUPINGS[grouping] if isinstance(grouping, str) else Grouping.NONE
-    return PlaceOrders([_order(one) for one in fields["orders"]], named)
-
-
-def _cancel(fields: Fields) -> Action:
-    return CancelOrders(
-        [(_whole(one["a"], "a", U32_MAX), _whole(one["o"], "o", 2 * I64_MAX + 1))
-         for one in fields["cancels"]]
-    )  # fmt: skip
-
-
-def _cancel_by_cloid(fields: Fields) -> Action:
-    return CancelOrders(
-        [(_whole(one["asset"], "asset", U32_MAX), _cloid(one["cloid"], "cloid"))
-         for one in fields["cancels"]]
-    )  # fmt: skip
-
-
-def _target(value: object) -> int | bytes:
-    return _cloid(value, "oid") if isinstance(value, str) else _whole(value, "oid", I64_MAX)
-
-
-def _modify(fields: Fields) -> Action:
-    modifies = [(_target(fields["oid"]), _order(fields["order"]))]
-    return ModifyOrders(modifies, _flag(fields.get("a", False), "a"))
-
-
-def _batch_modify(fields: Fields) -> Action:
-    modifies = [(_target(one["oid"]), _order(one["order"])) for one in fields["modifies"]]
-    return ModifyOrders(modifies, _flag(fields.get("a", False), "a"))
-
-
-def _leverage(fields: Fields) -> Action:
-    return UpdateLeverage(
-        _whole(fields["asset"], "asset", U32_MAX),
-        _flag(fields["isCross"], "isCross"),
-        _whole(fields["leverage"], "leverage", U32_MAX),
-    )
-
-
-def _isolated_margin(fields: Fields) -> Action:
-    amount = fields["ntli"]
-    if type(amount) is not int or abs(amount) > I64_MAX:
-        raise ValueError(f"ntli is not a whole number: was {amount!r}")
-    return UpdateIsolatedMargin(_whole(fields["asset"], "asset", U32_MAX), amount)
-
-
-def _schedule_cancel(fields: Fields) -> Action:
-    at = fields.get("time")
-    return ScheduleCancel(None if at is None else _whole(at, "time", U64_MAX))
-
-
-def _create_sub_account(fields: Fields) -> Action:
-    return CreateSubAccount(_text(fields["name"], "name"))
-
-
-def _rename_sub_account(fields: Fields) -> Action:
-    sub = _address(fields["subAccountUser"], "subAccountUser")
-    return RenameSubAccount(sub, _text(fields["name"], "name"))
-
-
-def _sub_account_transfer(fields: Fields) -> Action:
-    return SubAccountTransfer(
-        _address(fields["subAccountUser"], "subAccountUser"),
-        _flag(fields["isDeposit"], "isDeposit"),
-        _whole(fields["usd"], "usd", U64_MAX),
-    )
-
-
-def _noop(fields: Fields) -> Action:
-    return Noop()
-
-
-def _oracle_vote(fields: Fields) -> Action:
-    return OracleVote(
-        [(_whole(one["a"], "a", U32_MAX), _decimal(one["p"], "p"),
-          _decimal(one["x"], "x") if "x" in one else None)
-         for one in fields["pxs"]]
-    )  # fmt: skip
-
-
-def _usd_send(fields: Fields) -> Action:
-    return UsdSend(_address(fields["destination"], "destination"), _amount(fields["amount"]))
-
-
-def _withdraw(fields: Fields) -> Action:
-    return Withdraw(_address(fields["destination"], "destination"), _amount(fields["amount"]))
-
-
-def _approve_agent(fields: Fields) -> Action:
-    name = fields.get("agentName") or ""
-    if not isinstance(name, str) or not name.isascii() or len(name) > 60:
-        raise ValueError(f"agentName is not a short ASCII name: was {str(name)[:70]!r}")
-    return ApproveAgent(_address(fields["agentAddress"], "agentAddress"), name)
-
-
-L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
-    "order": _place,
-    "cancel": _cancel,
-    "cancelByCloid": _cancel_by_cloid,
-    "modify": _modify,
-    "batchModify": _batch_modify,
-    "updateLeverage": _leverage,
-    "updateIsolatedMargin": _isolated_margin,
-    "scheduleCancel": _schedule_cancel,
-    "createSubAccount": _create_sub_account,
-    "subAccountModify": _rename_sub_account,
-    "subAccountTransfer": _sub_account_transfer,
-    "noop": _noop,
-    "setGlobal": _oracle_vote,
-}
-USER_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
-    "usdSend": _usd_send,
-    "withdraw3": _withdraw,
-    "approveAgent": _approve_agent,
-}

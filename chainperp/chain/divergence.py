@@ -20,6 +20,7 @@ BOOK_LISTS: Final = (
     ("orders", leaves.BOOK_ORDER),
     ("waiting orders", leaves.WAITING_ORDER),
     ("order groups", leaves.ORDER_GROUP),
+    ("order builders", leaves.ORDER_BUILDER),
 )
 
 

@@ -20,11 +20,13 @@ from chainperp.chain.genesis import Genesis
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import Kind, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.model.envelope import MULTI_SIG
 from chainperp.transition.block import VOTE_BODY
 
-# Signer of each envelope, or the reason why it has none. One call for a batch, so that the caller
-# may spread it over processes.
+# Signers of each envelope (`Transaction.signers`), or the reason why it has none. One call for a
+# batch, so that the caller may spread it over processes.
 Recover = Callable[[list[bytes]], list[bytes | str]]
+MULTI_SIG_BYTE = bytes((MULTI_SIG,))
 Progress = Callable[[int, int], None]
 
 
@@ -59,7 +61,7 @@ class LoggedBlock:
     block: BlockInput
     seal: Record
     envelopes: list[tuple[int, bytes, bytes]]
-    "(place in the block, envelope, signer as logged)"
+    "(place in the block, envelope, signers as logged)"
 
 
 def read_block(height: int, entries: list[bytes], unpack: Unpack = msgpack.unpack) -> LoggedBlock:
@@ -81,9 +83,12 @@ def _read_block(height: int, entries: list[bytes], unpack: Unpack) -> LoggedBloc
         kind = int.from_bytes(raw[1:3], "big")
         if kind == Kind.TX_USER:
             fields = decode_payload(decode_entry(raw))
-            envelopes.append((place, fields["envelope"], fields["signer"]))
-            signer = Address(fields["signer"])
-            transactions.append(transaction_of(fields["envelope"], signer, unpack))
+            envelope = fields["envelope"]
+            signers = fields["signer"]
+            if envelope[:1] == MULTI_SIG_BYTE:
+                signers += _signers_inside(entries[place + 1])
+            envelopes.append((place, envelope, signers))
+            transactions.append(transaction_of(envelope, signers, unpack))
         elif kind == Kind.TX_SYSTEM:
             fields = decode_payload(decode_entry(raw))
             system.append(system_input_of(fields["type"], fields["body"], unpack))
@@ -93,6 +98,14 @@ def _read_block(height: int, entries: list[bytes], unpack: Unpack) -> LoggedBloc
     seal = decode_payload(last)
     block = BlockInput(seal["time_ms"], Address(seal["proposer"]), system, transactions)
     return LoggedBlock(block, seal, envelopes)
+
+
+def _signers_inside(raw: bytes) -> bytes:
+    """Who signed inside a multi-sig envelope, as the entry behind its transaction says."""
+    entry = decode_entry(raw)
+    if entry.kind is not Kind.MULTI_SIG:
+        raise InvalidBytes(f"MULTI_SIG follows a multi-sig envelope: was {entry.kind.name}")
+    return b"".join(row["signer"] for row in decode_payload(entry)["signers"])
 
 
 class Replay:

@@ -47,6 +47,7 @@ MOVED: Final = {
     LedgerType.LIQUIDATION_PROFIT: ("share of seized margin", "BKS-6"),
     LedgerType.ADL_HAIRCUT: ("profit taken by the ADL policy", "ADL-1"),
     LedgerType.SUB_ACCOUNT_TRANSFER: ("between a master and its sub-account", "SUB-3"),
+    LedgerType.BUILDER_FEE: ("fee of the builder that the order names", "FEE-5"),
     LedgerType.DEFICIT: ("owed by the insurance for a closed scope", "LIQ-8"),
 }
 
@@ -107,9 +108,11 @@ def fill_side(log: ChainLog, fields: Record, side: str) -> str:
     buys = bool(fields["flags"] & FLAG_TAKER_BUYS) == (side == "taker")
     before = fields[f"{side}_start"]
     after = before + (lots if buys else -lots)
+    extra = fields[f"{side}_builder_fee"]
+    builders = f", to the builder {money(extra)}" if extra else ""
     return (
         f"{log.position(asset, before)} became {log.position(asset, after)}; realised "
-        f"{money(fields[f'{side}_pnl'])}; fee {money(fields[f'{side}_fee'])}"
+        f"{money(fields[f'{side}_pnl'])}; fee {money(fields[f'{side}_fee'])}{builders}"
     )
 
 

@@ -8,6 +8,7 @@ import typer
 from chainperp import __version__
 from chainperp.base.errors import (
     EXIT_FALSE,
+    EXIT_REFUSED,
     EXIT_UNREACHABLE,
     EXIT_USAGE,
     BadRequest,
@@ -30,6 +31,7 @@ from chainperp.cli.commands import (
     tx,
     verify,
 )
+from chainperp.client.refusal import Refused
 from chainperp.storage.datadir import DirectoryError
 
 app = typer.Typer(
@@ -78,6 +80,8 @@ def run() -> None:
         output.fail(EXIT_USAGE, str(error))
     except (NotFound, DirectoryError) as error:
         output.fail(EXIT_UNREACHABLE, str(error))
+    except Refused as error:
+        output.fail(EXIT_REFUSED, str(error))
     except Invalid as error:
         output.fail(EXIT_FALSE, str(error))
     except ChainperpError as error:

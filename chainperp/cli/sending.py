@@ -172,8 +172,8 @@ def _wait_for_block(session: "Session", name: str) -> dict[str, Any]:
             answer = session.node.post("/explorer", {"type": "txDetails", "hash": name})
             found = answer.get("tx") if isinstance(answer, dict) else None
         except Refused as error:
-            # A node without the page knows no transaction at all; others may know it soon.
-            if error.status == 404 or time.monotonic() >= deadline:
+            # Without the page no transaction is ever known; with it this one may be, soon.
+            if error.status in (404, 405) or "unknown variant" in error.text:
                 raise
             found = None
         if found is not None:

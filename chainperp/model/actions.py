@@ -38,11 +38,15 @@ class TriggerTerms:
         self.is_stop = is_stop
 
 
+# A builder's address, and its rate in tenths of a basis point.
+BuilderTerms = tuple[Address, int]
+
+
 class OrderRequest:
     """One order as its owner signed it."""
 
     __slots__ = (
-        "asset", "cloid", "is_buy", "price", "reduce_only", "size", "tif", "trigger",
+        "asset", "builder", "cloid", "is_buy", "price", "reduce_only", "size", "tif", "trigger",
     )  # fmt: skip
 
     def __init__(
@@ -65,16 +69,26 @@ class OrderRequest:
         self.tif = tif
         self.cloid = cloid
         self.trigger = trigger
+        self.builder: BuilderTerms | None = None
 
 
 class PlaceOrders:
-    """`order`: orders of one action, judged one after another."""
+    """`order`: orders of one action, judged one after another. A builder is named for all."""
 
-    __slots__ = ("grouping", "orders")
+    __slots__ = ("builder", "grouping", "orders")
 
-    def __init__(self, orders: list[OrderRequest], grouping: Grouping = Grouping.NONE) -> None:
+    def __init__(
+        self,
+        orders: list[OrderRequest],
+        grouping: Grouping = Grouping.NONE,
+        builder: BuilderTerms | None = None,
+    ) -> None:
         self.orders = orders
         self.grouping = grouping
+        self.builder = builder
+        if builder is not None:
+            for request in orders:
+                request.builder = builder
 
 
 class CancelOrders:
@@ -158,6 +172,28 @@ class ApproveAgent:
         self.name = name
 
 
+class ApproveBuilderFee:
+    """`approveBuilderFee`: a builder's highest rate in tenths of a basis point, None if the text
+    is no rate."""
+
+    __slots__ = ("builder", "rate")
+
+    def __init__(self, builder: Address, rate: int | None) -> None:
+        self.builder = builder
+        self.rate = rate
+
+
+class ConvertToMultiSig:
+    """`convertToMultiSigUser`: who signs for the account and how many of them are enough. No users
+    convert back; None is a text that says neither."""
+
+    __slots__ = ("threshold", "users")
+
+    def __init__(self, users: list[Address] | None, threshold: int) -> None:
+        self.users = users
+        self.threshold = threshold
+
+
 class CreateSubAccount:
     """`createSubAccount`: an account without a key, traded by this one."""
 
@@ -222,6 +258,8 @@ Action = (
     | UsdSend
     | Withdraw
     | ApproveAgent
+    | ApproveBuilderFee
+    | ConvertToMultiSig
     | CreateSubAccount
     | RenameSubAccount
     | SubAccountTransfer

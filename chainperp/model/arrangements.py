@@ -27,3 +27,13 @@ class SubAccount:
         self.master = master
         self.number = number
         self.name = name
+
+
+class MultiSigUser:
+    """Who signs for an account whose own key no longer does, and how many of them are enough."""
+
+    __slots__ = ("threshold", "users")
+
+    def __init__(self, users: tuple[Address, ...], threshold: int) -> None:
+        self.users = users
+        self.threshold = threshold

@@ -22,6 +22,7 @@ class Kind(IntEnum):
     STATE_COMMIT = 0x0003
     TX_USER = 0x0010
     TX_SYSTEM = 0x0011
+    MULTI_SIG = 0x0012
     ORACLE = 0x0020
     MARK = 0x0021
     MARK_INPUTS = 0x0022
@@ -44,6 +45,8 @@ class Kind(IntEnum):
     WITHDRAW_DONE = 0x0072
     AGENT = 0x0073
     SUB_ACCOUNT = 0x0074
+    BUILDER = 0x0075
+    MULTI_SIG_USER = 0x0076
     LEDGER = 0x0080
     PARAM = 0x0090
 
@@ -114,11 +117,12 @@ class LedgerType(IntEnum):
     ADL_HAIRCUT = 11
     DEFICIT = 12
     SUB_ACCOUNT_TRANSFER = 13
+    BUILDER_FEE = 14
 
 
 RULE_FAMILIES: Final = (
     "ADM", "BLK", "PRC", "ORD", "MAT", "MRG", "PNL", "FEE", "FND", "TRF", "INV",
-    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY", "SUB",
+    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY", "SUB", "SIG",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ cancel needs no search. Hot nouns: plain slotted classes.
 
 from chainperp.base.units import Price
 from chainperp.model.accounts import Account, Exposure
-from chainperp.model.actions import TimeInForce
+from chainperp.model.actions import BuilderTerms, TimeInForce
 
 
 class Order:
@@ -14,13 +14,13 @@ class Order:
 
     `remaining` is what has not been filled; `level`, `previous` and `next_order` are its place in
     the queue, None while it is not in the book. `trigger` is what it waits for, None once it was
-    sent; `group` the parent and siblings it has, if any.
+    sent; `group` the parent and siblings it has, `builder` who adds a fee to its fills, if any.
     """
 
     __slots__ = (
-        "account", "asset", "cloid", "exposure", "group", "is_buy", "is_liquidation", "level",
-        "lots", "next_order", "oid", "previous", "price", "reduce_only", "remaining", "tif",
-        "trigger",
+        "account", "asset", "builder", "cloid", "exposure", "group", "is_buy", "is_liquidation",
+        "level", "lots", "next_order", "oid", "previous", "price", "reduce_only", "remaining",
+        "tif", "trigger",
     )  # fmt: skip
 
     def __init__(
@@ -52,6 +52,7 @@ class Order:
         self.next_order: Order | None = None
         self.trigger: Trigger | None = None
         self.group: Group | None = None
+        self.builder: BuilderTerms | None = None
 
 
 class Trigger:

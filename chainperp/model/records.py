@@ -35,6 +35,10 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     ),
     Kind.TX_USER: (("code", "u16"), ("envelope", "bytes"), ("signer", "b20")),
     Kind.TX_SYSTEM: (("code", "u16"), ("type", "u16"), ("body", "bytes")),
+    # Behind each TX_USER that is a multi-sig envelope: who signed inside, as a claim like `signer`.
+    Kind.MULTI_SIG: (
+        ("user", "b20"), ("leader", "b20"), ("signers", [(("signer", "b20"),)]),
+    ),
     Kind.ORACLE: (
         ("asset", "u32"), ("price", "u64"),
         ("votes", [(("validator", "b20"), ("power", "u64"), ("price", "u64"),
@@ -55,8 +59,9 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     Kind.FILL: (
         ("tid", "u64"), ("asset", "u32"), ("price", "u64"), ("lots", "u64"),
         ("maker", "b20"), ("maker_oid", "u64"), ("maker_fee", "i64"), ("maker_start", "i64"),
-        ("maker_pnl", "i64"), ("taker", "b20"), ("taker_oid", "u64"), ("taker_fee", "i64"),
-        ("taker_start", "i64"), ("taker_pnl", "i64"), ("flags", "u16"), ("cause_index", "u64"),
+        ("maker_pnl", "i64"), ("maker_builder_fee", "i64"), ("taker", "b20"),
+        ("taker_oid", "u64"), ("taker_fee", "i64"), ("taker_start", "i64"), ("taker_pnl", "i64"),
+        ("taker_builder_fee", "i64"), ("flags", "u16"), ("cause_index", "u64"),
     ),
     Kind.LEVERAGE: (
         ("account", "b20"), ("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"),
@@ -130,6 +135,12 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     Kind.SUB_ACCOUNT: (
         ("master", "b20"), ("sub", "b20"), ("number", "u32"), ("name", "bytes"), ("rule", "u16"),
     ),
+    # A builder's highest rate in tenths of a basis point; 0 when it was revoked.
+    Kind.BUILDER: (("account", "b20"), ("builder", "b20"), ("rate", "u32"), ("rule", "u16")),
+    # No users when the account is a plain one again.
+    Kind.MULTI_SIG_USER: (
+        ("account", "b20"), ("threshold", "u32"), ("users", [(("user", "b20"),)]), ("rule", "u16"),
+    ),
     Kind.PARAM: (
         ("name", "str"), ("old", "bytes"), ("new", "bytes"), ("activation_height", "u64"),
     ),
@@ -140,6 +151,7 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
 # Which rules an entry kind records by itself, where its payload carries no rule field.
 KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.TX_USER: ("ADM-1", "ADM-2", "ADM-3", "BLK-1"),
+    Kind.MULTI_SIG: ("SIG-2", "SIG-3"),
     Kind.TX_SYSTEM: ("TRF-4", "PRC-3"),
     Kind.ORACLE: ("PRC-3",),
     Kind.MARK: ("PRC-2", "PRC-4"),
@@ -147,7 +159,8 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.ORDER: ("PRC-1", "PRC-8", "MRG-1"),
     Kind.TRIGGER: ("TRG-2", "TRG-3", "TRG-6", "TRG-8"),
     Kind.FILL: (
-        "MAT-1", "FEE-1", "FEE-2", "FEE-4", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3", "MRG-4",
+        "MAT-1", "FEE-1", "FEE-2", "FEE-4", "FEE-5", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3",
+        "MRG-4",
     ),
     Kind.LEVERAGE: ("MRG-6",),
     Kind.SCHEDULE: ("ORD-15", "ORD-16"),
@@ -171,5 +184,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.WITHDRAW_DONE: ("TRF-3",),
     Kind.AGENT: ("ADM-4",),
     Kind.SUB_ACCOUNT: ("SUB-1", "SUB-2"),
-    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "SUB-3"),
+    Kind.BUILDER: ("FEE-6", "FEE-7"),
+    Kind.MULTI_SIG_USER: ("SIG-1",),
+    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "FEE-5", "SUB-3"),
 }  # fmt: skip

@@ -92,6 +92,20 @@ class Rejection(IntEnum):
     SUB_NAME_INVALID = 127
     SUB_NOT_REGISTERED = 128
     SUB_TRANSFER_INVALID = 129
+    BUILDER_RATE_INVALID = 130
+    BUILDER_TOO_MANY = 131
+    BUILDER_BALANCE = 132
+    BUILDER_NOT_APPROVED = 133
+    MULTI_SIG_REQUIRED = 134
+    MULTI_SIG_USER_INVALID = 135
+    MULTI_SIG_OUTER_UNKNOWN = 136
+    MULTI_SIG_OUTER_INVALID = 137
+    MULTI_SIG_INNER_INVALID = 138
+    MULTI_SIG_THRESHOLD = 139
+    MULTI_SIG_SELF = 140
+    MULTI_SIG_SIGNER_UNKNOWN = 141
+    MULTI_SIG_TOO_MANY = 142
+    MULTI_SIG_TERMS_INVALID = 143
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -282,6 +296,36 @@ REASONS: Final[dict[Rejection, Reason]] = {
     ),
     Rejection.SUB_TRANSFER_INVALID: Reason(
         "SUB-3", "rejected", "Invalid sub-account transfer from {source} to {destination}"
+    ),
+    Rejection.BUILDER_RATE_INVALID: Reason("FEE-6", "rejected", "Builder fee rate is invalid."),
+    Rejection.BUILDER_TOO_MANY: Reason("FEE-6", "rejected", "Too many approved builders."),
+    Rejection.BUILDER_BALANCE: Reason(
+        "FEE-6", "rejected", "Builder has insufficient balance to be approved."
+    ),
+    Rejection.BUILDER_NOT_APPROVED: Reason(
+        "FEE-7", "rejected", "Builder fee has not been approved."
+    ),
+    Rejection.MULTI_SIG_REQUIRED: Reason("SIG-3", "rejected", "Multi-sig required"),
+    Rejection.MULTI_SIG_USER_INVALID: Reason("SIG-2", "rejected", "Invalid multi-sig user"),
+    Rejection.MULTI_SIG_OUTER_UNKNOWN: Reason(
+        "SIG-2", "rejected", "Multi-sig outer signer must be an L1 user."
+    ),
+    Rejection.MULTI_SIG_OUTER_INVALID: Reason(
+        "SIG-2", "rejected", "Invalid multi-sig outer signer"
+    ),
+    Rejection.MULTI_SIG_INNER_INVALID: Reason(
+        "SIG-2", "rejected", "Invalid multi-sig inner signer"
+    ),
+    Rejection.MULTI_SIG_THRESHOLD: Reason("SIG-2", "rejected", "Multi-sig threshold not met"),
+    Rejection.MULTI_SIG_SELF: Reason(
+        "SIG-1", "rejected", "Cannot register self as multi-sig authorized user"
+    ),
+    Rejection.MULTI_SIG_SIGNER_UNKNOWN: Reason(
+        "SIG-1", "rejected", "Multi-sig authorized user must exist on L1"
+    ),
+    Rejection.MULTI_SIG_TOO_MANY: Reason("SIG-1", "rejected", "Too many multi-sig signers"),
+    Rejection.MULTI_SIG_TERMS_INVALID: Reason(
+        "SIG-1", "rejected", "Multi-sig users or threshold are invalid."
     ),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),

@@ -43,9 +43,9 @@ JSON_TYPES: Final = (JSON, f"{JSON};charset=utf-8", f'{JSON};charset="utf-8"')
 """A body without a type is taken as JSON."""
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 LOG_WEIGHT: Final = 1
-EXPLORER_WEIGHT: Final = 40
 BODY_SECONDS: Final = 15
 """How long a body may stand still."""
+EXPLORER_WEIGHT: Final = 40
 
 
 class Refused(Exception):

@@ -81,7 +81,7 @@ class Node:
         )
         self.metrics = Metrics(self.producer, lambda: len(self.hub.clients))
         self.health = Health(self.producer)
-        self.health.checks["index"] = self._index_problem
+        self.health.checks["index"] = lambda: self.index.problem()
         self.producer.listeners += [
             lambda published: self.index.add(published),
             self.hub.on_block,
@@ -113,13 +113,6 @@ class Node:
         for vote in self.feed.votes(time_ms):
             self.producer.queue_system(vote)
         self.producer.pace.idle_ms = WALK_MS if self.feed.paths else IDLE_MS
-
-    def _index_problem(self) -> str | None:
-        if self.index.fault is not None:
-            return self.index.fault
-        if self.index.is_caught_up:
-            return None
-        return f"the index is at block {self.index.height} of {self.index.goal}"
 
     async def go_back(self, height: int) -> str:
         """Leave the chain as it is and go on from a height in a branch; its directory."""

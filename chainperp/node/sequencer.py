@@ -15,6 +15,7 @@ from chainperp.chain.engine import Engine, SealedBlock
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.envelope import encode_envelope
 from chainperp.storage.store import ChainStore
+from chainperp.wire.recovery import recover_signers
 from chainperp.wire.signing import admit, recover_envelope
 from chainperp.wire.typed_data import Network
 
@@ -38,10 +39,10 @@ class Sequencer:
     def submit(self, request: object) -> Transaction:
         """Admit a signed request. Raises BadRequest naming what is wrong with it."""
         envelope = admit(request, self.network)
-        signer = recover_envelope(envelope, self.network)
+        signers = recover_signers(envelope, self.network)
         raw = encode_envelope(envelope)
         try:
-            transaction = transaction_of(raw, signer, msgpack.unpackb)
+            transaction = transaction_of(raw, signers, msgpack.unpackb)
         except InvalidBytes as error:
             raise BadRequest("action", str(error)) from error
         self.waiting.append(transaction)

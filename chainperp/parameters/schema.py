@@ -25,6 +25,7 @@ class Parameters:
     sub_accounts_base: int
     sub_accounts_volume_step: int
     sub_accounts_max: int
+    multi_sig_users_max: int
     orders_per_action_max: int
     order_value_min: int
     order_band_numerator: int
@@ -47,6 +48,10 @@ class Parameters:
     fee_tiers: tuple[tuple[int, int, int], ...]
     volume_window_days: int
     hlp_fee_share_bps: int
+    builder_fee_max: int
+    builder_approval_max: int
+    builder_approvals_max: int
+    builder_value_min: int
     withdrawal_fee: int
     activation_fee: int
     oracle_stale_ms: int

@@ -1,7 +1,9 @@
 """FEE: what a trade costs and who receives it."""
 
 from chainperp.base.rounding import floor_div, toward_zero
-from chainperp.base.units import FEE_RATE_ONE
+from chainperp.base.units import BUILDER_RATE_ONE, FEE_RATE_ONE
+from chainperp.model.decisions import Rejection
+from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import rule
 
 
@@ -67,3 +69,57 @@ def volume_of_window(days: list[tuple[int, int]], today: int, window: int) -> in
         if today - window <= day < today:
             total += volume
     return total
+
+
+@rule("FEE-5")
+def builder_fee(notional: int, rate: int) -> int:
+    """A fill of an order that names a builder costs its side the builder's rate besides the fee of
+    the exchange; all of it is the builder's, at once.
+
+    It is charged to the maker's or the taker's side alike, whichever order names one, and counts in
+    MAT-3. `rate` is in tenths of a basis point. Rounding: toward zero at one micro-USDC.
+    Source: DOC[Fees], U-FEE-5.
+
+    >>> builder_fee(10_000_000, 10)
+    1000
+    """
+    return toward_zero(notional * rate, BUILDER_RATE_ONE)
+
+
+@rule("FEE-6")
+def check_builder_approval(
+    rate: int | None, others: int, builder_value: int, parameters: Parameters
+) -> Rejection:
+    """An account approves up to ten builders, each with the highest rate that it may charge, at
+    most 1 %; a builder must be worth 100 USDC then. Rate 0 revokes an approval.
+
+    `rate` is in tenths of a basis point, None for a text that is no rate; `others` counts the other
+    builders approved. Only the account's own key may: the action is user-signed.
+    Rejects: no rate or too high, too many, a builder without means.
+    Source: DOC[Fees], hyperliquid-api 4.2, U-FEE-7.
+    """
+    if rate is None or rate > parameters.builder_approval_max:
+        return Rejection.BUILDER_RATE_INVALID
+    if rate == 0:
+        return Rejection.ACCEPTED
+    if others >= parameters.builder_approvals_max:
+        return Rejection.BUILDER_TOO_MANY
+    if builder_value < parameters.builder_value_min:
+        return Rejection.BUILDER_BALANCE
+    return Rejection.ACCEPTED
+
+
+@rule("FEE-7")
+def is_builder_fee_approved(rate: int, approved: int, highest: int) -> bool:
+    """Orders may name a builder at a rate that their owner approved, at most 0.1 %; what a master
+    approved covers its sub-accounts. Rate 0 charges nothing and needs no approval.
+
+    Refuses the whole action. Rates are in tenths of a basis point.
+    Source: DOC[Fees], hyperliquid-api 4.5, U-FEE-6.
+
+    >>> is_builder_fee_approved(10, 10, 100), is_builder_fee_approved(11, 10, 100)
+    (True, False)
+    >>> is_builder_fee_approved(101, 1000, 100), is_builder_fee_approved(0, 0, 100)
+    (False, True)
+    """
+    return rate == 0 or rate <= min(approved, highest)

@@ -3,6 +3,8 @@
 | name | key | what |
 |---|---|---|
 | cancel | address | dead man's switch |
+| builder | address | builders that it approved, with their highest rates |
+| msig | address | who signs for it, and how many must |
 | sub | address of the sub-account | master, number, name |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
@@ -16,7 +18,7 @@ from typing import Final, NamedTuple
 from chainperp.base import canonical
 from chainperp.base.canonical import Record, Schema
 from chainperp.base.units import Address
-from chainperp.model.arrangements import Schedule, SubAccount
+from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount
 from chainperp.state.store import State
 
 VERSION: Final = 1
@@ -26,6 +28,12 @@ SCHEDULE: Final[Schema] = (
 )  # fmt: skip
 SUB_ACCOUNT: Final[Schema] = (
     ("version", "u16"), ("master", "b20"), ("number", "u32"), ("name", "bytes"),
+)  # fmt: skip
+MULTI_SIG: Final[Schema] = (
+    ("version", "u16"), ("threshold", "u32"), ("users", [(("user", "b20"),)]),
+)  # fmt: skip
+BUILDERS: Final[Schema] = (
+    ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
 )  # fmt: skip
 
 
@@ -71,9 +79,47 @@ def _read_sub(state: State, key: bytes, value: Record) -> None:
     state.add_sub_account(SubAccount(address, master, value["number"], name))
 
 
+def _builder_keys(state: State) -> Iterable[bytes]:
+    return state.builder_approvals
+
+
+def _write_builders(state: State, key: bytes) -> Record | None:
+    approvals = state.builder_approvals.get(Address(key))
+    if approvals is None:
+        return None
+    rows = [{"builder": builder, "rate": approvals[builder]} for builder in sorted(approvals)]
+    return {"builders": rows}
+
+
+def _read_builders(state: State, key: bytes, value: Record) -> None:
+    address = state.accounts[Address(key)].address
+    state.builder_approvals[address] = {
+        Address(row["builder"]): row["rate"] for row in value["builders"]
+    }
+
+
+def _multi_sig_keys(state: State) -> Iterable[bytes]:
+    return state.multi_sigs
+
+
+def _write_multi_sig(state: State, key: bytes) -> Record | None:
+    terms = state.multi_sigs.get(Address(key))
+    if terms is None:
+        return None
+    return {"threshold": terms.threshold, "users": [{"user": one} for one in terms.users]}
+
+
+def _read_multi_sig(state: State, key: bytes, value: Record) -> None:
+    users = tuple(Address(row["user"]) for row in value["users"])
+    address = state.accounts[Address(key)].address
+    state.multi_sigs[address] = MultiSigUser(users, value["threshold"])
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
     "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
+    "builder": Collection(BUILDERS, _builder_keys, _write_builders, _read_builders),
+    "msig": Collection(MULTI_SIG, _multi_sig_keys, _write_multi_sig, _read_multi_sig),
 }
 
 

@@ -34,7 +34,7 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
-from chainperp.model.orders import Group
+from chainperp.model.orders import Group, Order
 from chainperp.parameters.schema import parameter_values
 from chainperp.state import arrangements
 from chainperp.state.store import Market, State
@@ -95,6 +95,7 @@ WAITING_ORDER: Final[Schema] = (
 ORDER_GROUP: Final[Schema] = (
     ("gid", "u64"), ("parent", "u64"), ("is_awake", "bool"), ("children", [(("oid", "u64"),)]),
 )  # fmt: skip
+ORDER_BUILDER: Final[Schema] = (("oid", "u64"), ("builder", "b20"), ("rate", "u32"))
 
 ACCOUNT_HEAD: Final = struct.Struct(">H16s16sB32s16sQqII16sI")
 DAY_ROW: Final = struct.Struct(">q16s")
@@ -276,9 +277,11 @@ def encode_parameters(state: State) -> list[tuple[bytes, bytes]]:
 
 def encode_book(market: Market) -> bytes:
     """All live orders of a market: bids then asks, best price first, then arrival; then those that
-    wait for the mark, by order id; then which of all these are parents and children."""
+    wait for the mark, by order id; then which of all these are parents and children, and which name
+    a builder."""
     rows: list[Record] = []
     groups: dict[int, Group] = {}
+    live = dict(market.triggers.orders)
     for side in (market.book.bids, market.book.asks):
         for order in side.walk():
             rows.append(
@@ -286,12 +289,14 @@ def encode_book(market: Market) -> bytes:
                  "price": order.price, "lots": order.lots, "remaining": order.remaining,
                  "reduce_only": order.reduce_only, "tif": int(order.tif), "cloid": order.cloid}
             )  # fmt: skip
+            live[order.oid] = order
             if order.group is not None:
                 groups[order.group.gid] = order.group
     return (
         canonical.encode_rows(BOOK_ORDER, rows)
         + _encode_waiting(market, groups)
         + _encode_groups(groups)
+        + _encode_builders(live)
     )
 
 
@@ -324,6 +329,16 @@ def _encode_groups(groups: dict[int, Group]) -> bytes:
              "is_awake": group.is_awake, "children": [{"oid": one.oid} for one in group.children]}
         )  # fmt: skip
     return canonical.encode_rows(ORDER_GROUP, rows)
+
+
+def _encode_builders(live: dict[int, Order]) -> bytes:
+    """The builders that live orders name, by order id."""
+    rows: list[Record] = []
+    for oid in sorted(live):
+        builder = live[oid].builder
+        if builder is not None:
+            rows.append({"oid": oid, "builder": builder[0], "rate": builder[1]})
+    return canonical.encode_rows(ORDER_BUILDER, rows)
 
 
 def encode_book_digest(market: Market) -> bytes:

@@ -130,7 +130,10 @@ def _read(reader: Reader, state: State) -> Snapshot:
             _restore_order(state, market, row)
         for row in _rows(leaves.WAITING_ORDER, reader):
             _restore_waiting(state, market, row)
-        _restore_groups(market, _rows(leaves.ORDER_GROUP, reader))
+        orders = _live_orders(market)
+        _restore_groups(market, orders, _rows(leaves.ORDER_GROUP, reader))
+        for row in _rows(leaves.ORDER_BUILDER, reader):
+            orders[row["oid"]].builder = (Address(row["builder"]), row["rate"])
     reader.finish()
     _sort_orders(state)
     return Snapshot(state, head["frontier"], head["seal"])
@@ -274,12 +277,17 @@ def _restore_waiting(state: State, market: Market, row: Record) -> None:
         exposure.reduce_only_orders += 1
 
 
-def _restore_groups(market: Market, rows: list[Record]) -> None:
-    """Tie parents and children together again; arm what does not wait for a parent."""
+def _live_orders(market: Market) -> dict[int, Order]:
+    """Orders of a market by id, waiting and resting."""
     orders = dict(market.triggers.orders)
     for side in (market.book.bids, market.book.asks):
         for order in side.walk():
             orders[order.oid] = order
+    return orders
+
+
+def _restore_groups(market: Market, orders: dict[int, Order], rows: list[Record]) -> None:
+    """Tie parents and children together again; arm what does not wait for a parent."""
     asleep: dict[int, None] = {}
     for row in rows:
         group = Group(row["gid"])

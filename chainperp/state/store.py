@@ -16,7 +16,7 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
-from chainperp.model.arrangements import Schedule, SubAccount
+from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
@@ -99,6 +99,7 @@ class State:
     __slots__ = (
         "accounts",
         "agents",
+        "builder_approvals",
         "changed_accounts",
         "changed_agents",
         "changed_arrangements",
@@ -113,6 +114,7 @@ class State:
         "height",
         "mark_epoch",
         "markets",
+        "multi_sigs",
         "network",
         "next_oid",
         "next_tid",
@@ -162,6 +164,9 @@ class State:
         self.sub_accounts: dict[Address, SubAccount] = {}
         # The same by master, in order of their numbers.
         self.subs_of: dict[Address, list[SubAccount]] = {}
+        # Highest rate in tenths of a basis point, by account and builder.
+        self.builder_approvals: dict[Address, dict[Address, int]] = {}
+        self.multi_sigs: dict[Address, MultiSigUser] = {}
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
         for address in SYSTEM_ACCOUNTS:

@@ -1,8 +1,8 @@
 """Whether a signed transaction is executed, for which account, and its nonce being used up.
 
-Order of the questions: who (ADM-2), nonce (ADM-1), own key (ADM-5), sub-account (SUB-4), expiry
-(ADM-3). A stranger has no nonce set, so nothing of his is stored; a known signer's nonce is used up
-by inclusion.
+Order of the questions: who (ADM-2), nonce (ADM-1), multi-sig (SIG-2, SIG-3), own key (ADM-5),
+sub-account (SUB-4), expiry (ADM-3). A stranger has no nonce set, so nothing of his is stored; a
+known signer's nonce is used up by inclusion.
 """
 
 from bisect import insort
@@ -32,8 +32,10 @@ from chainperp.rules.admission import (
     check_own_key,
     is_expired,
 )
+from chainperp.rules.multisig import may_act_alone
 from chainperp.rules.subaccounts import check_on_behalf
 from chainperp.state.store import State
+from chainperp.transition.multisig import admit_envelope
 
 # What no agent may do, and what may be done in a sub-account's name.
 FOR_OWNER: Final = frozenset((CreateSubAccount, RenameSubAccount, SubAccountTransfer))
@@ -56,17 +58,20 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
 
     A key has one nonce set, whatever it acts as: while it is known as an agent, in force or
     retired, that is the agent's, also for an account that somebody opened at the same address.
+    The key that leads a multi-sig envelope is asked like one that trades.
     """
     signer = transaction.signer
     known = state.agents.get(signer)
+    multi_sig = transaction.multi_sig
+    is_for_owner = transaction.is_user_signed and multi_sig is None
     agent = None
-    if known is not None and not transaction.is_user_signed:
+    if known is not None and not is_for_owner:
         agent = agent_in_force(state, signer)
     owner = signer if agent is None or agent.master is None else agent.master
     account = state.accounts.get(owner)
-    verdict = check_authority(account is not None, agent is not None, transaction.is_user_signed)
+    verdict = check_authority(account is not None, agent is not None, is_for_owner)
     if verdict is not Rejection.ACCEPTED or account is None:
-        return verdict, None
+        return (verdict if multi_sig is None else Rejection.MULTI_SIG_OUTER_UNKNOWN), None
     nonces = account.nonces if known is None else known.nonces
     verdict = use_nonce(nonces, transaction.nonce, state.time_ms, state.parameters)
     if known is not None:
@@ -75,8 +80,7 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
         state.touch(account)
     if verdict is not Rejection.ACCEPTED:
         return verdict, None
-    is_for_owner = type(transaction.action) in FOR_OWNER
-    verdict = check_own_key(agent is not None, is_for_owner)
+    verdict, account = _acting(state, transaction, account, agent is not None)
     if verdict is Rejection.ACCEPTED and transaction.vault is not None:
         verdict, account = _on_behalf(state, transaction, account)
     if verdict is not Rejection.ACCEPTED:
@@ -84,6 +88,18 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
     if is_expired(transaction.expires_after, state.time_ms):
         return Rejection.EXPIRED, None
     return Rejection.ACCEPTED, account
+
+
+def _acting(
+    state: State, transaction: Transaction, account: Account, is_agent: bool
+) -> tuple[Rejection, Account]:
+    """The account whose own action this is: of the key, of its master, or of an envelope."""
+    multi_sig = transaction.multi_sig
+    if multi_sig is not None:
+        return admit_envelope(state, transaction, multi_sig, account, is_agent)
+    if not may_act_alone(account.address in state.multi_sigs, is_agent):
+        return Rejection.MULTI_SIG_REQUIRED, account
+    return check_own_key(is_agent, type(transaction.action) in FOR_OWNER), account
 
 
 def _on_behalf(

@@ -20,7 +20,9 @@ from chainperp.base.units import HOUR_MS, Address, day_of
 from chainperp.model.accounts import Account
 from chainperp.model.actions import (
     ApproveAgent,
+    ApproveBuilderFee,
     CancelOrders,
+    ConvertToMultiSig,
     CreateSubAccount,
     ModifyOrders,
     Noop,
@@ -42,8 +44,10 @@ from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
 from chainperp.transition.accounts import process_agent, process_leverage, prune_agents
 from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
+from chainperp.transition.builders import process_approve_builder
 from chainperp.transition.exemptions import end_exemptions, process_exemption
 from chainperp.transition.funding import process_funding
+from chainperp.transition.multisig import process_convert, record_envelope
 from chainperp.transition.oracle import accept_vote, process_prices
 from chainperp.transition.orders import process_cancel, process_modify, process_place
 from chainperp.transition.recorder import Recorder
@@ -85,6 +89,8 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     UsdSend: process_send,
     Withdraw: process_withdraw,
     ApproveAgent: process_agent,
+    ApproveBuilderFee: process_approve_builder,
+    ConvertToMultiSig: process_convert,
     CreateSubAccount: process_create_sub_account,
     RenameSubAccount: process_rename_sub_account,
     SubAccountTransfer: process_sub_account_transfer,
@@ -174,6 +180,8 @@ def process_system(
 def process_transaction(state: State, recorder: Recorder, transaction: Transaction) -> None:
     """Admit one transaction, carry out its action, and log it with its result."""
     place = recorder.reserve()
+    if transaction.multi_sig is not None:
+        record_envelope(recorder, transaction.multi_sig)
     code, account = admit(state, transaction)
     if code is Rejection.ACCEPTED and account is not None:
         cause = recorder.first_index + place

@@ -5,9 +5,9 @@ Each step looks at the best resting order and does exactly one thing: cancel it 
 """
 
 from chainperp.model.accounts import Account, Exposure
-from chainperp.model.decisions import OrderStatus, Rejection
+from chainperp.model.decisions import LedgerType, OrderStatus, Rejection
 from chainperp.model.orders import Order
-from chainperp.rules.fees import hlp_share, trading_fee
+from chainperp.rules.fees import builder_fee, hlp_share, trading_fee
 from chainperp.rules.matching import execution_price, is_self_trade
 from chainperp.rules.orders import reducible_lots, would_match
 from chainperp.state.store import ASSISTANCE_FUND, Market, State
@@ -80,11 +80,13 @@ def _trade(
     refresh(state, maker.account)
     fill = _new_fill(state, maker, taker, lots, cause)
     delta = lots if taker.is_buy else -lots
-    maker_plan = _plan_side(state, market, maker, -delta, fill, fill.maker_fee)
+    fee = fill.maker_fee + fill.maker_builder_fee
+    maker_plan = _plan_side(state, market, maker, -delta, fill, fee)
     if not maker_plan.allowed:
         end_order(state, recorder, market, maker, Rejection.MARGIN_CANCELED, maker_plan)
         return None
-    taker_plan = _plan_side(state, market, taker, delta, fill, fill.taker_fee)
+    fee = fill.taker_fee + fill.taker_builder_fee
+    taker_plan = _plan_side(state, market, taker, delta, fill, fee)
     if not taker_plan.allowed:
         return Rejection.PERP_MARGIN, taker_plan.found, taker_plan.needed
     ours, theirs = taker.exposure, maker.exposure
@@ -104,9 +106,10 @@ def _trade(
     state.next_tid += 1
     if maker.remaining == 0:
         forget_order(market, maker)
-    if maker.group is not None:
+    if maker.builder is not None or taker.builder is not None:
+        _pay_builders(state, recorder, maker, taker, fill)
+    if maker.group is not None or taker.group is not None:
         _after_fill(state, recorder, market, maker)
-    if taker.group is not None:
         _after_fill(state, recorder, market, taker)
     if theirs.reduce_only_orders:
         end_reduce_only(state, recorder, market, maker.account, theirs)
@@ -116,7 +119,7 @@ def _trade(
 
 
 def _new_fill(state: State, maker: Order, taker: Order, lots: int, cause: int) -> Fill:
-    """The trade of `lots` at the resting order's price, with both fees."""
+    """The trade of `lots` at the resting order's price, with all fees."""
     price = execution_price(maker.price)
     fill = Fill(maker.account.address, taker.account.address, price, lots, cause)
     fill.maker_oid, fill.taker_oid = maker.oid, taker.oid
@@ -124,6 +127,10 @@ def _new_fill(state: State, maker: Order, taker: Order, lots: int, cause: int) -
     notional = price * lots
     fill.maker_fee = trading_fee(notional, fee_rates_today(state, maker.account)[1])
     fill.taker_fee = trading_fee(notional, fee_rates_today(state, taker.account)[0])
+    if maker.builder is not None:
+        fill.maker_builder_fee = builder_fee(notional, maker.builder[1])
+    if taker.builder is not None:
+        fill.taker_builder_fee = builder_fee(notional, taker.builder[1])
     if taker.is_buy:
         fill.flags = FLAG_TAKER_BUYS
     if taker.is_liquidation:
@@ -157,6 +164,17 @@ def _take_fees(state: State, fees: int) -> None:
     fund.raw += fees
     state.touch(fund)
     state.owed_to_vault += hlp_share(fees, state.parameters.hlp_fee_share_bps)
+
+
+def _pay_builders(state: State, recorder: Recorder, maker: Order, taker: Order, fill: Fill) -> None:
+    """Credit what each side's builder added to the fill (FEE-5); the side has paid it already."""
+    for order, amount in ((maker, fill.maker_builder_fee), (taker, fill.taker_builder_fee)):
+        if order.builder is not None and amount:
+            builder = state.open_account(order.builder[0])
+            builder.raw += amount
+            state.touch(builder)
+            state.unfile(builder)
+            recorder.ledger(order.account.address, builder.address, amount, LedgerType.BUILDER_FEE)
 
 
 def _shrink(market: Market, maker: Order, lots: int) -> None:
@@ -263,6 +281,8 @@ def end_order(
 
 def _after_fill(state: State, recorder: Recorder, market: Market, order: Order) -> None:
     """What a fill means to the order's group: a parent may be done, a child ends its siblings."""
+    if order.group is None:
+        return
     for sibling in siblings_to_end(order):
         end_order(state, recorder, market, sibling, Rejection.SIBLING_FILLED)
     if order.group is not None and order.remaining == 0:

@@ -17,6 +17,7 @@ from chainperp.model.orders import Group, Order
 from chainperp.rules.orders import is_modify_offered, is_own_order
 from chainperp.rules.triggers import may_join_group
 from chainperp.state.store import State
+from chainperp.transition.builders import may_charge
 from chainperp.transition.matching import end_order
 from chainperp.transition.placing import place
 from chainperp.transition.recorder import Recorder
@@ -39,6 +40,8 @@ def process_place(
     verdict = _check_batch(state, len(action.orders))
     if verdict is not Rejection.ACCEPTED:
         return verdict
+    if action.builder is not None and not may_charge(state, account, action.builder):
+        return Rejection.BUILDER_NOT_APPROVED
     grouping = action.grouping
     if grouping is Grouping.PARENT:
         return _place_families(state, recorder, account, action.orders, cause)

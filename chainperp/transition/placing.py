@@ -82,6 +82,7 @@ def place(
         request.tif,
         request.cloid,
     )
+    order.builder = request.builder
     verdict = _check(state, market, order, replaced)
     if verdict[0] is not Rejection.ACCEPTED:
         recorder.order(order, OrderStatus.REJECTED, verdict[0], verdict[1], verdict[2])

@@ -17,7 +17,7 @@ from chainperp.model.records import SCHEMAS
 
 ORDER_HEAD: Final = struct.Struct(">BHQIIQBHH20sI?QQQB?16s16s?")
 ORDER_SIZE: Final = ORDER_HEAD.size - HEADER_SIZE
-FILL: Final = struct.Struct(">BHQIIQIQQ20sQqqq20sQqqqHQ")
+FILL: Final = struct.Struct(">BHQIIQIQQ20sQqqqq20sQqqqqHQ")
 FILL_SIZE: Final = FILL.size - HEADER_SIZE
 LEDGER: Final = struct.Struct(">BHQII20s20s16sH")
 LEDGER_SIZE: Final = LEDGER.size - HEADER_SIZE
@@ -32,7 +32,8 @@ FLAG_ADL: Final = 16
 class Fill:
     """One trade as its record needs it: both parties with their positions before it.
 
-    `flags` says who buys, whether the resting order is done, and which phase forced the trade.
+    Fees are the exchange's own; those of builders come on top. `flags` says who buys, whether the
+    resting order is done, and which phase forced the trade.
     """
 
     __slots__ = (
@@ -40,12 +41,14 @@ class Fill:
         "flags",
         "lots",
         "maker",
+        "maker_builder_fee",
         "maker_fee",
         "maker_oid",
         "maker_pnl",
         "maker_start",
         "price",
         "taker",
+        "taker_builder_fee",
         "taker_fee",
         "taker_oid",
         "taker_pnl",
@@ -67,6 +70,8 @@ class Fill:
         self.taker_start = 0
         self.maker_pnl = 0
         self.taker_pnl = 0
+        self.maker_builder_fee = 0
+        self.taker_builder_fee = 0
 
 
 class Recorder:
@@ -169,11 +174,13 @@ class Recorder:
                 fill.maker_fee,
                 fill.maker_start,
                 fill.maker_pnl,
+                fill.maker_builder_fee,
                 fill.taker,
                 fill.taker_oid,
                 fill.taker_fee,
                 fill.taker_start,
                 fill.taker_pnl,
+                fill.taker_builder_fee,
                 fill.flags,
                 fill.cause,
             )

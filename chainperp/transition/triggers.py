@@ -78,6 +78,7 @@ def place_trigger(
         oid, account, exposure, request.is_buy, price, lots, request.reduce_only, tif, request.cloid
     )
     order.trigger = trigger
+    order.builder = request.builder
     verdict = _check_waiting(state, market, order, trigger, replaced)
     if verdict[0] is Rejection.ACCEPTED and group is not None and is_child and _is_over(group):
         verdict = Rejection.PARENT_ENDED, 0, 0

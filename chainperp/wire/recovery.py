@@ -1,27 +1,36 @@
 """Who signed: the check that admission and replay hand to the floors below.
 
 An envelope from a log or another proposer is believed only if its form is canonical and its
-signature recovers; both refusals come back as a sentence in place of the signer.
+signatures recover; both refusals come back as a sentence in place of the signers. Signers are 20
+bytes for the key that signed the envelope, and for a multi-sig envelope 20 more for each signature
+inside it: what `chain.decode.transaction_of` takes.
 """
 
 from chainperp.base.errors import BadRequest, InvalidBytes
-from chainperp.base.units import Address
-from chainperp.model.envelope import decode_envelope
-from chainperp.wire.signing import recover_envelope, verify_envelope_form
+from chainperp.model.envelope import MULTI_SIG, Envelope, decode_envelope
+from chainperp.wire.signing import open_multi_sig, recover_envelope, verify_envelope_form
 from chainperp.wire.typed_data import Network
 
 
-def signer_of(raw: bytes, network: Network) -> Address | str:
-    """Signer of an envelope's bytes, or why it has none."""
+def recover_signers(envelope: Envelope, network: Network) -> bytes:
+    """Everybody who signed an envelope. Raises BadRequest for the first signature that is none."""
+    signer = recover_envelope(envelope, network)
+    if envelope.scheme != MULTI_SIG:
+        return signer
+    return signer + b"".join(open_multi_sig(envelope, network).signers)
+
+
+def signer_of(raw: bytes, network: Network) -> bytes | str:
+    """Signers of an envelope's bytes, or why it has none."""
     try:
         envelope = decode_envelope(raw)
         verify_envelope_form(envelope)
-        return recover_envelope(envelope, network)
+        return recover_signers(envelope, network)
     except (BadRequest, InvalidBytes) as error:
         return f"no signer ({error})"
 
 
-def signers_of(envelopes: list[bytes], network: Network) -> list[Address | str]:
+def signers_of(envelopes: list[bytes], network: Network) -> list[bytes | str]:
     """Signers of a batch: what a pool's process is given to do."""
     return [signer_of(raw, network) for raw in envelopes]
 

@@ -17,9 +17,18 @@ COMMANDS = (
     ("demo",), ("replay",), ("verify",), ("fsck",), ("rules",), ("bench",),
     ("keys", "new"), ("keys", "import"), ("keys", "list"), ("keys", "show"),
     ("tx", "order"), ("tx", "cancel"), ("tx", "modify"), ("tx", "leverage"), ("tx", "transfer"),
-    ("tx", "withdraw"), ("tx", "agent"), ("tx", "oracle"), ("tx", "raw"),
+    ("tx", "withdraw"), ("tx", "agent"), ("tx", "oracle"), ("tx", "raw"), ("tx", "tpsl"),
+    ("tx", "margin"), ("tx", "schedule-cancel"), ("tx", "send"),
+    ("tx", "vault", "deposit"), ("tx", "vault", "withdraw"), ("tx", "vault", "create"),
+    ("tx", "vault", "distribute"), ("tx", "vault", "settings"),
     ("explain", "liq"), ("explain", "adl"), ("explain", "tx"), ("explain", "fill"),
-    ("explain", "rule"), ("query", "risk"),
+    ("explain", "rule"), ("explain", "signature"), ("tick",),
+    ("query", "risk"), ("query", "account"), ("query", "book"), ("query", "markets"),
+    ("query", "mids"), ("query", "orders"), ("query", "fills"), ("query", "funding"),
+    ("query", "vault"), ("query", "fund"), ("query", "log"), ("query", "raw"),
+    ("dev", "fund"), ("dev", "oracle"), ("dev", "path"), ("dev", "mine"), ("dev", "pause"),
+    ("dev", "resume"), ("dev", "time", "set"), ("dev", "time", "add"), ("dev", "snapshot"),
+    ("dev", "revert"), ("dev", "reset"), ("dev", "drop-connections"),
 )  # fmt: skip
 HEAVY = ("web3", "eth_account", "pydantic", "eth", "cryptography", "coincurve")
 
@@ -67,6 +76,17 @@ def test_version_names_the_build() -> None:
         ("cancel", "ETH", "0x0000000000000000000000000000c0de"),
         ("modify", "81", "BTC", "buy", "0.01", "@", "94000"),
         ("leverage", "BTC", "5", "--isolated"),
+        ("order", "BTC", "sell", "0.01", "@", "89000", "--trigger", "sl:90000", "--reduce-only"),
+        ("order", "BTC", "buy", "0.01", "95000", "--tp", "99000", "--sl", "91000"),
+        ("tpsl", "BTC", "--tp", "99000", "--side", "sell"),
+        ("margin", "BTC", "remove", "12.5"),
+        ("schedule-cancel", "60"),
+        ("schedule-cancel", "off"),
+        ("vault", "deposit", "0x5e9ee1089755c3435139848e47e6635505d5a13a", "100"),
+        ("vault", "withdraw", "0x5e9ee1089755c3435139848e47e6635505d5a13a", "0.5"),
+        ("vault", "create", "Calm", "100", "--description", "slow"),
+        ("vault", "distribute", "0x5e9ee1089755c3435139848e47e6635505d5a13a", "0"),
+        ("vault", "settings", "0x5e9ee1089755c3435139848e47e6635505d5a13a", "--no-deposits"),
         ("transfer", "0x5e9ee1089755c3435139848e47e6635505d5a13a", "12.5"),
         ("withdraw", "0x5e9ee1089755c3435139848e47e6635505d5a13a", "7"),
         ("agent", "0x5050a4f4b3f9338c3472dcc01a87c76a144b3c9c", "--name", "bot1"),
@@ -87,7 +107,11 @@ def test_offline_transactions_are_signed_by_the_key_named(arguments: tuple[str, 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("order", "BTC", "buy", "0.01", "@", "95000.55"), 4, "nearest valid price 95001"),
+        (
+            ("order", "BTC", "buy", "0.01", "@", "95000.55"),
+            4,
+            "nearest valid prices 95000 and 95001",
+        ),
         (("order", "BTC", "buy", "0.000001", "@", "95000"), 4, "one lot is 0.00001"),
         (("order", "BTC", "buy", "0", "@", "95000"), 4, "not a positive whole number of lots"),
         (("order", "BTC", "buy", "1e-5", "@", "95000"), 2, "not a plain decimal"),
@@ -114,11 +138,13 @@ def test_refusals_name_the_value_and_the_exit_code(
     assert "Traceback" not in outcome.err
 
 
-def test_transactions_without_offline_say_that_nothing_is_sent() -> None:
-    """There is no node yet: the command says so instead of pretending."""
-    outcome = run_cli("tx", "raw", '{"type":"noop"}', "--from", "0")
-    assert outcome.code == 2
-    assert "--offline" in outcome.err
+def test_transactions_without_a_node_say_that_nothing_was_sent() -> None:
+    """Nobody listens: exit 3, and the trader knows that nothing happened."""
+    outcome = run_cli("tx", "raw", '{"type":"noop"}', "--from", "0", "--url", "http://127.0.0.1:1")
+    assert outcome.code == 3
+    assert "no node at http://127.0.0.1:1" in outcome.err
+    assert "nothing was sent" in outcome.err
+    assert outcome.out == ""
 
 
 def test_keys_are_made_listed_and_used(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def block_line(block: BlockInput) -> dict[str, Any]:
         "time_ms": block.time_ms,
         "proposer": block.proposer.hex(),
         "system": [[int(item.type), item.body.hex()] for item in block.system],
-        "transactions": [[one.envelope.hex(), one.signer.hex()] for one in block.transactions],
+        "transactions": [[one.envelope.hex(), one.signers().hex()] for one in block.transactions],
     }
 
 
@@ -73,8 +73,8 @@ def block_of(line: dict[str, Any]) -> BlockInput:
         Address(bytes.fromhex(line["proposer"])),
         [system_input_of(kind, bytes.fromhex(body)) for kind, body in line["system"]],
         [
-            transaction_of(bytes.fromhex(raw), Address(bytes.fromhex(signer)))
-            for raw, signer in line["transactions"]
+            transaction_of(bytes.fromhex(raw), bytes.fromhex(signers))
+            for raw, signers in line["transactions"]
         ],
     )
 

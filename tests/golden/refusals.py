@@ -4,6 +4,7 @@ The actions are real canonical bytes, so that the chain is re-executed from its 
 are blank, signers are named.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from chainperp.storage.package import build_genesis, default_markets
 from tests.support.world import START, VALIDATOR, address_of
 
 BTC, ETH, ODD = 0, 1, 2
+USER_SIGNED = ("usdSend", "withdraw3", "approveAgent", "approveBuilderFee", "convertToMultiSigUser")
 
 
 class Script:
@@ -32,7 +34,9 @@ class Script:
     def envelope(self, action: dict[str, Any], **changes: Any) -> bytes:
         """Canonical bytes of an action with a blank signature."""
         self.nonce += 1
-        scheme = 2 if action["type"] in ("usdSend", "withdraw3", "approveAgent") else 1
+        scheme = 2 if action["type"] in USER_SIGNED else 1
+        if action["type"] == "multiSig":
+            scheme = 3
         fields: dict[str, Any] = {
             "scheme": scheme,
             "nonce": self.nonce,
@@ -49,7 +53,8 @@ class Script:
 
     def by(self, name: str, action: dict[str, Any], **changes: Any) -> Transaction:
         """A transaction of a named signer."""
-        return transaction_of(self.envelope(action, **changes), address_of(name))
+        inside = b"".join(address_of(one) for one in changes.pop("signers", ()))
+        return transaction_of(self.envelope(action, **changes), address_of(name) + inside)
 
     def block(
         self, *transactions: Transaction, system: list[SystemInput] | None = None, gap: int = 200
@@ -127,7 +132,8 @@ def refused_blocks() -> tuple[bytes, list[BlockInput]]:
         parameters={"open_orders_base": 4, "orders_per_action_max": 6, "snapshot_interval": 10,
                     "exempt_notice_blocks": 5, "exempt_max": 1,
                     "schedule_cancel_volume_min": 10**9, "schedule_cancels_per_day": 1,
-                    "sub_account_volume_min": 10**9, "sub_accounts_base": 1},
+                    "sub_account_volume_min": 10**9, "sub_accounts_base": 1,
+                    "builder_approvals_max": 1},
     )  # fmt: skip
     script = Script()
     for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall, _accounts):
@@ -333,6 +339,63 @@ def _sub_accounts() -> Iterator[tuple[str, dict[str, Any], str]]:
     yield "carol", {"type": "noop"}, "bob/1"
 
 
+def _builders() -> Iterator[dict[str, Any]]:
+    """Builders approved and charged, well and badly."""
+    rich, poor = address_text(address_of("alice")), address_text(address_of("nobody"))
+    approve = {"type": "approveBuilderFee", "maxFeeRate": "0.01%", "builder": rich}
+    charged = {**place(order(BTC, "buy", "0.001", "50000")), "builder": {"b": rich, "f": 10}}
+    yield charged
+    yield {**charged, "builder": {"b": poor, "f": 0}}
+    yield {**approve, "maxFeeRate": "1.1%"}
+    yield {**approve, "builder": poor}
+    yield approve
+    yield {**approve, "builder": address_text(address_of("jon"))}
+    yield charged
+    yield place(order(BTC, "sell", "0.001", "50000", "Ioc"))
+    yield {**approve, "maxFeeRate": "0%"}
+
+
+def _multi_sig() -> Iterator[tuple[str, dict[str, Any], tuple[str, ...]]]:
+    """Who sends what, and who signed inside."""
+    for users, threshold in ((("alice", "jon"), 3), (("alice",) * 11, 1), (("bob",), 1),
+                             (("alice", "nobody"), 1), (("alice", "jon"), 2)):  # fmt: skip
+        yield "bob", convert(users, threshold), ()
+    yield "bob", {"type": "noop"}, ()
+    both = ("alice", "jon")
+    noop = {"type": "noop"}
+    yield "nobody", wrapped("nobody", "bob", noop, 2), both
+    yield "alice", wrapped("alice", "carol", noop, 2), both
+    yield "carol", wrapped("carol", "bob", noop, 2), both
+    yield "alice", wrapped("jon", "bob", noop, 2), both
+    yield "alice", wrapped("alice", "bob", noop, 2), ("alice", "carol")
+    yield "alice", wrapped("alice", "bob", noop, 1), ("alice",)
+    yield "alice", wrapped("alice", "bob", noop, 2), ("alice", "alice")
+    yield "alice", wrapped("alice", "bob", place(order(BTC, "buy", "0.001", "50000")), 2), both
+    yield "alice", wrapped("alice", "bob", send("carol", "1"), 2), both
+    yield "alice", wrapped("alice", "bob", convert((), 0), 2), both
+    yield "bob", {"type": "noop"}, ()
+
+
+def convert(users: tuple[str, ...], threshold: int) -> dict[str, Any]:
+    """A conversion to a multi-sig user, or back."""
+    listed = [address_text(address_of(one)) for one in users]
+    terms = {"authorizedUsers": listed, "threshold": threshold} if users else None
+    return {"type": "convertToMultiSigUser", "signers": json.dumps(terms)}
+
+
+def wrapped(leader: str, user: str, action: dict[str, Any], count: int) -> dict[str, Any]:
+    """An envelope with so many blank signatures."""
+    return {
+        "type": "multiSig",
+        "signatures": [{"r": "0x0", "s": "0x0", "v": 27}] * count,
+        "payload": {
+            "multiSigUser": address_text(address_of(user)),
+            "outerSigner": address_text(address_of(leader)),
+            "action": action,
+        },
+    }
+
+
 def _accounts(script: Script) -> Iterator[None]:
     """What accounts arrange for: dead man's switches."""
     script.block(script.by("carol", schedule(script.time_ms + 60_000)))  # never traded
@@ -345,4 +408,8 @@ def _accounts(script: Script) -> Iterator[None]:
     for who, action, behalf in _sub_accounts():
         vault = address_of(behalf) if behalf else None
         script.block(script.by(who, action, vault=vault))
+    for action in _builders():
+        script.block(script.by("bob", action))
+    for who, action, signers in _multi_sig():
+        script.block(script.by(who, action, signers=signers))
     yield

@@ -27,6 +27,7 @@ class Resting:
     reduce_only: bool
     tif: int
     cloid: bytes | None = None
+    builder: tuple[bytes, int] | None = None
 
 
 @dataclass

@@ -20,6 +20,7 @@ from typing import Any
 from chainperp.base.units import E8, Address
 from chainperp.model.actions import (
     Action,
+    ApproveBuilderFee,
     CancelOrders,
     CreateSubAccount,
     ModifyOrders,
@@ -120,6 +121,7 @@ class NaiveExchange:
         self.switches: dict[bytes, int] = {}
         self.fired: list[tuple[bytes, int]] = []
         self.subs: dict[bytes, list[bytes]] = {}
+        self.builders: dict[tuple[bytes, bytes], int] = {}
         self.events: list[Event] = []
 
     # --- what an account is worth, from scratch -------------------------------------------------
@@ -324,6 +326,8 @@ class NaiveExchange:
     def act(self, who: bytes, action: Action) -> Rejection:
         """Carry out what an account asks."""
         if isinstance(action, PlaceOrders):
+            if action.orders and not self.may_charge(who, action.builder):
+                return R.BUILDER_NOT_APPROVED
             for request in action.orders:
                 self.place(who, request, None)
             return R.ACCEPTED if action.orders else R.ORDERS_EMPTY
@@ -341,6 +345,8 @@ class NaiveExchange:
             return self.withdraw(who, action)
         if isinstance(action, ScheduleCancel):
             return self.schedule(who, action)
+        if isinstance(action, ApproveBuilderFee):
+            return self.approve_builder(who, action)
         if isinstance(action, CreateSubAccount | RenameSubAccount | SubAccountTransfer):
             return self.sub_account(who, action)
         return R.ACCEPTED
@@ -406,7 +412,7 @@ class NaiveExchange:
         lots = self.lots(request)
         price = request.price // self.tick(request.asset)
         order = Resting(oid, who, request.is_buy, price, lots, lots, request.reduce_only,
-                        int(request.tif), request.cloid)  # fmt: skip
+                        int(request.tif), request.cloid, request.builder)  # fmt: skip
         return order, R.ACCEPTED
 
     def objections(self, who: bytes, request: OrderRequest) -> Iterator[Rejection]:
@@ -554,20 +560,27 @@ class NaiveExchange:
         """One match: try it on a copy of each side, then carry it out for both."""
         notional = lots * maker.price
         fees: dict[bytes, int] = {}
+        costs: dict[bytes, int] = {}
         for number, order in ((1, maker), (0, taker)):
             rate = self.rates(order.owner)[number]
             fees[order.owner] = int(Fraction(notional * rate, 10**6))
-            if not self.affords(place, order, maker, lots, fees[order.owner]):
+            extra = order.builder[1] if order.builder else 0
+            costs[order.owner] = fees[order.owner] + int(Fraction(notional * extra, 10**5))
+            if not self.affords(place, order, maker, lots, costs[order.owner]):
                 return R.MARGIN_CANCELED if order is maker else R.PERP_MARGIN
         event: list[object] = ["fill", place.asset, maker.price, lots]
         for order in (maker, taker):
             held = self.people[order.owner].held(place.asset)
             start = held.lots
-            pnl = self.book_fill(place, order, lots, maker.price, fees[order.owner])
+            pnl = self.book_fill(place, order, lots, maker.price, costs[order.owner])
             self.people[order.owner].trades.append((self.time // DAY, notional))
             order.remaining -= lots
             event += [order.owner, order.oid, fees[order.owner], start, pnl]
         self.events.append(tuple(event))
+        for order in (maker, taker):
+            if order.builder:
+                paid = costs[order.owner] - fees[order.owner]
+                self.people.setdefault(order.builder[0], Person()).raw += paid
         self.people[FUND].raw += sum(fees.values())
         share = Fraction(sum(fees.values()) * self.p["hlp_fee_share_bps"], 10_000)
         self.owed_to_vault += math.floor(share)
@@ -734,6 +747,31 @@ class NaiveExchange:
         self.pending[self.wid] = action.amount - fee
         self.wid += 1
         return R.ACCEPTED
+
+    def approve_builder(self, who: bytes, action: ApproveBuilderFee) -> Rejection:
+        """FEE-6."""
+        if action.builder in (FUND, VAULT, ROUNDING):
+            return R.DESTINATION_INVALID
+        if action.rate is None or action.rate > self.p["builder_approval_max"]:
+            return R.BUILDER_RATE_INVALID
+        mine = [one for one in self.builders if one[0] == who and one[1] != action.builder]
+        if action.rate == 0:
+            self.builders.pop((who, action.builder), None)
+            return R.ACCEPTED
+        if len(mine) >= self.p["builder_approvals_max"]:
+            return R.BUILDER_TOO_MANY
+        known = action.builder in self.people
+        if not known or self.value(action.builder) < self.p["builder_value_min"]:
+            return R.BUILDER_BALANCE
+        self.builders[who, action.builder] = action.rate
+        return R.ACCEPTED
+
+    def may_charge(self, who: bytes, builder: tuple[bytes, int] | None) -> bool:
+        """FEE-7."""
+        if builder is None:
+            return True
+        approved = self.builders.get((self.family(who)[0], builder[0]), 0)
+        return builder[1] <= approved and builder[1] <= self.p["builder_fee_max"]
 
     def sub_account(
         self, who: bytes, action: CreateSubAccount | RenameSubAccount | SubAccountTransfer
@@ -905,6 +943,8 @@ PARAMETERS: dict[str, object] = {
     "recount_interval": 1,
     "schedule_cancel_volume_min": 1_000_000_000,
     "schedule_cancels_per_day": 2,
+    "builder_approvals_max": 2,
+    "builder_value_min": 50_000_000,
     "sub_account_volume_min": 300_000_000,
     "sub_accounts_base": 1,
     "sub_accounts_volume_step": 3_000_000_000,
@@ -981,7 +1021,9 @@ class Life:
         dice = draw.random()
         if dice < 0.55:
             count = draw.choice((1, 1, 1, 2, 3))
-            return PlaceOrders([self.request() for _ in range(count)]), False
+            return PlaceOrders(
+                [self.request() for _ in range(count)], builder=self.builder()
+            ), False
         if dice < 0.70:
             targets: list[tuple[int, int | bytes]] = [*draw.sample(live, min(len(live), 2))]
             if draw.random() < 0.1:
@@ -1019,12 +1061,21 @@ class Life:
         return Noop(), False
 
     def arrangement(self, name: str) -> tuple[Any, bool]:
-        """A dead man's switch, or something about a sub-account."""
+        """A dead man's switch, a builder, or something about a sub-account."""
         draw = self.draw
+        if draw.random() < 0.3:
+            rate = draw.choice((None, 0, 10, 100, 1001))
+            return ApproveBuilderFee(address(draw.choice((*PURSES, "late"))), rate), True
         if draw.random() < 0.3:
             ahead = draw.choice((None, 0, 5_000, 6_000, 7_000, 60_000, 60_000))
             return ScheduleCancel(None if ahead is None else self.clock + ahead), False
         return self.sub_account(name.partition("/")[0]), False
+
+    def builder(self) -> tuple[Address, int] | None:
+        """Sometimes a builder, among those who arrange much."""
+        if self.arranging < 0.1 or self.draw.random() < 0.6:
+            return None
+        return address(self.draw.choice(("rich", "mid"))), self.draw.choice((1, 10, 100, 101))
 
     def sub_account(self, name: str) -> Any:
         """Something about a sub-account, mostly money for it."""

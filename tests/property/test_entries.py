@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from chainperp.base import canonical
 from chainperp.base.errors import InvalidBytes
-from chainperp.model.actions import ApproveAgent, CreateSubAccount, PlaceOrders, ScheduleCancel
+from chainperp.model.actions import (
+    ApproveAgent,
+    ApproveBuilderFee,
+    ConvertToMultiSig,
+    CreateSubAccount,
+    Noop,
+    PlaceOrders,
+    ScheduleCancel,
+)
 from chainperp.model.decisions import RULE_OF, Kind, Rejection
 from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
 from chainperp.model.records import KIND_RULES, SCHEMAS
@@ -46,6 +54,11 @@ def lived(seed: int, blocks: int = 120) -> World:
         carry_out(world, life.block(live_orders(world), 5))
     world.act("rich", ScheduleCancel(None))
     world.act("rich", CreateSubAccount("last"))
+    world.act("rich", ApproveBuilderFee(address_of("mid"), 10), user_signed=True)
+    world.act("wide", ConvertToMultiSig([address_of("rich")], 1), user_signed=True)
+    world.block([world.envelope("rich", "wide", ["rich"], Noop())])
+    builder = (address_of("mid"), 10)
+    world.act("rich", PlaceOrders([order(0, "buy", "1", "30")], builder=builder))
     return world
 
 
@@ -100,7 +113,12 @@ def check_leaves(state: State, world: World) -> int:
         raw = leaves.encode_book(market)
         reader = canonical.Reader(raw)
         again = b""
-        for schema in (leaves.BOOK_ORDER, leaves.WAITING_ORDER, leaves.ORDER_GROUP):
+        for schema in (
+            leaves.BOOK_ORDER,
+            leaves.WAITING_ORDER,
+            leaves.ORDER_GROUP,
+            leaves.ORDER_BUILDER,
+        ):
             rows = [canonical.decode_from(schema, reader) for _ in range(reader.unsigned(4))]
             again += canonical.encode_rows(schema, rows)
         reader.finish()

@@ -3,9 +3,12 @@
 Importing this module registers them.
 """
 
-from chainperp.rules import admission, schedules, subaccounts
-from tests.rules.cases import PARAMETERS, case, is_yes, maybe, usd, verdict, whole
+from chainperp.base.units import Address
+from chainperp.rules import admission, fees, multisig, schedules, subaccounts
+from tests.rules.cases import PARAMETERS, case, is_yes, maybe, micro, usd, verdict, whole, yes_no
 from tests.rules.runner import Row
+from tests.rules.story import rate_of
+from tests.support.world import address_of
 
 NOW = 1_700_000_000_000
 
@@ -56,3 +59,57 @@ def _sub_account_transfer(row: Row) -> str:
 @case("SUB-4")
 def _on_behalf(row: Row) -> str:
     return verdict(subaccounts.check_on_behalf(is_yes(row, "own"), is_yes(row, "trading")))
+
+
+@case("FEE-5")
+def _builder_fee(row: Row) -> str:
+    return micro(fees.builder_fee(usd(row, "notional"), whole(row, "tenths of bp")))
+
+
+@case("FEE-6")
+def _builder_approval(row: Row) -> str:
+    return verdict(
+        fees.check_builder_approval(
+            rate_of(row["rate"]), whole(row, "others"), usd(row, "builder's value"), PARAMETERS
+        )
+    )
+
+
+@case("FEE-7")
+def _builder_order(row: Row) -> str:
+    return yes_no(
+        fees.is_builder_fee_approved(
+            whole(row, "order's rate"), whole(row, "approved"), PARAMETERS.builder_fee_max
+        )
+    )
+
+
+def names(row: Row, column: str) -> list[Address]:
+    """Addresses of the names in a cell; a dash is nobody."""
+    return [address_of(one) for one in row[column].split() if one != "-"]
+
+
+@case("SIG-1")
+def _multi_sig_users(row: Row) -> str:
+    users = names(row, "users")
+    known = sum(one != address_of("Nobody") for one in users)
+    return verdict(
+        multisig.check_multi_sig_users(
+            users, whole(row, "threshold"), address_of("Ann"), known, PARAMETERS
+        )
+    )
+
+
+@case("SIG-2")
+def _envelope(row: Row) -> str:
+    users = None if row["users"] == "no multi-sig user" else names(row, "users")
+    return verdict(
+        multisig.check_envelope(
+            users, whole(row, "threshold"), is_yes(row, "led by one"), names(row, "signed by")
+        )
+    )
+
+
+@case("SIG-3")
+def _alone(row: Row) -> str:
+    return yes_no(multisig.may_act_alone(is_yes(row, "multi-sig user"), is_yes(row, "agent")))

@@ -12,9 +12,12 @@
 | a name | two orders of one action are joined by ` + ` |
 | a name | `cancel BTC c1`, `cancel BTC #5`, `modify c1 to buy …` (with `always`) |
 | a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5` |
+| a name | `approve Ben 0.01%`: a builder; an action ends with ` through Ben at 10` to name it |
 | a name | `schedule +10 s` (all orders are cancelled then), `schedule none` |
 | a name | `open sub named desk`, `rename Ann/1 to desk`, `move 5 to Ann/1`, `move 5 from Ann/1` |
 | `Ann for Ann/1` | anything: Ann signs for her first sub-account |
+| a name | `signers Ben, Cat need 2` (a multi-sig user), `signers none` |
+| `Ben with Ben, Cat as Ann` | anything: Ben sends it for Ann, Ben and Cat signed it |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `twapOrder` (a kind not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
@@ -40,10 +43,13 @@ from chainperp.base.units import (
     size_text,
     strip_decimal,
 )
+from chainperp.chain.decode import decode_action
 from chainperp.model.actions import (
     Action,
     ApproveAgent,
+    ApproveBuilderFee,
     CancelOrders,
+    ConvertToMultiSig,
     CreateSubAccount,
     Grouping,
     ModifyOrders,
@@ -61,7 +67,7 @@ from chainperp.model.actions import (
     UsdSend,
     Withdraw,
 )
-from chainperp.model.blocks import SystemInput, Transaction
+from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
 from chainperp.model.decisions import (
     Kind,
     LiquidationOutcome,
@@ -70,6 +76,7 @@ from chainperp.model.decisions import (
     SystemType,
 )
 from chainperp.model.entries import Entry, decode_payload
+from chainperp.model.envelope import USER_SIGNED as USER_SCHEME
 from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT
 from chainperp.storage.package import default_markets
 from chainperp.transition.transfers import available
@@ -83,7 +90,7 @@ ORDER = re.compile(
     r"(?: (stop|profit) ([\d.]+))?"
 )
 SYSTEM_NAMES = {"liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT}
-USER_SIGNED = (UsdSend, Withdraw, ApproveAgent)
+USER_SIGNED = (UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig)
 
 
 class Story:
@@ -122,6 +129,7 @@ class Story:
         for row in rows:
             who, does = row["who"], row["does"]
             signer, _, behalf = who.partition(" for ")
+            signer, _, multi_sig = signer.partition(" with ")
             self.address(signer)
             if behalf:
                 self.address(behalf)
@@ -137,6 +145,12 @@ class Story:
             )
             if does.endswith(" for a vault"):
                 one.vault = address_of("vault")
+            if multi_sig:
+                inside, _, user = multi_sig.partition(" as ")
+                one.multi_sig = MultiSigned(
+                    self.address(user), one.signer,
+                    tuple(self.address(name) for name in inside.split(", ") if name != "nobody"),
+                )  # fmt: skip
             transactions.append(one)
             sources.append(one.envelope)
         time_ms = self.time_next()
@@ -240,6 +254,15 @@ class Story:
 
     def action(self, does: str) -> Action:
         """The action that a step asks for."""
+        does, _, builder = does.partition(" through ")
+        action = self.plain_action(does)
+        if builder and isinstance(action, PlaceOrders):
+            name, _, rate = builder.partition(" at ")
+            return PlaceOrders(action.orders, action.grouping, (self.address(name), int(rate)))
+        return action
+
+    def plain_action(self, does: str) -> Action:
+        """The action of a step without a builder."""
         verb, *words = does.split()
         if verb in {"buy", "sell"}:
             return PlaceOrders([self.order(one) for one in does.split(" + ")])
@@ -257,6 +280,8 @@ class Story:
             "move": lambda w: SubAccountTransfer(
                 self.address(w[2]), w[1] == "to", decimal(w[0], 6)
             ),
+            "approve": lambda w: ApproveBuilderFee(self.address(w[0]), rate_of(w[1])),
+            "signers": lambda w: self.convert(does.partition(" ")[2]),
             "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
             "twapOrder": lambda w: NotOffered(verb),
@@ -264,6 +289,13 @@ class Story:
             "position": lambda w: self.grouped(does, Grouping.POSITION),
         }
         return makers[verb](words)
+
+    def convert(self, text: str) -> ConvertToMultiSig:
+        """`Ben, Cat need 2`, or `none`."""
+        if text == "none":
+            return ConvertToMultiSig([], 0)
+        names, _, threshold = text.partition(" need ")
+        return ConvertToMultiSig([self.address(one) for one in names.split(", ")], int(threshold))
 
     def ahead(self, text: str) -> int | None:
         """The time of the block that is made next, and so many seconds; None for `none`."""
@@ -316,6 +348,14 @@ class Story:
 def entry_text(notional: int) -> str:
     """Entry notional in USDC."""
     return strip_decimal(notional, 6)
+
+
+def rate_of(text: str) -> int | None:
+    """A rate as its text is read from a signed action."""
+    action = decode_action(
+        {"type": "approveBuilderFee", "maxFeeRate": text, "builder": "0x" + "11" * 20}, USER_SCHEME
+    )
+    return action.rate if isinstance(action, ApproveBuilderFee) else None
 
 
 def target(text: str) -> int | bytes:

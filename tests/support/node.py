@@ -81,11 +81,19 @@ class NodeProcess:
 
     network: Network = "Testnet"
 
-    def __init__(self, path: Path, *arguments: str, environment: dict[str, str] | None = None):
+    def __init__(
+        self,
+        path: Path,
+        *arguments: str,
+        environment: dict[str, str] | None = None,
+        python: str = sys.executable,
+        profile: Path | None = None,
+    ):
         self.path = path
         self.errors = path.parent / f"{path.name}.stderr"
         self.first_byte = self.errors.stat().st_size if self.errors.exists() else 0
-        command = [sys.executable, "-W", "default", "-m", "chainperp", "node"]
+        module = ["chainperp"] if profile is None else ["tests.load.profiled", str(profile)]
+        command = [python, "-W", "default", "-m", *module, "node"]
         command += ["--port", "0", "--dir", str(path), *arguments]
         variables = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
         with self.errors.open("ab") as stderr:
@@ -206,16 +214,16 @@ class NodeProcess:
 
 @contextmanager
 def running_node(
-    path: Path | None = None, *arguments: str, environment: dict[str, str] | None = None
+    path: Path | None = None, *arguments: str, **options: Any
 ) -> Iterator[NodeProcess]:
     """A node that answers, on a directory of its own or on `path`; stopped and judged at the end.
 
-    When the test fails the node is killed and its stderr printed, so that the first fault is what
-    the report shows.
+    Options are those of `NodeProcess`. When the test fails the node is killed and its stderr
+    printed, so that the first fault is what the report shows.
     """
     with TemporaryDirectory(prefix="chainperp-node-") as scratch:
         where = Path(scratch) / "chain" if path is None else path
-        node = NodeProcess(where, *arguments, environment=environment)
+        node = NodeProcess(where, *arguments, **options)
         try:
             node.wait_until_it_answers()
             yield node

@@ -22,7 +22,7 @@ from chainperp.model.actions import (
     TimeInForce,
     TriggerTerms,
 )
-from chainperp.model.blocks import BlockInput, SystemInput, Transaction
+from chainperp.model.blocks import BlockInput, MultiSigned, SystemInput, Transaction
 from chainperp.model.decisions import Kind, Rejection, SystemType
 from chainperp.model.entries import Entry, decode_entry, decode_payload
 from chainperp.model.envelope import Envelope, encode_envelope
@@ -159,6 +159,17 @@ class World:
             address_of(name), action, self.nonce, encode_envelope(envelope),
             is_user_signed=user_signed, vault=behalf,
         )  # fmt: skip
+
+    def envelope(
+        self, leader: str, user: str, signers: list[str], action: Action, *,
+        user_signed: bool = False, vault: str | None = None, outer: str | None = None,
+    ) -> Transaction:  # fmt: skip
+        """A multi-sig envelope led by a name; `outer` is whom it names as its leader if another."""
+        one = self.transaction(leader, action, user_signed=user_signed, vault=vault)
+        one.multi_sig = MultiSigned(
+            address_of(user), address_of(outer or leader), tuple(map(address_of, signers))
+        )
+        return one
 
     def block(
         self,

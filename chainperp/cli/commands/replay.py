@@ -11,7 +11,6 @@ import typer
 
 from chainperp.base import canonical
 from chainperp.base.errors import EXIT_FALSE
-from chainperp.base.units import Address
 from chainperp.cli import output
 from chainperp.cli.checking import Blocks
 from chainperp.model.decisions import Kind, SystemType
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 BATCH = 200
 AHEAD_BATCHES = 8
 # Blocks, their envelopes, and the signers as they come out of the pool.
-Group = tuple[list[tuple[int, list[bytes]]], list[bytes], "Future[list[Address | str]]"]
+Group = tuple[list[tuple[int, list[bytes]]], list[bytes], "Future[list[bytes | str]]"]
 
 
 def replay(

@@ -99,7 +99,7 @@ def post_only(case: Case) -> Lines:
     """The best price at which the order would rest."""
     from chainperp.client.markets import neighbours
 
-    found = re.search(r"bbo was ([\d.]+|None)@([\d.]+|None)", case.text)
+    found = re.search(r"bbo was (\d+(?:\.\d+)?|None)@(\d+(?:\.\d+)?|None)", case.text)
     market = case.market
     if found is None or market is None:
         return

@@ -12,7 +12,9 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Final, NamedTuple, Self, TypeVar
 
 from chainperp.base.errors import ChainperpError
@@ -32,6 +34,10 @@ BATCH_ENTRIES: Final = 5_000
 BATCH_BLOCKS: Final = 500
 READERS: Final = 2
 BEHIND_MAX: Final = 100
+READ_SECONDS_MAX: Final = 5
+LOOK_STEPS: Final = 200_000
+"""How many steps SQLite takes, a few milliseconds, before a reader looks at the clock."""
+
 PLACED_MAX: Final = 200_000
 PRAGMAS: Final = (
     "PRAGMA journal_mode = WAL",
@@ -255,17 +261,28 @@ class Index:
 
     async def read(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Answer a question in a reader's thread, from one consistent state of the tables."""
+        if self._is_closing:
+            raise IndexUnavailable("the index is closed")
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self.read_here, question)
 
     def read_here(self, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Answer a question in this thread."""
         connection = self.connection()
+        self._local.until = monotonic() + READ_SECONDS_MAX
         connection.execute("BEGIN")
         try:
             return question(connection)
+        except sqlite3.OperationalError as error:
+            if monotonic() < self._local.until:
+                raise
+            raise IndexUnavailable(f"this takes more than {READ_SECONDS_MAX} s") from error
         finally:
             connection.execute("COMMIT")
+
+    def _is_too_late(self) -> bool:
+        """Asked by SQLite in the reader's thread; true ends what it is doing."""
+        return monotonic() > float(getattr(self._local, "until", inf))
 
     def connection(self) -> sqlite3.Connection:
         """This thread's connection, which cannot write."""
@@ -273,6 +290,7 @@ class Index:
         if found is None:
             uri = f"{self.path.resolve().as_uri()}?mode=ro"
             found = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+            found.set_progress_handler(self._is_too_late, LOOK_STEPS)
             self._local.connection = found
             self._connections.append(found)
         return found

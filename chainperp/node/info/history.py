@@ -23,6 +23,7 @@ from chainperp.node.info.kinds import (
     START,
     START_OR_NONE,
     USER,
+    cursor_of,
     raw_address,
     window,
 )
@@ -40,7 +41,7 @@ TRADES_MAX: Final = 100
 
 def user_fills(past: Past, fields: Fields) -> Any:
     """The latest fills, newest first."""
-    return _fills(past, fields, 0, fields.get("cursor", I64_MAX), is_newest_first=True)
+    return _fills(past, fields, 0, cursor_of(fields, I64_MAX), is_newest_first=True)
 
 
 def user_fills_by_time(past: Past, fields: Fields) -> Any:
@@ -49,15 +50,13 @@ def user_fills_by_time(past: Past, fields: Fields) -> Any:
     low = read.first_tid(past.connection, start)
     if low is None:
         return Page([], None)
-    after = None if end == I64_MAX else read.first_tid(past.connection, end + 1)
+    after = read.first_tid(past.connection, end + 1)
     high = I64_MAX if after is None else after
     is_reversed = fields.get("reversed", False)
-    cursor = fields.get("cursor")
-    if cursor is not None:
-        if is_reversed:
-            high = min(high, cursor)
-        else:
-            low = max(low, cursor + 1)
+    if is_reversed:
+        high = min(high, cursor_of(fields, I64_MAX))
+    else:
+        low = max(low, cursor_of(fields, -1) + 1)
     return _fills(past, fields, low, high, is_newest_first=is_reversed)
 
 
@@ -67,7 +66,7 @@ def _fills(past: Past, fields: Fields, low: int, high: int, *, is_newest_first: 
     if user is None:
         return Page([], None)
     query = read.FILLS_NEWEST if is_newest_first else read.FILLS_OLDEST
-    rows = past.connection.execute(query, (user, low, min(high, I64_MAX), FILLS_MAX + 1))
+    rows = past.connection.execute(query, (user, low, high, FILLS_MAX + 1))
     views = list(read.fill_views(rows, past.terms, raw_address(fields)))
     shown = views[:FILLS_MAX]
     following = shown[-1].tid if len(views) > FILLS_MAX else None
@@ -105,7 +104,7 @@ def recent_trades(past: Past, fields: Fields) -> Any:
     asset = past.asset(fields["coin"])
     if asset is None:
         return Page([], None)
-    before = min(fields.get("cursor", I64_MAX), I64_MAX)
+    before = cursor_of(fields, I64_MAX)
     found = read.recent_trades(past.connection, asset, before, TRADES_MAX + 1)
     following = found[TRADES_MAX - 1][0].tid if len(found) > TRADES_MAX else None
     terms = past.terms[asset]
@@ -123,9 +122,7 @@ def candle_snapshot(past: Past, fields: Fields) -> Any:
     if asset is None:
         return Page([], None)
     start, end = window(request)
-    cursor = request.get("cursor")
-    if cursor is not None:
-        end = min(end, cursor - 1)
+    end = min(end, cursor_of(request, I64_MAX) - 1)
     interval = request["interval"]
     found = read.candles(past.connection, asset, interval, (start, end), CANDLES_MAX)
     shown = found[-CANDLES_MAX:]
@@ -143,7 +140,7 @@ def funding_history(past: Past, fields: Fields) -> Any:
     rows = past.connection.execute(
         """SELECT time_ms, rate, premium_sum, samples FROM funding_rates
            WHERE asset = ? AND time_ms >= ? AND time_ms <= ? ORDER BY time_ms LIMIT ?""",
-        (asset, max(start, fields.get("cursor", -1) + 1), end, ROWS_MAX + 1),
+        (asset, max(start, cursor_of(fields, -1) + 1), end, ROWS_MAX + 1),
     ).fetchall()
     following = rows[ROWS_MAX - 1][0] if len(rows) > ROWS_MAX else None
     shown = [history.funding_rate_row(fields["coin"], *row) for row in rows[:ROWS_MAX]]
@@ -188,7 +185,7 @@ def _own_rows(past: Past, fields: Fields, query: str) -> tuple[list[Any], int | 
     user = past.user(fields["user"])
     if low is None or user is None:
         return [], None
-    low = min(max(low, fields.get("cursor", -1) + 1), I64_MAX)
+    low = max(low, cursor_of(fields, -1) + 1)
     rows = past.connection.execute(query, (user, low, end, ROWS_MAX + 1)).fetchall()
     following = rows[ROWS_MAX - 1][0] if len(rows) > ROWS_MAX else None
     return rows[:ROWS_MAX], following

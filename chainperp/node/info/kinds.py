@@ -30,6 +30,8 @@ AGGREGATE: Final = optional("aggregateByTime", boolean)
 REVERSED: Final = optional("reversed", boolean)
 
 I64_MAX: Final = 2**63 - 1
+TIME_MAX: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
 
 
 def raw_address(fields: Fields) -> bytes:
@@ -53,6 +55,12 @@ def market_of(state: State, coin: str) -> Market | None:
 
 
 def window(fields: Fields) -> tuple[int, int]:
-    """Both ends of the time that is asked about, each included and small enough for the index."""
-    start = min(fields.get("startTime", 0), I64_MAX)
-    return start, min(fields.get("endTime", I64_MAX), I64_MAX)
+    """Both ends of the time that is asked about, each included; without an end, all."""
+    start = min(fields.get("startTime", 0), TIME_MAX)
+    return start, min(fields.get("endTime", TIME_MAX), TIME_MAX)
+
+
+def cursor_of(fields: Fields, otherwise: int) -> int:
+    """Where a list is to continue, small enough for the index."""
+    found: int = min(fields.get("cursor", otherwise), I64_MAX - 1)
+    return found

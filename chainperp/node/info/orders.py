@@ -7,7 +7,7 @@ from chainperp.node.documents import orders
 from chainperp.node.documents.orders import OrderView
 from chainperp.node.documents.texts import Document
 from chainperp.node.index.read import ORDER_COLUMNS, order_view
-from chainperp.node.info.kinds import CURSOR, DEX, I64_MAX, USER, account_of
+from chainperp.node.info.kinds import CURSOR, DEX, I64_MAX, USER, account_of, cursor_of
 from chainperp.node.info.registry import Context, Fields, Page, Past, Query
 from chainperp.state.store import State
 from chainperp.wire.shapes import cloid, either, field, u64
@@ -89,7 +89,7 @@ def order_status(past: Past, fields: Fields) -> Any:
 def historical_orders(past: Past, fields: Fields) -> Any:
     """The latest orders with what became of them, newest first; the cursor is an order id."""
     user = past.user(fields["user"])
-    before = min(fields.get("cursor", I64_MAX), I64_MAX)
+    before = cursor_of(fields, I64_MAX)
     rows = past.connection.execute(NEWEST, (user, before, ORDERS_MAX + 1)).fetchall()
     following = rows[ORDERS_MAX - 1][0] if len(rows) > ORDERS_MAX else None
     return Page([_row(past, row) for row in rows[:ORDERS_MAX]], following)

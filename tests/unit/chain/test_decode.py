@@ -66,7 +66,7 @@ def test_a_transaction_keeps_its_exact_bytes() -> None:
     raw = encode_envelope(
         Envelope(1, 5, b"\x01" * 20, 7, msgpack.pack({"type": "noop"}), 27, bytes(32), bytes(32))
     )
-    transaction = transaction_of(raw, b"\x02" * 20)  # type: ignore[arg-type]
+    transaction = transaction_of(raw, b"\x02" * 20)
     assert transaction.envelope == raw
     assert (transaction.nonce, transaction.vault, transaction.expires_after) == (
         5, b"\x01" * 20, 7,

@@ -1,0 +1,321 @@
+"""From the canonical map of an action to the action that the engine carries out, type by type.
+
+Called by `chain/decode.py`, which turns the errors raised here into InvalidBytes.
+Source: hyperliquid-api 4.3 to 4.5.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from chainperp.base.errors import BadRequest
+from chainperp.base.units import (
+    E8,
+    E8_DECIMALS,
+    I64_MAX,
+    U64_MAX,
+    USD_DECIMALS,
+    Address,
+    parse_decimal,
+)
+from chainperp.model.actions import (
+    Action,
+    ApproveAgent,
+    ApproveBuilderFee,
+    BuilderTerms,
+    CancelOrders,
+    ConvertToMultiSig,
+    CreateSubAccount,
+    Grouping,
+    ModifyOrders,
+    Noop,
+    OracleVote,
+    OrderRequest,
+    PlaceOrders,
+    RenameSubAccount,
+    ScheduleCancel,
+    SubAccountTransfer,
+    TimeInForce,
+    TriggerTerms,
+    UpdateIsolatedMargin,
+    UpdateLeverage,
+    UsdSend,
+    Withdraw,
+)
+
+Fields = Mapping[str, Any]
+
+TIFS: Final = {
+    "Gtc": TimeInForce.GTC,
+    "Ioc": TimeInForce.IOC,
+    "Alo": TimeInForce.ALO,
+    "FrontendMarket": TimeInForce.IOC,
+}
+GROUPINGS: Final = {
+    "na": Grouping.NONE,
+    "normalTpsl": Grouping.PARENT,
+    "positionTpsl": Grouping.POSITION,
+}
+U32_MAX: Final = 2**32 - 1
+RATE_DECIMALS: Final = 3
+ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+RATE: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?%", re.ASCII)
+
+
+def _whole(value: object, key: str, highest: int) -> int:
+    if type(value) is not int or not 0 <= value <= highest:
+        raise ValueError(f"{key} is not a whole number up to {highest}: was {value!r}")
+    return value
+
+
+def _flag(value: object, key: str) -> bool:
+    if type(value) is not bool:
+        raise TypeError(f"{key} is not a boolean: was {value!r}")
+    return value
+
+
+def _decimal(value: object, key: str) -> E8:
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is not a decimal string: was {value!r}")
+    number = parse_decimal(value, E8_DECIMALS, key)
+    if not 0 <= number <= I64_MAX:
+        raise ValueError(f"{key} is out of range: was {value}")
+    return E8(number)
+
+
+def _text(value: object, key: str) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{key} is not text: was {value!r}")
+    return value
+
+
+def _address(value: object, key: str) -> Address:
+    if not isinstance(value, str) or len(value) != 42 or not value.startswith(("0x", "0X")):
+        raise ValueError(f"{key} is not an address: was {value!r}")
+    return Address(bytes.fromhex(value[2:]))
+
+
+def _cloid(value: object, key: str) -> bytes:
+    if not isinstance(value, str) or len(value) != 34 or not value.startswith("0x"):
+        raise ValueError(f"{key} is not a client order id: was {value!r}")
+    return bytes.fromhex(value[2:])
+
+
+def _amount(value: object) -> int | None:
+    """Micro-USDC of an amount as signed, None when it is not one: the engine refuses it."""
+    if not isinstance(value, str):
+        raise TypeError(f"amount is not a string: was {value!r}")
+    try:
+        return parse_decimal(value, USD_DECIMALS, "amount")
+    except BadRequest:
+        return None
+
+
+def _trigger(fields: Fields) -> TriggerTerms:
+    """The trigger of an order: isMarket, triggerPx, tpsl."""
+    return TriggerTerms(
+        _decimal(fields["triggerPx"], "triggerPx"),
+        _flag(fields["isMarket"], "isMarket"),
+        {"sl": True, "tp": False}[fields["tpsl"]],
+    )
+
+
+def _order(fields: Fields) -> OrderRequest:
+    """One order: a, b, p, s, r, t, c."""
+    kind = fields["t"]
+    if "trigger" in kind:
+        trigger = _trigger(kind["trigger"])
+        tif = TimeInForce.IOC if trigger.is_market else TimeInForce.GTC
+    else:
+        tif, trigger = TIFS[kind["limit"]["tif"]], None
+    return OrderRequest(
+        _whole(fields["a"], "a", U32_MAX),
+        _flag(fields["b"], "b"),
+        _decimal(fields["p"], "p"),
+        _decimal(fields["s"], "s"),
+        _flag(fields["r"], "r"),
+        tif,
+        cloid=_cloid(fields["c"], "c") if "c" in fields else None,
+        trigger=trigger,
+    )
+
+
+def _place(fields: Fields) -> Action:
+    grouping = fields["grouping"]
+    if isinstance(grouping, str) and grouping not in GROUPINGS:
+        raise ValueError(f"grouping {grouping!r} does not exist")
+    named = GROUPINGS[grouping] if isinstance(grouping, str) else Grouping.NONE
+    builder = _builder(fields["builder"]) if "builder" in fields else None
+    return PlaceOrders([_order(one) for one in fields["orders"]], named, builder)
+
+
+def _builder(fields: Fields) -> BuilderTerms | None:
+    """A builder and its rate; one who charges nothing is as none."""
+    rate = _whole(fields["f"], "f", U64_MAX)
+    builder = _address(fields["b"], "b")
+    return (builder, rate) if rate else None
+
+
+def _cancel(fields: Fields) -> Action:
+    return CancelOrders(
+        [(_whole(one["a"], "a", U32_MAX), _whole(one["o"], "o", 2 * I64_MAX + 1))
+         for one in fields["cancels"]]
+    )  # fmt: skip
+
+
+def _cancel_by_cloid(fields: Fields) -> Action:
+    return CancelOrders(
+        [(_whole(one["asset"], "asset", U32_MAX), _cloid(one["cloid"], "cloid"))
+         for one in fields["cancels"]]
+    )  # fmt: skip
+
+
+def _target(value: object) -> int | bytes:
+    return _cloid(value, "oid") if isinstance(value, str) else _whole(value, "oid", I64_MAX)
+
+
+def _modify(fields: Fields) -> Action:
+    modifies = [(_target(fields["oid"]), _order(fields["order"]))]
+    return ModifyOrders(modifies, _flag(fields.get("a", False), "a"))
+
+
+def _batch_modify(fields: Fields) -> Action:
+    modifies = [(_target(one["oid"]), _order(one["order"])) for one in fields["modifies"]]
+    return ModifyOrders(modifies, _flag(fields.get("a", False), "a"))
+
+
+def _leverage(fields: Fields) -> Action:
+    return UpdateLeverage(
+        _whole(fields["asset"], "asset", U32_MAX),
+        _flag(fields["isCross"], "isCross"),
+        _whole(fields["leverage"], "leverage", U32_MAX),
+    )
+
+
+def _isolated_margin(fields: Fields) -> Action:
+    amount = fields["ntli"]
+    if type(amount) is not int or abs(amount) > I64_MAX:
+        raise ValueError(f"ntli is not a whole number: was {amount!r}")
+    return UpdateIsolatedMargin(_whole(fields["asset"], "asset", U32_MAX), amount)
+
+
+def _schedule_cancel(fields: Fields) -> Action:
+    at = fields.get("time")
+    return ScheduleCancel(None if at is None else _whole(at, "time", U64_MAX))
+
+
+def _create_sub_account(fields: Fields) -> Action:
+    return CreateSubAccount(_text(fields["name"], "name"))
+
+
+def _rename_sub_account(fields: Fields) -> Action:
+    sub = _address(fields["subAccountUser"], "subAccountUser")
+    return RenameSubAccount(sub, _text(fields["name"], "name"))
+
+
+def _sub_account_transfer(fields: Fields) -> Action:
+    return SubAccountTransfer(
+        _address(fields["subAccountUser"], "subAccountUser"),
+        _flag(fields["isDeposit"], "isDeposit"),
+        _whole(fields["usd"], "usd", U64_MAX),
+    )
+
+
+def _noop(fields: Fields) -> Action:
+    return Noop()
+
+
+def _oracle_vote(fields: Fields) -> Action:
+    return OracleVote(
+        [(_whole(one["a"], "a", U32_MAX), _decimal(one["p"], "p"),
+          _decimal(one["x"], "x") if "x" in one else None)
+         for one in fields["pxs"]]
+    )  # fmt: skip
+
+
+def _usd_send(fields: Fields) -> Action:
+    return UsdSend(_address(fields["destination"], "destination"), _amount(fields["amount"]))
+
+
+def _withdraw(fields: Fields) -> Action:
+    return Withdraw(_address(fields["destination"], "destination"), _amount(fields["amount"]))
+
+
+def _approve_agent(fields: Fields) -> Action:
+    name = fields.get("agentName") or ""
+    if not isinstance(name, str) or not name.isascii() or len(name) > 60:
+        raise ValueError(f"agentName is not a short ASCII name: was {str(name)[:70]!r}")
+    return ApproveAgent(_address(fields["agentAddress"], "agentAddress"), name)
+
+
+def _approve_builder_fee(fields: Fields) -> Action:
+    builder = _address(fields["builder"], "builder")
+    return ApproveBuilderFee(builder, _rate(_text(fields["maxFeeRate"], "maxFeeRate")))
+
+
+def _rate(text: str) -> int | None:
+    """Tenths of a basis point of a text such as `0.01%`, None when it is not one."""
+    if RATE.fullmatch(text) is None:
+        return None
+    return parse_decimal(text.removesuffix("%"), RATE_DECIMALS, "maxFeeRate")
+
+
+def _convert_to_multi_sig(fields: Fields) -> Action:
+    return _multi_sig_terms(_text(fields["signers"], "signers"))
+
+
+def _multi_sig_terms(text: str) -> ConvertToMultiSig:
+    """Users and threshold of the signed JSON text; `null` and no users convert back. What is
+    neither comes out without users and is refused by the rules."""
+    try:
+        tree = json.loads(
+            text, parse_float=_no_number, parse_constant=_no_number, object_pairs_hook=_once
+        )
+    except (ValueError, RecursionError):
+        return ConvertToMultiSig(None, 0)
+    if tree is None:
+        return ConvertToMultiSig([], 0)
+    if not isinstance(tree, dict) or sorted(tree) != ["authorizedUsers", "threshold"]:
+        return ConvertToMultiSig(None, 0)
+    users, threshold = tree["authorizedUsers"], tree["threshold"]
+    if not isinstance(users, list) or type(threshold) is not int:
+        return ConvertToMultiSig(None, 0)
+    if not all(isinstance(one, str) and ADDRESS.fullmatch(one) is not None for one in users):
+        return ConvertToMultiSig(None, 0)
+    return ConvertToMultiSig([Address(bytes.fromhex(one[2:])) for one in users], threshold)
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is not a whole number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return table
+
+
+L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
+    "order": _place,
+    "cancel": _cancel,
+    "cancelByCloid": _cancel_by_cloid,
+    "modify": _modify,
+    "batchModify": _batch_modify,
+    "updateLeverage": _leverage,
+    "updateIsolatedMargin": _isolated_margin,
+    "scheduleCancel": _schedule_cancel,
+    "createSubAccount": _create_sub_account,
+    "subAccountModify": _rename_sub_account,
+    "subAccountTransfer": _sub_account_transfer,
+    "noop": _noop,
+    "setGlobal": _oracle_vote,
+}
+USER_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
+    "usdSend": _usd_send,
+    "withdraw3": _withdraw,
+    "approveAgent": _approve_agent,
+    "approveBuilderFee": _approve_builder_fee,
+    "convertToMultiSigUser": _convert_to_multi_sig,
+}

@@ -1,0 +1,20 @@
+"""A node under cProfile: `python -m tests.load.profiled FILE node …`; writes FILE when it ends."""
+
+import cProfile
+import sys
+
+from chainperp.cli.main import run
+
+
+def main() -> None:
+    """Run the command line that stands behind the file's name."""
+    path = sys.argv.pop(1)
+    profile = cProfile.Profile()
+    try:
+        profile.runcall(run)
+    finally:
+        profile.dump_stats(path)
+
+
+if __name__ == "__main__":
+    main()
