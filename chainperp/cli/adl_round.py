@@ -92,6 +92,23 @@ def candidate_of(log: ChainLog, found: AdlRound, row: Record) -> Candidate:
     )
 
 
+def round_of(log: ChainLog, found: AdlRound) -> Round:
+    """What the policy was told of the round itself."""
+    begin = found.begin
+    return Round(
+        seed=begin["seed"],
+        asset=begin["asset"],
+        is_target_long=not found.candidates_long,
+        lots=begin["target_lots"],
+        budget=begin["budget"],
+        mark=begin["mark"],
+        previous_mark=begin["previous_mark"],
+        price=begin["adl_price"],
+        open_interest=abs(begin["coll_lots"]) * begin["mark"],
+        terms=terms_of(log.genesis.parameters),
+    )
+
+
 def score_of(policy: Policy, terms: Terms, candidate: Candidate) -> Score | None:
     """The exact score by which a queue ranks a candidate; None where the policy has no queue."""
     by_policy = {
@@ -138,18 +155,7 @@ def recheck(log: ChainLog, found: AdlRound) -> list[str]:
         ]
     # The policy gets the candidates in address order, as the engine gives them.
     logged = sorted(found.rows, key=lambda row: bytes(row["account"]))
-    this_round = Round(
-        seed=begin["seed"],
-        asset=begin["asset"],
-        is_target_long=not found.candidates_long,
-        lots=begin["target_lots"],
-        budget=begin["budget"],
-        mark=begin["mark"],
-        previous_mark=begin["previous_mark"],
-        price=begin["adl_price"],
-        open_interest=abs(begin["coll_lots"]) * begin["mark"],
-        terms=terms,
-    )
+    this_round = round_of(log, found)
     again = allocate(policy, this_round, [candidate_of(log, found, row) for row in logged])
     if [logged[index]["account"] for index in again.order] != [
         row["account"] for row in found.rows

@@ -23,6 +23,7 @@ from chainperp.cli.commands import (
     dev,
     explain,
     keys,
+    lab,
     node,
     query,
     replay,
@@ -30,6 +31,7 @@ from chainperp.cli.commands import (
     tick,
     tx,
     verify,
+    witness,
 )
 from chainperp.client.refusal import Refused
 from chainperp.storage.datadir import DirectoryError
@@ -55,6 +57,8 @@ app.add_typer(tx.app, name="tx")
 app.add_typer(explain.app, name="explain")
 app.add_typer(query.app, name="query")
 app.add_typer(dev.app, name="dev")
+app.add_typer(witness.app, name="witness")
+app.add_typer(lab.app, name="lab")
 
 
 def _version(wanted: bool) -> None:

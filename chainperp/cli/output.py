@@ -30,6 +30,11 @@ def answer(document: dict[str, Any], lines: Sequence[str], as_json: bool) -> Non
     sys.stdout.flush()
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things, in the singular for one."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def say(line: str) -> None:
     """Write a remark for people to stderr."""
     sys.stderr.write(line + "\n")

@@ -35,6 +35,7 @@ KIND_ED25519: Final = 0x01
 KIND_COSIGNATURE: Final = 0x04
 SIGNATURE_LENGTH: Final = {KIND_ED25519: 64, KIND_COSIGNATURE: 8 + 64}
 PUBLIC_LENGTH: Final = 32
+TIME_MAX: Final = (1 << 63) - 1
 
 NOTE_BYTES_MAX: Final = 64 * 1024
 LINES_MAX: Final = 64
@@ -219,7 +220,7 @@ def sign_text(text: bytes, key: VerifierKey, sign: Sign) -> Line:
 def cosign_text(text: bytes, key: VerifierKey, time: int, sign: Sign) -> Line:
     """Signature line of a kind 04 key over a text, at a time in Unix seconds."""
     ensure(key.kind == KIND_COSIGNATURE, "INV-L2", "only a kind 04 key cosigns")
-    ensure(0 < time < 1 << 63, "INV-L2", "a cosignature needs a time", time=time)
+    ensure(0 < time <= TIME_MAX, "INV-L2", "a cosignature needs a time", time=time)
     signature = sign(cosigned_message(text, time))
     ensure(len(signature) == 64, "INV-L2", "a signer returned a signature of wrong length")
     return Line(key.name, key.key_id, time.to_bytes(8, "big") + signature)
@@ -254,6 +255,8 @@ def _check_line(text: bytes, line: Line, key: VerifierKey, verify: Verify | None
     message, signature = text, line.signature
     if key.kind == KIND_COSIGNATURE:
         time = int.from_bytes(signature[:8], "big")
+        if time > TIME_MAX:
+            raise InvalidProof(f"{who} has time {time}, at most 2**63 - 1")
         message, signature = cosigned_message(text, time), signature[8:]
     if verify is None:
         return Signature(key, time, Status.NOT_CHECKED)

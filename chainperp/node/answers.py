@@ -7,9 +7,9 @@ Source: hyperliquid-api 4.1.
 from typing import Any, Final
 
 from chainperp.base.rounding import half_even
-from chainperp.base.units import format_decimal
+from chainperp.base.units import address_text, format_decimal
 from chainperp.model.blocks import Transaction
-from chainperp.model.decisions import OrderStatus, Rejection
+from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.node.effects import Effects, FillRecord, OrderRecord
 from chainperp.node.refusals import action_text, cancel_text, order_text
 from chainperp.state.store import State
@@ -53,7 +53,8 @@ def answer(
         statuses = _modified(state, {"modifies": [action]}, effects, first_oid)
         error = statuses[0].get("error") if isinstance(statuses[0], dict) else None
         return DONE if error is None else refused(error)
-    return DONE
+    made = effects.fields_of(Kind.SUB_ACCOUNT) if name == "createSubAccount" else None
+    return DONE if made is None else _with_data("createSubAccount", address_text(made["sub"]))
 
 
 def new_orders(effects: Effects, first_oid: int) -> list[OrderRecord]:

@@ -51,17 +51,17 @@ class Exchange:
         try:
             envelope = admit(request, self.network)
             raw = encode_envelope(envelope)
-            signer = await self.pool.signer(raw)
+            signers = await self.pool.signers(raw)
         except BadRequest as error:
             if error.code in ANSWERED_CODES:
                 return refused(str(error))
             raise
         try:
-            transaction = transaction_of(raw, signer, msgpack.unpackb)
+            transaction = transaction_of(raw, signers, msgpack.unpackb)
         except InvalidBytes as error:
             raise BadRequest("action", str(error)) from error
         if isinstance(transaction.action, OracleVote):
-            return await self._vote(raw, signer)
+            return await self._vote(raw, Address(signers))
         return await self.producer.submit(transaction, _action_of(request))
 
     async def _vote(self, raw: bytes, signer: Address) -> Reply:
@@ -73,7 +73,10 @@ class Exchange:
 
 
 def _action_of(request: object) -> dict[str, Any]:
-    """The action of a request that `admit` has accepted."""
+    """The action of a request that `admit` has accepted; of a multi-sig envelope, the inner one."""
     if not isinstance(request, dict) or not isinstance(request["action"], dict):
         raise BadRequest("action", "action is not an object")
-    return request["action"]
+    action: dict[str, Any] = request["action"]
+    if action["type"] == "multiSig":
+        action = action["payload"]["action"]
+    return action

@@ -14,7 +14,6 @@ from multiprocessing import get_context
 from typing import Final
 
 from chainperp.base.errors import BadRequest
-from chainperp.base.units import Address
 from chainperp.wire.recovery import recovered_signers
 from chainperp.wire.typed_data import Network
 
@@ -23,7 +22,7 @@ BATCH_MIN: Final = 4
 
 WATCH_SECONDS: Final = 1
 
-Answer = Address | str
+Answer = bytes | str
 
 
 def _watch_parent(parent: int) -> None:
@@ -44,7 +43,7 @@ class SignerPool:
         self.network: Network = network
         self._pool: ProcessPoolExecutor | None = None
         self._processes = processes
-        self._waiting: list[tuple[bytes, asyncio.Future[Address]]] = []
+        self._waiting: list[tuple[bytes, asyncio.Future[bytes]]] = []
         self._running = 0
 
     def start(self) -> None:
@@ -59,10 +58,10 @@ class SignerPool:
             for _ in range(self._processes):
                 self._pool.submit(recovered_signers, [], self.network)
 
-    async def signer(self, envelope: bytes) -> Address:
-        """Signer of an envelope. Raises BadRequest `signature` when it has none."""
+    async def signers(self, envelope: bytes) -> bytes:
+        """Everybody who signed an envelope, 20 bytes each. Raises BadRequest `signature`."""
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[Address] = loop.create_future()
+        done: asyncio.Future[bytes] = loop.create_future()
         if not self._waiting:
             loop.call_soon(self._flush)
         self._waiting.append((envelope, done))
@@ -86,7 +85,7 @@ class SignerPool:
 
     def _returned(
         self,
-        batch: list[tuple[bytes, "asyncio.Future[Address]"]],
+        batch: list[tuple[bytes, "asyncio.Future[bytes]"]],
         job: "asyncio.Future[list[Answer]]",
     ) -> None:
         self._running -= 1
@@ -101,9 +100,7 @@ class SignerPool:
             self._flush()
 
     @staticmethod
-    def _settle(
-        batch: list[tuple[bytes, "asyncio.Future[Address]"]], answers: list[Answer]
-    ) -> None:
+    def _settle(batch: list[tuple[bytes, "asyncio.Future[bytes]"]], answers: list[Answer]) -> None:
         for (_, done), answer in zip(batch, answers, strict=True):
             if done.done():
                 continue

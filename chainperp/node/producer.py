@@ -154,10 +154,15 @@ class Producer:
                 [item.transaction for item in taken],
             )
             self.settled.clear()
-            sealed = self.engine.execute(block)
-            await asyncio.to_thread(self._commit, sealed)
-            published = Published.of(sealed)
-            self._answer(published, taken, system, first_oid)
+            try:
+                sealed = self.engine.execute(block)
+                await asyncio.to_thread(self._commit, sealed)
+                published = Published.of(sealed)
+                self._answer(published, taken, system, first_oid)
+            except BaseException:
+                # The node ends; nobody may go on waiting for an answer that cannot come.
+                _release(taken, system)
+                raise
             for tell in self.listeners:
                 tell(published)
             self.settled.set()
@@ -216,6 +221,19 @@ class Producer:
             for item in self.room.take(self.room.count):
                 if not item.done.done():
                     item.done.set_exception(Stopped("the node is stopping; nothing was accepted"))
+
+
+def _release(
+    taken: list[Waiting], system: list[tuple[SystemInput, "asyncio.Future[Effects]"]]
+) -> None:
+    """Tell those who wait that the node stops: whether their block is durable, the log will say."""
+    waiting: list[asyncio.Future[Any]] = [item.done for item in taken]
+    waiting += [done for _, done in system]
+    for done in waiting:
+        if not done.done():
+            done.set_exception(Stopped("the node stopped; ask again whether this was executed"))
+            # Nobody may be waiting for it: the loop need not say that it was never looked at.
+            done.exception()
 
 
 async def _comes(event: asyncio.Event, milliseconds: int) -> bool:

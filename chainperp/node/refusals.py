@@ -2,8 +2,15 @@
 
 from typing import Final
 
-from chainperp.base.units import address_text, price_text
-from chainperp.model.accounts import NonceSet
+from chainperp.base.units import (
+    USD_DECIMALS,
+    address_text,
+    price_text,
+    strip_decimal,
+    usd_text,
+)
+from chainperp.model.accounts import Account, NonceSet
+from chainperp.model.actions import RenameSubAccount, SubAccountTransfer
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import REASONS, Rejection
 from chainperp.node.effects import OrderRecord
@@ -50,11 +57,56 @@ def action_text(state: State, code: Rejection, transaction: Transaction) -> str:
     """Why a whole action was refused."""
     if code in NONCE_CODES:
         return REASONS[code].text + _nonce_numbers(state, code, transaction)
+    return REASONS[code].text.format_map(_words(state, code, transaction))
+
+
+def _words(state: State, code: Rejection, transaction: Transaction) -> dict[str, str]:
+    """What the names in a text stand for."""
+    account = _account(state, transaction)
+    user = transaction.signer if account is None else account.address
     vault = transaction.vault
-    return REASONS[code].text.format(
-        signer=address_text(transaction.signer),
-        vault="" if vault is None else address_text(vault),
-    )
+    words = {
+        "signer": address_text(transaction.signer),
+        "vault": "" if vault is None else address_text(vault),
+        "user": address_text(user),
+        "traded": "0.0" if account is None else usd_text(account.volume_total),
+        "required": _whole_usd(_volume_needed(state, code)),
+        "limit": str(_agents_limit(state, account)),
+    }
+    action = transaction.action
+    if isinstance(action, SubAccountTransfer | RenameSubAccount):
+        words["sub"] = address_text(action.sub)
+    if isinstance(action, SubAccountTransfer):
+        ends = [words["user"], words["sub"]]
+        words["source"], words["destination"] = ends if action.is_deposit else ends[::-1]
+    return words
+
+
+def _account(state: State, transaction: Transaction) -> Account | None:
+    """The account whose key, agent or envelope asked."""
+    if transaction.multi_sig is not None:
+        return state.accounts.get(transaction.multi_sig.user)
+    agent = state.agents.get(transaction.signer)
+    if agent is not None and agent.master is not None and not transaction.is_user_signed:
+        return state.accounts[agent.master]
+    return state.accounts.get(transaction.signer)
+
+
+def _volume_needed(state: State, code: Rejection) -> int:
+    parameters = state.parameters
+    if code is Rejection.SCHEDULE_VOLUME:
+        return parameters.schedule_cancel_volume_min
+    return parameters.sub_account_volume_min
+
+
+def _whole_usd(amount: int) -> str:
+    return strip_decimal(amount, USD_DECIMALS)
+
+
+def _agents_limit(state: State, account: Account | None) -> int:
+    parameters = state.parameters
+    subs = 0 if account is None else len(state.subs_of.get(account.address, ()))
+    return parameters.named_agents_max + subs * parameters.named_agents_per_sub_account
 
 
 def _nonce_numbers(state: State, code: Rejection, transaction: Transaction) -> str:

@@ -22,6 +22,8 @@ from chainperp.node.socket.protocol import MESSAGE_MAX, PING_SECONDS, SocketProt
 Say = Callable[[str], None]
 BACKLOG: Final = 1024
 KEEP_ALIVE_SECONDS: Final = 75
+STOP_SECONDS: Final = 3
+"""How long a stopping node waits for clients to take their answers."""
 
 
 class Server(uvicorn.Server):
@@ -99,6 +101,7 @@ def uvicorn_config(node: Node, ping_seconds: float = PING_SECONDS) -> uvicorn.Co
         http=Connection,
         limit_concurrency=allow_descriptors(),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
         log_level="error",
         access_log=False,
         server_header=False,

@@ -248,6 +248,14 @@ def encode_exemptions(ranges: list[Exemption]) -> bytes:
     return canonical.encode(EXEMPTION, {"version": VERSION, "ranges": rows})
 
 
+def decode_exemptions(raw: bytes) -> list[Exemption]:
+    """The heights in which an account is spared. Raises InvalidBytes."""
+    return [
+        Exemption(row["cap_ppb"], row["from_height"], row["to_height"])
+        for row in canonical.decode(EXEMPTION, raw)["ranges"]
+    ]
+
+
 def encode_counters(state: State) -> bytes:
     """The series that never go down, and custody."""
     return canonical.encode(

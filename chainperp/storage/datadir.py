@@ -102,7 +102,7 @@ class DataDir:
         _refuse_existing(path)
         for parent in files.make_directories(path):
             files.sync_directory(parent)
-        lock = _take_lock(path)
+        lock = take_lock(path)
         made = DataDir(path, genesis, lock, files)
         finished = False
         try:
@@ -131,7 +131,7 @@ class DataDir:
         _check_chain(path, genesis)
         if not write:
             return DataDir(path, genesis, None, files)
-        lock = _take_lock(path)
+        lock = take_lock(path)
         return DataDir(path, genesis, lock, files)
 
     @property
@@ -164,7 +164,7 @@ class DataDir:
     def close(self) -> None:
         """Give the lock back."""
         if self._lock is not None:
-            _free_lock(self.path, self._lock)
+            free_lock(self.path, self._lock)
             self._lock = None
 
     def __enter__(self) -> Self:
@@ -269,7 +269,7 @@ def _first_entry(directory: Path) -> bytes | None:
     return payload[LENGTH.size :]
 
 
-def _take_lock(path: Path) -> int:
+def take_lock(path: Path) -> int:
     """Lock a directory for this process and write its pid. The lock ends with the process.
 
     Forked children do not hold it, so a pool that outlives its killed node blocks nobody. The
@@ -295,6 +295,7 @@ def _take_lock(path: Path) -> int:
     return number
 
 
-def _free_lock(path: Path, number: int) -> None:
+def free_lock(path: Path, number: int) -> None:
+    """Give back the lock of a directory."""
     _writing.pop(path.resolve(), None)
     os.close(number)

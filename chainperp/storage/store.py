@@ -11,7 +11,7 @@ mended but refused, for then the segments are not the ones that were signed.
 Source: audit-log-and-consensus 6, 7, 17; reliability 7.2 to 7.4.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -28,6 +28,7 @@ from chainperp.evidence.checkpoint import (
     sign_checkpoint,
 )
 from chainperp.evidence.merkle import Frontier, root_at
+from chainperp.evidence.note import Line
 from chainperp.evidence.tiles import WIDTH, Tile, TileReader, format_tile_path, plan_growth
 from chainperp.model.entries import HEADER_SIZE
 from chainperp.storage.datadir import DataDir, snapshot_path
@@ -42,7 +43,14 @@ from chainperp.storage.segments import (
     read_blocks,
     tip_of,
 )
-from chainperp.storage.tiles import CHECKPOINT, TileLog, load_checkpoint, open_reader, rebuild
+from chainperp.storage.tiles import (
+    CHECKPOINT,
+    TileLog,
+    add_cosignatures,
+    load_checkpoint,
+    open_reader,
+    rebuild,
+)
 
 CHECKPOINT_INTERVAL_MS: Final = 1000
 SNAPSHOTS_KEPT: Final = 3
@@ -157,6 +165,14 @@ class ChainStore:
         with self._work():
             if self.tip.size and (self._published is None or self.tip.size > self._published.size):
                 self._publish()
+
+    def add_cosignatures(self, text: bytes, lines: Sequence[Line]) -> bool:
+        """Put cosignatures onto the published checkpoint, if its text still is this one.
+
+        False, and nothing written, when a later one has been published since.
+        """
+        with self._work():
+            return add_cosignatures(self.data.log, text, lines, self.data.files)
 
     def save_snapshot(self, height: int, raw: bytes) -> Path:
         """Save the state of a committed height and remove all but the newest snapshots."""

@@ -10,7 +10,7 @@ the entries; `compare` says where the directory differs from them, `rebuild` wri
 Source: audit-log-and-consensus 7, 17.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,8 +18,9 @@ from typing import Final
 from chainperp.base.errors import InvalidFile, InvalidProof, ensure
 from chainperp.base.hashing import leaf_hash
 from chainperp.evidence.checkpoint import parse_checkpoint
+from chainperp.evidence.cosignature import add_lines
 from chainperp.evidence.merkle import Frontier
-from chainperp.evidence.note import VerifierKey, format_vkey, parse_note, parse_vkey
+from chainperp.evidence.note import Line, VerifierKey, format_vkey, parse_note, parse_vkey
 from chainperp.evidence.tiles import (
     ENTRIES,
     WIDTH,
@@ -73,6 +74,21 @@ def load_vkey(directory: Path) -> VerifierKey:
 def load_checkpoint(directory: Path) -> bytes | None:
     """Bytes of the published checkpoint; None when nothing has been published."""
     return fetch_from(directory)(CHECKPOINT)
+
+
+def add_cosignatures(
+    directory: Path, text: bytes, lines: Sequence[Line], files: Files | None = None
+) -> bool:
+    """Put cosignatures onto the published checkpoint, if its text still is this one.
+
+    False, and nothing written, when another has been published since: cosignatures come later
+    than blocks. Only the log's writer may call this, and not beside its own publishing.
+    """
+    published = load_checkpoint(directory)
+    if published is None or not lines or parse_note(published).text != text:
+        return False
+    (files or Files()).replace(directory / CHECKPOINT, add_lines(published, lines))
+    return True
 
 
 class TileLog:

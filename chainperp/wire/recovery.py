@@ -35,12 +35,12 @@ def signers_of(envelopes: list[bytes], network: Network) -> list[bytes | str]:
     return [signer_of(raw, network) for raw in envelopes]
 
 
-def recovered_signers(envelopes: list[bytes], network: Network) -> list[Address | str]:
+def recovered_signers(envelopes: list[bytes], network: Network) -> list[bytes | str]:
     """Signers of a batch whose form is known, because `admit` made it: only the curve is asked."""
-    found: list[Address | str] = []
+    found: list[bytes | str] = []
     for raw in envelopes:
         try:
-            found.append(recover_envelope(decode_envelope(raw), network))
+            found.append(recover_signers(decode_envelope(raw), network))
         except BadRequest as error:
             found.append(str(error))
     return found

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from chainperp.client.wallet import address_of, development_key
+from chainperp.evidence.note import format_vkey
+from chainperp.storage.logkey import load_key_file
 from chainperp.wire.signing import admit, recover_envelope
 from tests.support.chain import ROOT, run_cli
 
@@ -29,6 +31,7 @@ COMMANDS = (
     ("dev", "fund"), ("dev", "oracle"), ("dev", "path"), ("dev", "mine"), ("dev", "pause"),
     ("dev", "resume"), ("dev", "time", "set"), ("dev", "time", "add"), ("dev", "snapshot"),
     ("dev", "revert"), ("dev", "reset"), ("dev", "drop-connections"),
+    ("witness",), ("witness", "submit"), ("lab", "forensic"), ("keys", "cosigner"),
 )  # fmt: skip
 HEAVY = ("web3", "eth_account", "pydantic", "eth", "cryptography", "coincurve")
 
@@ -145,6 +148,20 @@ def test_transactions_without_a_node_say_that_nothing_was_sent() -> None:
     assert "no node at http://127.0.0.1:1" in outcome.err
     assert "nothing was sent" in outcome.err
     assert outcome.out == ""
+
+
+def test_a_cosigner_key_is_made_once_and_never_shown(tmp_path: Path) -> None:
+    """The answer is the verifier key; the file is the owner's alone and is not overwritten."""
+    file = tmp_path / "a.key"
+    made = run_cli("keys", "cosigner", "auditor.example/replay", str(file))
+    assert made.code == 0, made.err
+    assert made.out.strip() == format_vkey(load_key_file(file).verifier)
+    assert file.stat().st_mode & 0o777 == 0o600
+    kept = file.read_bytes()
+    again = run_cli("keys", "cosigner", "auditor.example/replay", str(file))
+    assert again.code == 2
+    assert file.read_bytes() == kept
+    assert run_cli("keys", "cosigner", "two words", str(tmp_path / "b.key")).code == 2
 
 
 def test_keys_are_made_listed_and_used(tmp_path: Path) -> None:

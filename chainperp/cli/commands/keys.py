@@ -113,6 +113,22 @@ def show(
     output.fail(3, f"there is no key named {name!r} in {keys}")
 
 
+@app.command("cosigner")
+def cosigner(
+    name: Annotated[str, typer.Argument(help="Name of the key, such as auditor.example/replay.")],
+    file: Annotated[Path, typer.Argument(help="File to write; it must not exist.")],
+    as_json: Json = False,
+) -> None:
+    """Make a key for cosignatures. Example: chainperp keys cosigner auditor.example/replay a.key"""
+    import secrets
+
+    from chainperp.evidence.note import format_vkey
+    from chainperp.storage.logkey import save_key_file
+
+    vkey = format_vkey(save_key_file(file, name, secrets.token_bytes(32)).verifier)
+    output.answer({"vkey": vkey, "path": str(file)}, [vkey], as_json)
+
+
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii")

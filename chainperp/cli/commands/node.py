@@ -21,6 +21,7 @@ ACCOUNTS_MAX = 100
 VALIDATOR_INDEX = 1_000
 VAULT_USDC = 10_000_000
 INSURANCE_USDC = 1_000_000
+VOLUME_MINIMA = ("schedule_cancel_volume_min", "sub_account_volume_min")
 
 
 def node(
@@ -89,6 +90,8 @@ def _create(
             now_ms(),
             [(address_of(validator), 1)],
             accounts=[*funded, (BACKSTOP_VAULT, VAULT_USDC), (INSURANCE, INSURANCE_USDC)],
+            # Nobody has traded a million on a chain that has just begun.
+            parameters=dict.fromkeys(VOLUME_MINIMA, 0),
         )
     log_seed = token_bytes(32) if seed is None else sha256(f"node log {seed}".encode()).digest()
     DataDir.create(path, raw, log_seed).close()

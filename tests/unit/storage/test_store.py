@@ -7,7 +7,9 @@ import pytest
 
 from chainperp.base.errors import InvalidFile, InvariantBroken
 from chainperp.evidence.checkpoint import Checkpoint, format_checkpoint, sign_checkpoint
+from chainperp.evidence.cosignature import add_lines
 from chainperp.evidence.merkle import Frontier
+from chainperp.evidence.note import KIND_COSIGNATURE, cosign_text, parse_note
 from chainperp.evidence.tiles import TileReader
 from chainperp.storage import store as store_module
 from chainperp.storage.datadir import DataDir
@@ -16,7 +18,7 @@ from chainperp.storage.fsck import fsck
 from chainperp.storage.logkey import LogKey
 from chainperp.storage.segments import encode_block
 from chainperp.storage.store import ChainStore, frontier_at
-from chainperp.storage.tiles import compare, open_reader, read_bundles
+from chainperp.storage.tiles import compare, load_checkpoint, open_reader, read_bundles
 from tests.simulation.chain import SEED, Chain, commit_from, contents, create, make_chain, published
 from tests.simulation.faulty import FaultyFiles, UnflushedFiles
 
@@ -278,3 +280,25 @@ def test_a_frontier_of_tiles_is_that_of_the_leaves(path: Path) -> None:
         for leaf in block.leaves:
             frontier.append(leaf)
     assert frontier_at(open_reader(path / "log", frontier.size)).encode() == frontier.encode()
+
+
+def test_cosignatures_join_the_published_checkpoint_and_no_later_one(path: Path) -> None:
+    """They come late: what was published since stays as it is."""
+    witness = LogKey("w.example/w", b"\x11" * 32, KIND_COSIGNATURE)
+    with ChainStore.open(path, files=UnflushedFiles(), checkpoint_interval_ms=0) as store:
+        for block in CHAIN.blocks[:5]:
+            store.commit(block)
+        raw = load_checkpoint(path / "log") or b""
+        text = parse_note(raw).text
+        line = cosign_text(text, witness.verifier, 1_700_000_000, witness.sign)
+        assert not store.add_cosignatures(text, [])
+        assert store.add_cosignatures(text, [line])
+        assert load_checkpoint(path / "log") == add_lines(raw, [line])
+        store.publish()
+        assert load_checkpoint(path / "log") == add_lines(raw, [line])
+        store.commit(CHAIN.blocks[5])
+        newer = load_checkpoint(path / "log")
+        assert not store.add_cosignatures(text, [line])
+        assert load_checkpoint(path / "log") == newer
+    with ChainStore.open(path, files=UnflushedFiles()) as store:
+        assert store.mended == []
