@@ -63,11 +63,13 @@ class FillRecord(NamedTuple):
     maker_fee: int
     maker_start: int
     maker_pnl: int
+    maker_builder_fee: int
     taker: bytes
     taker_oid: int
     taker_fee: int
     taker_start: int
     taker_pnl: int
+    taker_builder_fee: int
     flags: int
     cause_index: int
 

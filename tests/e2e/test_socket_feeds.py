@@ -369,6 +369,21 @@ def test_a_trigger_is_told(node: LiveNode, client: Listener) -> None:
     node.act(4, {"type": "cancel", "cancels": [{"a": 2, "o": short[0]["order"]["oid"] - 1}]})
 
 
+def test_a_cancel_that_nobody_asked_for_is_told(node: LiveNode, client: Listener) -> None:
+    """An order that would have met its owner's own: word and event name it."""
+    oid = node.order(5, True, "150", "1", 2)["resting"]["oid"]
+    client.subscribe(type="userEvents", user=node.users[5])
+    client.subscribe(type="orderUpdates", user=node.users[5])
+    node.order(5, False, "150", "1", 2)
+    told = client.until_pong()
+    events = [one["data"] for one in told if one["channel"] == "user"]
+    assert events == [{"nonUserCancel": [{"coin": "SOL", "oid": oid}]}]
+    rows = [row for one in told if one["channel"] == "orderUpdates" for row in one["data"]]
+    words = {row["order"]["oid"]: row["status"] for row in rows}
+    assert words[oid] == "selfTradeCanceled"
+    node.act(5, {"type": "cancel", "cancels": [{"a": 2, "o": other} for other in words]})
+
+
 def test_going_back_is_told() -> None:
     """After a developer control went back, state channels say how it is there, and an account is
     followed as it is there."""

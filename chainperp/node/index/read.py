@@ -103,7 +103,9 @@ def recent_trades(
     )
     found: list[tuple[FillRecord, int, str]] = []
     for tid, price, lots, maker, taker, flags, time_ms, hash_ in rows:
-        record = FillRecord(tid, asset, price, lots, maker, 0, 0, 0, 0, taker, 0, 0, 0, 0, flags, 0)
+        record = FillRecord(
+            tid, asset, price, lots, maker, 0, 0, 0, 0, 0, taker, 0, 0, 0, 0, 0, flags, 0
+        )
         found.append((record, time_ms, ZERO_HASH if hash_ is None else hex_text(hash_)))
     return found
 
