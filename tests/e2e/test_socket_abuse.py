@@ -24,8 +24,9 @@ def node() -> Iterator[LiveNode]:
 
 
 @pytest.fixture(autouse=True)
-def _still_serves(node: LiveNode) -> Iterator[None]:
+def _still_serves(node: LiveNode, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
     with RawSocket(node.port) as other:
         assert other.handshake()[0] == 101
         other.send_json({"method": "ping"})
