@@ -142,6 +142,31 @@ class ScheduleCancel:
         self.at = at
 
 
+class TwapOrder:
+    """`twapOrder`: an order in slices over `minutes`. `has_details`: with trigger or stop price."""
+
+    __slots__ = ("asset", "has_details", "is_buy", "minutes", "randomize", "reduce_only", "size")
+
+    def __init__(self, asset: int, is_buy: bool, size: E8, reduce_only: bool, minutes: int) -> None:
+        self.asset = asset
+        self.is_buy = is_buy
+        self.size = size
+        self.reduce_only = reduce_only
+        self.minutes = minutes
+        self.randomize = False
+        self.has_details = False
+
+
+class TwapCancel:
+    """`twapCancel`: end a running TWAP order."""
+
+    __slots__ = ("asset", "twap_id")
+
+    def __init__(self, asset: int, twap_id: int) -> None:
+        self.asset = asset
+        self.twap_id = twap_id
+
+
 class UsdSend:
     """`usdSend`: USDC to another account. `amount` is micro-USDC, None if not a valid amount."""
 
@@ -255,6 +280,8 @@ Action = (
     | UpdateLeverage
     | UpdateIsolatedMargin
     | ScheduleCancel
+    | TwapOrder
+    | TwapCancel
     | UsdSend
     | Withdraw
     | ApproveAgent

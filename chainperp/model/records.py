@@ -67,6 +67,15 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("account", "b20"), ("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"),
         ("rule", "u16"),
     ),
+    # Terms of the order in each; `slice`, `oid` and `slice_lots` in those of a slice, `executed_…`
+    # before it.
+    Kind.TWAP: (
+        ("twap_id", "u64"), ("event", "u8"), ("account", "b20"), ("asset", "u32"),
+        ("is_buy", "bool"), ("lots", "u64"), ("reduce_only", "bool"), ("randomize", "bool"),
+        ("minutes", "u32"), ("start", "u64"), ("slices", "u32"), ("slice", "u32"), ("oid", "u64"),
+        ("slice_lots", "u64"), ("executed_lots", "u64"), ("executed_notional", "u128"),
+        ("rule", "u16"),
+    ),
     # `at` is 0 when the switch is unset; with rule ORD-16 it fired, and `orders` follow.
     Kind.SCHEDULE: (
         ("account", "b20"), ("at", "u64"), ("fired", "u32"), ("orders", "u32"), ("rule", "u16"),
@@ -163,6 +172,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
         "MRG-4",
     ),
     Kind.LEVERAGE: ("MRG-6",),
+    Kind.TWAP: ("TWP-1", "TWP-2", "TWP-3", "TWP-4", "TWP-5"),
     Kind.SCHEDULE: ("ORD-15", "ORD-16"),
     Kind.FUNDING: ("BLK-2", "FND-2", "FND-3"),
     Kind.PREMIUM: ("BLK-2", "FND-1", "FND-4"),

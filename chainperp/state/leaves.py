@@ -75,6 +75,7 @@ WITHDRAWAL: Final[Schema] = (
 )  # fmt: skip
 COUNTERS: Final[Schema] = (
     ("version", "u16"), ("next_oid", "u64"), ("next_tid", "u64"), ("next_wid", "u64"),
+    ("next_twap", "u64"),
     ("custody", "u128"), ("deposits", "u64"), ("uncovered", "u128"),
 )  # fmt: skip
 EXEMPTION: Final[Schema] = (
@@ -257,6 +258,7 @@ def encode_counters(state: State) -> bytes:
             "next_oid": state.next_oid,
             "next_tid": state.next_tid,
             "next_wid": state.next_wid,
+            "next_twap": state.next_twap,
             "custody": state.custody,
             "deposits": state.deposits,
             "uncovered": state.uncovered,

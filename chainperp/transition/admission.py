@@ -20,6 +20,8 @@ from chainperp.model.actions import (
     RenameSubAccount,
     ScheduleCancel,
     SubAccountTransfer,
+    TwapCancel,
+    TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
 )
@@ -47,6 +49,8 @@ TRADING: Final = frozenset(
         UpdateLeverage,
         UpdateIsolatedMargin,
         ScheduleCancel,
+        TwapOrder,
+        TwapCancel,
         Noop,
         NotOffered,  # refused by name afterwards
     )

@@ -2,7 +2,7 @@
 
     1 time and validity   2 system inputs: oracle votes, deposits, payouts
     3 oracle and marks    4 funding: settlement due, then premium samples;
-                            then dead man's switches, then triggers
+                            then dead man's switches, TWAP slices, triggers
     5 user actions in class order   6 the vault's unwinding, fee shares, housekeeping
     7 liquidation and backstop      8 auto-deleveraging      9 invariants
 
@@ -30,6 +30,8 @@ from chainperp.model.actions import (
     RenameSubAccount,
     ScheduleCancel,
     SubAccountTransfer,
+    TwapCancel,
+    TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -71,6 +73,7 @@ from chainperp.transition.transfers import (
     process_withdrawal_done,
 )
 from chainperp.transition.triggers import process_triggers
+from chainperp.transition.twaps import process_twap, process_twap_cancel, process_twaps
 
 DEPOSIT_BODY: Schema = (
     ("user", "b20"), ("amount", "u128"), ("l1_nonce", "u64"), ("l1_ref", "b32"),
@@ -86,6 +89,8 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     UpdateLeverage: process_leverage,
     UpdateIsolatedMargin: process_isolated_margin,
     ScheduleCancel: process_schedule,
+    TwapOrder: process_twap,
+    TwapCancel: process_twap_cancel,
     UsdSend: process_send,
     Withdraw: process_withdraw,
     ApproveAgent: process_agent,
@@ -137,6 +142,7 @@ def apply_block(
     moved = process_prices(state, recorder, changed)
     process_funding(state, recorder, time_before)
     process_schedules(state, recorder)
+    process_twaps(state, recorder, beside.parent_hash)
     process_triggers(state, recorder)
     for transaction in sorted(block.transactions, key=_class_of):
         process_transaction(state, recorder, transaction)

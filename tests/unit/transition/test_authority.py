@@ -2,7 +2,7 @@
 
 import pytest
 
-from chainperp.base.units import Address
+from chainperp.base.units import E8, Address
 from chainperp.model.actions import (
     Action,
     ApproveAgent,
@@ -15,6 +15,7 @@ from chainperp.model.actions import (
     RenameSubAccount,
     ScheduleCancel,
     SubAccountTransfer,
+    TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -33,6 +34,7 @@ TRADING: dict[str, Action] = {
     "modify": ModifyOrders([(1, order(0, "buy", "1", "81", "Alo"))], False),
     "leverage": UpdateLeverage(1, True, 5),
     "isolated margin": UpdateIsolatedMargin(2, USDC),
+    "TWAP": TwapOrder(0, True, E8(2 * 10**8), False, 5),
     "dead man's switch": ScheduleCancel(START + 3_600_000),
 }
 OWN_KEY: dict[str, Action] = {
