@@ -35,6 +35,7 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
     TimeInForce,
     TriggerTerms,
@@ -244,6 +245,10 @@ def _twap_cancel(fields: Fields) -> Action:
     return TwapCancel(_whole(fields["a"], "a", U32_MAX), _whole(fields["t"], "t", U64_MAX))
 
 
+def _display_name(fields: Fields) -> Action:
+    return SetDisplayName(_text(fields["displayName"], "displayName"))
+
+
 def _noop(fields: Fields) -> Action:
     return Noop()
 
@@ -333,6 +338,7 @@ L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "createSubAccount": _create_sub_account,
     "subAccountModify": _rename_sub_account,
     "subAccountTransfer": _sub_account_transfer,
+    "setDisplayName": _display_name,
     "noop": _noop,
     "setGlobal": _oracle_vote,
 }

@@ -219,6 +219,15 @@ class ConvertToMultiSig:
         self.threshold = threshold
 
 
+class SetDisplayName:
+    """`setDisplayName`: a name that is shown for the account, empty for none."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
 class CreateSubAccount:
     """`createSubAccount`: an account without a key, traded by this one."""
 
@@ -287,6 +296,7 @@ Action = (
     | ApproveAgent
     | ApproveBuilderFee
     | ConvertToMultiSig
+    | SetDisplayName
     | CreateSubAccount
     | RenameSubAccount
     | SubAccountTransfer

@@ -48,6 +48,7 @@ class Kind(IntEnum):
     SUB_ACCOUNT = 0x0074
     BUILDER = 0x0075
     MULTI_SIG_USER = 0x0076
+    DISPLAY_NAME = 0x0077
     LEDGER = 0x0080
     PARAM = 0x0090
 

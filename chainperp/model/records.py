@@ -150,6 +150,7 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     Kind.MULTI_SIG_USER: (
         ("account", "b20"), ("threshold", "u32"), ("users", [(("user", "b20"),)]), ("rule", "u16"),
     ),
+    Kind.DISPLAY_NAME: (("account", "b20"), ("name", "bytes"), ("rule", "u16")),
     Kind.PARAM: (
         ("name", "str"), ("old", "bytes"), ("new", "bytes"), ("activation_height", "u64"),
     ),
@@ -159,7 +160,7 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
 
 # Which rules an entry kind records by itself, where its payload carries no rule field.
 KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
-    Kind.TX_USER: ("ADM-1", "ADM-2", "ADM-3", "BLK-1"),
+    Kind.TX_USER: ("ADM-1", "ADM-2", "ADM-3", "ADM-6", "BLK-1"),
     Kind.MULTI_SIG: ("SIG-2", "SIG-3"),
     Kind.TX_SYSTEM: ("TRF-4", "PRC-3"),
     Kind.ORACLE: ("PRC-3",),
@@ -196,5 +197,6 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.SUB_ACCOUNT: ("SUB-1", "SUB-2"),
     Kind.BUILDER: ("FEE-6", "FEE-7"),
     Kind.MULTI_SIG_USER: ("SIG-1",),
+    Kind.DISPLAY_NAME: ("ADM-7",),
     Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "FEE-5", "SUB-3"),
 }  # fmt: skip

@@ -6,6 +6,7 @@
 | builder | address | builders that it approved, with their highest rates |
 | msig | address | who signs for it, and how many must |
 | twap | id u64 | a running TWAP order |
+| name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
@@ -40,6 +41,7 @@ TWAP: Final[Schema] = (
     ("slices", "u32"), ("index", "u32"), ("due", "u64"),
     ("executed_lots", "u64"), ("executed_notional", "u128"),
 )  # fmt: skip
+DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
 BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
 )  # fmt: skip
@@ -167,12 +169,27 @@ def _read_twap(state: State, key: bytes, value: Record) -> None:
     insort(state.twap_queue, (twap.due, twap.twap_id))
 
 
+def _name_keys(state: State) -> Iterable[bytes]:
+    return state.display_names
+
+
+def _write_name(state: State, key: bytes) -> Record | None:
+    name = state.display_names.get(Address(key))
+    return None if name is None else {"name": name.encode("ascii")}
+
+
+def _read_name(state: State, key: bytes, value: Record) -> None:
+    address = state.accounts[Address(key)].address
+    state.display_names[address] = value["name"].decode("ascii")
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
     "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
     "builder": Collection(BUILDERS, _builder_keys, _write_builders, _read_builders),
     "msig": Collection(MULTI_SIG, _multi_sig_keys, _write_multi_sig, _read_multi_sig),
     "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
+    "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
 }
 
 

@@ -110,6 +110,7 @@ class State:
         "custody",
         "day",
         "deposits",
+        "display_names",
         "exempt",
         "height",
         "mark_epoch",
@@ -172,6 +173,7 @@ class State:
         # Highest rate in tenths of a basis point, by account and builder.
         self.builder_approvals: dict[Address, dict[Address, int]] = {}
         self.multi_sigs: dict[Address, MultiSigUser] = {}
+        self.display_names: dict[Address, str] = {}
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}

@@ -19,6 +19,7 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
     TwapCancel,
     TwapOrder,
@@ -40,7 +41,9 @@ from chainperp.state.store import State
 from chainperp.transition.multisig import admit_envelope
 
 # What no agent may do, and what may be done in a sub-account's name.
-FOR_OWNER: Final = frozenset((CreateSubAccount, RenameSubAccount, SubAccountTransfer))
+FOR_OWNER: Final = frozenset(
+    (CreateSubAccount, RenameSubAccount, SubAccountTransfer, SetDisplayName)
+)
 TRADING: Final = frozenset(
     (
         PlaceOrders,

@@ -26,9 +26,11 @@ from chainperp.model.actions import (
     CreateSubAccount,
     ModifyOrders,
     Noop,
+    NotOffered,
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
     TwapCancel,
     TwapOrder,
@@ -39,11 +41,17 @@ from chainperp.model.actions import (
 )
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import LedgerType, Rejection, SystemType
+from chainperp.rules.admission import refusal_of
 from chainperp.rules.conservation import check_book, check_lots, check_time
 from chainperp.rules.ordering import action_class, periods_due
 from chainperp.state.commitment import Commitment
 from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
-from chainperp.transition.accounts import process_agent, process_leverage, prune_agents
+from chainperp.transition.accounts import (
+    process_agent,
+    process_display_name,
+    process_leverage,
+    prune_agents,
+)
 from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
 from chainperp.transition.builders import process_approve_builder
@@ -96,6 +104,7 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     ApproveAgent: process_agent,
     ApproveBuilderFee: process_approve_builder,
     ConvertToMultiSig: process_convert,
+    SetDisplayName: process_display_name,
     CreateSubAccount: process_create_sub_account,
     RenameSubAccount: process_rename_sub_account,
     SubAccountTransfer: process_sub_account_transfer,
@@ -215,7 +224,9 @@ def _execute_account_action(
     action = transaction.action
     processor = ACCOUNT_ACTIONS.get(type(action))
     if processor is None:
-        return Rejection.ACCEPTED if isinstance(action, Noop) else Rejection.ACTION_NOT_OFFERED
+        if isinstance(action, Noop):
+            return Rejection.ACCEPTED
+        return refusal_of(action.name if isinstance(action, NotOffered) else "")
     return processor(state, recorder, account, action)
 
 

@@ -437,4 +437,8 @@ def _accounts(script: Script) -> Iterator[None]:
     script.block(gap=300_000)
     script.block(script.by("alice", twap(BTC, "0.1", 5)), gap=1_000)
     script.block(script.by("alice", {"type": "twapCancel", "a": BTC, "t": 2}))
+    for kind in ("setReferrer", "registerReferrer", "createVault"):
+        script.block(script.by("alice", {"type": kind}))
+    for name in ("Alice", "a name of too many letters"):
+        script.block(script.by("alice", {"type": "setDisplayName", "displayName": name}))
     yield

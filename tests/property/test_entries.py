@@ -23,6 +23,7 @@ from chainperp.model.actions import (
     Noop,
     PlaceOrders,
     ScheduleCancel,
+    SetDisplayName,
     TwapOrder,
 )
 from chainperp.model.decisions import RULE_OF, Kind, Rejection
@@ -61,6 +62,7 @@ def lived(seed: int, blocks: int = 120) -> World:
     world.block([world.envelope("rich", "wide", ["rich"], Noop())])
     world.act("rich", TwapOrder(0, True, E8(10**10), False, 1))
     world.block()
+    world.act("rich", SetDisplayName("Rich"))
     builder = (address_of("mid"), 10)
     world.act("rich", PlaceOrders([order(0, "buy", "1", "30")], builder=builder))
     return world

@@ -176,3 +176,13 @@ def _slice_price(row: Row) -> str:
 def _own_twap(row: Row) -> str:
     running = {int(one): None for one in row["own running"].split() if one != "-"}
     return yes_no(twaps.is_own_twap(running, whole(row, "cancel")))
+
+
+@case("ADM-6")
+def _not_offered(row: Row) -> str:
+    return verdict(admission.refusal_of(row["action"]))
+
+
+@case("ADM-7")
+def _display_name(row: Row) -> str:
+    return yes_no(admission.is_display_name(row["name"].strip('"')))

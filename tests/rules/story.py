@@ -19,6 +19,7 @@
 | a name | `signers Ben, Cat need 2` (a multi-sig user), `signers none` |
 | `Ben with Ben, Cat as Ann` | anything: Ben sends it for Ann, Ben and Cat signed it |
 | a name | `twap buy 10 BTC over 30`, with `reduce-only` or `random`; `untwap BTC 1` |
+| a name | `setReferrer`, `registerReferrer`, `claimRewards`, `call me Ann` |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `createVault` (a kind not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
@@ -61,6 +62,7 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
     TriggerTerms,
     TwapCancel,
@@ -293,6 +295,10 @@ class Story:
             "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
             "createVault": lambda w: NotOffered(verb),
+            "setReferrer": lambda w: NotOffered(verb),
+            "registerReferrer": lambda w: NotOffered(verb),
+            "claimRewards": lambda w: NotOffered(verb),
+            "call": lambda w: SetDisplayName(does.removeprefix("call me").removeprefix(" ")),
             "family": lambda w: self.grouped(does, Grouping.PARENT),
             "position": lambda w: self.grouped(does, Grouping.POSITION),
         }

@@ -14,6 +14,7 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
     TwapOrder,
     UpdateIsolatedMargin,
@@ -39,6 +40,7 @@ TRADING: dict[str, Action] = {
 }
 OWN_KEY: dict[str, Action] = {
     "open": CreateSubAccount("more"),
+    "display name": SetDisplayName("Ann"),
     "rename": RenameSubAccount(SUB, "other"),
     "fund": SubAccountTransfer(SUB, True, USDC),
     "take back": SubAccountTransfer(SUB, False, USDC),
@@ -114,7 +116,7 @@ def test_sub_accounts_are_opened_named_and_funded_by_the_own_key(name: str) -> N
     refused(world, "key", OWN_KEY[name], R.AGENT_NOT_ALLOWED)
     refused(world, "key", OWN_KEY[name], R.AGENT_NOT_ALLOWED, vault="ann/1")
     refused(world, "ann", OWN_KEY[name], R.NOT_FOR_SUB, vault="ann/1")
-    if name != "open":
+    if name not in ("open", "display name"):
         refused(world, "ben", OWN_KEY[name], R.SUB_NOT_REGISTERED)
 
 
