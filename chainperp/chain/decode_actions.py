@@ -35,9 +35,12 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
     TimeInForce,
     TriggerTerms,
+    TwapCancel,
+    TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -222,6 +225,30 @@ def _sub_account_transfer(fields: Fields) -> Action:
     )
 
 
+def _twap_order(fields: Fields) -> Action:
+    """a, b, s, r, m, t; and `details`, whose trigger and stop prices may both be nothing."""
+    twap = fields["twap"]
+    order = TwapOrder(
+        _whole(twap["a"], "a", U32_MAX),
+        _flag(twap["b"], "b"),
+        _decimal(twap["s"], "s"),
+        _flag(twap["r"], "r"),
+        _whole(twap["m"], "m", U32_MAX),
+    )
+    order.randomize = _flag(twap["t"], "t")
+    details = fields.get("details", {})
+    order.has_details = details.get("t") is not None or details.get("s") is not None
+    return order
+
+
+def _twap_cancel(fields: Fields) -> Action:
+    return TwapCancel(_whole(fields["a"], "a", U32_MAX), _whole(fields["t"], "t", U64_MAX))
+
+
+def _display_name(fields: Fields) -> Action:
+    return SetDisplayName(_text(fields["displayName"], "displayName"))
+
+
 def _noop(fields: Fields) -> Action:
     return Noop()
 
@@ -306,9 +333,12 @@ L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "updateLeverage": _leverage,
     "updateIsolatedMargin": _isolated_margin,
     "scheduleCancel": _schedule_cancel,
+    "twapOrder": _twap_order,
+    "twapCancel": _twap_cancel,
     "createSubAccount": _create_sub_account,
     "subAccountModify": _rename_sub_account,
     "subAccountTransfer": _sub_account_transfer,
+    "setDisplayName": _display_name,
     "noop": _noop,
     "setGlobal": _oracle_vote,
 }

@@ -390,6 +390,8 @@ def _cause(block: LoggedBlock, fields: Record, flags: int) -> Sentence:
         return Sentence(f"Cause: {tested} failed the liquidation test", "MRG-8", cause)
     if flags & FLAG_ADL:
         return Sentence(f"Cause: {who(fields['taker'])} was below zero", "ADL-4", cause)
+    if entry.kind is Kind.TWAP:
+        return Sentence(f"Cause: a slice of TWAP order {entry.fields()['twap_id']}", "TWP-4", cause)
     if entry.kind is Kind.TRIGGER:
         return Sentence("Cause: a trigger order met its mark", "TRG-2", cause)
     return Sentence("Cause: the backstop vault works its positions off", "BKS-3", cause)

@@ -142,6 +142,31 @@ class ScheduleCancel:
         self.at = at
 
 
+class TwapOrder:
+    """`twapOrder`: an order in slices over `minutes`. `has_details`: with trigger or stop price."""
+
+    __slots__ = ("asset", "has_details", "is_buy", "minutes", "randomize", "reduce_only", "size")
+
+    def __init__(self, asset: int, is_buy: bool, size: E8, reduce_only: bool, minutes: int) -> None:
+        self.asset = asset
+        self.is_buy = is_buy
+        self.size = size
+        self.reduce_only = reduce_only
+        self.minutes = minutes
+        self.randomize = False
+        self.has_details = False
+
+
+class TwapCancel:
+    """`twapCancel`: end a running TWAP order."""
+
+    __slots__ = ("asset", "twap_id")
+
+    def __init__(self, asset: int, twap_id: int) -> None:
+        self.asset = asset
+        self.twap_id = twap_id
+
+
 class UsdSend:
     """`usdSend`: USDC to another account. `amount` is micro-USDC, None if not a valid amount."""
 
@@ -192,6 +217,15 @@ class ConvertToMultiSig:
     def __init__(self, users: list[Address] | None, threshold: int) -> None:
         self.users = users
         self.threshold = threshold
+
+
+class SetDisplayName:
+    """`setDisplayName`: a name that is shown for the account, empty for none."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class CreateSubAccount:
@@ -255,11 +289,14 @@ Action = (
     | UpdateLeverage
     | UpdateIsolatedMargin
     | ScheduleCancel
+    | TwapOrder
+    | TwapCancel
     | UsdSend
     | Withdraw
     | ApproveAgent
     | ApproveBuilderFee
     | ConvertToMultiSig
+    | SetDisplayName
     | CreateSubAccount
     | RenameSubAccount
     | SubAccountTransfer

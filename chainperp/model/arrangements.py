@@ -37,3 +37,33 @@ class MultiSigUser:
     def __init__(self, users: tuple[Address, ...], threshold: int) -> None:
         self.users = users
         self.threshold = threshold
+
+
+class Twap:
+    """A running TWAP order. `index` is the next slice, `due` its time in ms like `start`;
+    `executed_lots` and `executed_notional` are what its slices have filled."""
+
+    __slots__ = (
+        "account", "asset", "due", "executed_lots", "executed_notional", "index", "is_buy", "lots",
+        "minutes", "randomize", "reduce_only", "slices", "start", "twap_id",
+    )  # fmt: skip
+
+    def __init__(self, twap_id: int, account: Address, asset: int, is_buy: bool, lots: int) -> None:
+        self.twap_id = twap_id
+        self.account = account
+        self.asset = asset
+        self.is_buy = is_buy
+        self.lots = lots
+        self.reduce_only = False
+        self.randomize = False
+        self.minutes = 0
+        self.start = 0
+        self.slices = 1
+        self.index = 0
+        self.due = 0
+        self.executed_lots = 0
+        self.executed_notional = 0
+
+    def key(self) -> bytes:
+        """Its key in the state tree."""
+        return self.twap_id.to_bytes(8, "big")

@@ -30,6 +30,7 @@ class Kind(IntEnum):
     TRIGGER = 0x0031
     FILL = 0x0032
     LEVERAGE = 0x0034
+    TWAP = 0x0035
     SCHEDULE = 0x0036
     FUNDING = 0x0040
     PREMIUM = 0x0041
@@ -47,6 +48,7 @@ class Kind(IntEnum):
     SUB_ACCOUNT = 0x0074
     BUILDER = 0x0075
     MULTI_SIG_USER = 0x0076
+    DISPLAY_NAME = 0x0077
     LEDGER = 0x0080
     PARAM = 0x0090
 
@@ -71,6 +73,15 @@ class OrderStatus(IntEnum):
     REQUEST_REFUSED = 6  # a cancel or modify; the order that it names is as it was
     WAITING_FOR_TRIGGER = 7  # a trigger order waits for the mark
     WAITING_FOR_FILL = 8  # a trigger order waits for its parent
+
+
+class TwapEvent(IntEnum):
+    """What happens to a TWAP order."""
+
+    ACTIVATED = 1
+    SLICE = 2  # its order follows
+    TERMINATED = 3  # by its account, or with its scope
+    FINISHED = 4  # its time is over
 
 
 class CommitReason(IntEnum):
@@ -122,7 +133,7 @@ class LedgerType(IntEnum):
 
 RULE_FAMILIES: Final = (
     "ADM", "BLK", "PRC", "ORD", "MAT", "MRG", "PNL", "FEE", "FND", "TRF", "INV",
-    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY", "SUB", "SIG",
+    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY", "SUB", "SIG", "TWP",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ cancel needs no search. Hot nouns: plain slotted classes.
 from chainperp.base.units import Price
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import BuilderTerms, TimeInForce
+from chainperp.model.arrangements import Twap
 
 
 class Order:
@@ -14,13 +15,14 @@ class Order:
 
     `remaining` is what has not been filled; `level`, `previous` and `next_order` are its place in
     the queue, None while it is not in the book. `trigger` is what it waits for, None once it was
-    sent; `group` the parent and siblings it has, `builder` who adds a fee to its fills, if any.
+    sent; `group` the parent and siblings it has, `builder` who adds a fee to its fills,
+    `twap` what it is a slice of, if any.
     """
 
     __slots__ = (
         "account", "asset", "builder", "cloid", "exposure", "group", "is_buy", "is_liquidation",
         "level", "lots", "next_order", "oid", "previous", "price", "reduce_only", "remaining",
-        "tif", "trigger",
+        "tif", "trigger", "twap",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +55,7 @@ class Order:
         self.trigger: Trigger | None = None
         self.group: Group | None = None
         self.builder: BuilderTerms | None = None
+        self.twap: Twap | None = None
 
 
 class Trigger:

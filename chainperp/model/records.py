@@ -67,6 +67,15 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("account", "b20"), ("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"),
         ("rule", "u16"),
     ),
+    # Terms of the order in each; `slice`, `oid` and `slice_lots` in those of a slice, `executed_…`
+    # before it.
+    Kind.TWAP: (
+        ("twap_id", "u64"), ("event", "u8"), ("account", "b20"), ("asset", "u32"),
+        ("is_buy", "bool"), ("lots", "u64"), ("reduce_only", "bool"), ("randomize", "bool"),
+        ("minutes", "u32"), ("start", "u64"), ("slices", "u32"), ("slice", "u32"), ("oid", "u64"),
+        ("slice_lots", "u64"), ("executed_lots", "u64"), ("executed_notional", "u128"),
+        ("rule", "u16"),
+    ),
     # `at` is 0 when the switch is unset; with rule ORD-16 it fired, and `orders` follow.
     Kind.SCHEDULE: (
         ("account", "b20"), ("at", "u64"), ("fired", "u32"), ("orders", "u32"), ("rule", "u16"),
@@ -141,6 +150,7 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     Kind.MULTI_SIG_USER: (
         ("account", "b20"), ("threshold", "u32"), ("users", [(("user", "b20"),)]), ("rule", "u16"),
     ),
+    Kind.DISPLAY_NAME: (("account", "b20"), ("name", "bytes"), ("rule", "u16")),
     Kind.PARAM: (
         ("name", "str"), ("old", "bytes"), ("new", "bytes"), ("activation_height", "u64"),
     ),
@@ -150,7 +160,7 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
 
 # Which rules an entry kind records by itself, where its payload carries no rule field.
 KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
-    Kind.TX_USER: ("ADM-1", "ADM-2", "ADM-3", "BLK-1"),
+    Kind.TX_USER: ("ADM-1", "ADM-2", "ADM-3", "ADM-6", "BLK-1"),
     Kind.MULTI_SIG: ("SIG-2", "SIG-3"),
     Kind.TX_SYSTEM: ("TRF-4", "PRC-3"),
     Kind.ORACLE: ("PRC-3",),
@@ -163,6 +173,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
         "MRG-4",
     ),
     Kind.LEVERAGE: ("MRG-6",),
+    Kind.TWAP: ("TWP-1", "TWP-2", "TWP-3", "TWP-4", "TWP-5"),
     Kind.SCHEDULE: ("ORD-15", "ORD-16"),
     Kind.FUNDING: ("BLK-2", "FND-2", "FND-3"),
     Kind.PREMIUM: ("BLK-2", "FND-1", "FND-4"),
@@ -186,5 +197,6 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.SUB_ACCOUNT: ("SUB-1", "SUB-2"),
     Kind.BUILDER: ("FEE-6", "FEE-7"),
     Kind.MULTI_SIG_USER: ("SIG-1",),
+    Kind.DISPLAY_NAME: ("ADM-7",),
     Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "FEE-5", "SUB-3"),
 }  # fmt: skip

@@ -106,6 +106,16 @@ class Rejection(IntEnum):
     MULTI_SIG_SIGNER_UNKNOWN = 141
     MULTI_SIG_TOO_MANY = 142
     MULTI_SIG_TERMS_INVALID = 143
+    TWAP_DURATION = 144
+    TWAP_TOO_SMALL = 145
+    TWAP_REDUCE_ONLY = 146
+    TWAP_TOO_MANY = 147
+    TWAP_DETAILS = 148
+    TWAP_MISSING = 149
+    REFERRAL_UNKNOWN = 150
+    REFERRAL_NOT_OFFERED = 151
+    NO_REWARDS = 152
+    DISPLAY_NAME_INVALID = 153
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -136,7 +146,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.VAULT_NOT_REGISTERED: Reason("SUB-4", "rejected", "Vault not registered: {vault}"),
     Rejection.EXPIRED: Reason("ADM-3", "rejected", "Action already expired"),
     Rejection.ACTION_NOT_OFFERED: Reason(
-        "ADM-2", "rejected", "Action is not offered by this exchange"
+        "ADM-6", "rejected", "Action is not offered by this exchange"
     ),
     Rejection.ORDERS_EMPTY: Reason("ORD-1", "rejected", "Orders are empty"),
     Rejection.TOO_MANY_IN_ACTION: Reason("ORD-1", "rejected", "Too many orders in one action."),
@@ -327,6 +337,26 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.MULTI_SIG_TERMS_INVALID: Reason(
         "SIG-1", "rejected", "Multi-sig users or threshold are invalid."
     ),
+    Rejection.TWAP_DURATION: Reason("TWP-1", "rejected", "Invalid TWAP duration: {minutes} min(s)"),
+    Rejection.TWAP_TOO_SMALL: Reason(
+        "TWP-1", "rejected", "TWAP order value too small. Min is ${required}."
+    ),
+    Rejection.TWAP_REDUCE_ONLY: Reason(
+        "TWP-1", "rejected", "Reduce-only TWAP order would increase position."
+    ),
+    Rejection.TWAP_TOO_MANY: Reason("TWP-1", "rejected", "Too many TWAP orders."),
+    Rejection.TWAP_DETAILS: Reason(
+        "TWP-1", "rejected", "TWAP trigger and stop prices are not offered by this exchange."
+    ),
+    Rejection.TWAP_MISSING: Reason(
+        "TWP-6", "rejected", "TWAP was never placed, already canceled, or filled."
+    ),
+    Rejection.REFERRAL_UNKNOWN: Reason("ADM-6", "rejected", "Referral code not registered"),
+    Rejection.REFERRAL_NOT_OFFERED: Reason(
+        "ADM-6", "rejected", "Referral codes are not offered by this exchange"
+    ),
+    Rejection.NO_REWARDS: Reason("ADM-6", "rejected", "No rewards to claim"),
+    Rejection.DISPLAY_NAME_INVALID: Reason("ADM-7", "rejected", "Display name is invalid."),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(

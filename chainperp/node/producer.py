@@ -132,13 +132,15 @@ class Producer:
             self._due.clear()
             return False
         if pace.interval_ms:
-            return not await _comes(self._stopping, pace.interval_ms)
+            return not await _comes(self._stopping, pace.interval_ms) and pace.is_mining
         if self._has_work():
             return True
         self._due.clear()
         is_woken = await _comes(self._due, pace.idle_ms or LOOK_MS)
         is_idle_block = not is_woken and pace.idle_ms > 0
-        return not self._stopping.is_set() and (self._has_work() or is_idle_block)
+        # A control may have paused the chain meanwhile.
+        is_going = pace.is_mining and not self._stopping.is_set()
+        return is_going and (self._has_work() or is_idle_block)
 
     def _has_work(self) -> bool:
         return bool(self.room.count or self.system)

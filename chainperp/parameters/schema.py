@@ -39,6 +39,16 @@ class Parameters:
     schedule_cancel_notice_ms: int
     schedule_cancels_per_day: int
     schedule_cancels_per_block: int
+    twap_minutes_min: int
+    twap_minutes_max: int
+    twap_value_min: int
+    twaps_max: int
+    twap_interval_ms: int
+    twap_slice_value_min: int
+    twap_jitter_percent: int
+    twap_catch_up: int
+    twap_slippage_bps: int
+    twap_slices_per_block: int
     trigger_tolerance_numerator: int
     trigger_tolerance_denominator: int
     triggers_per_block: int

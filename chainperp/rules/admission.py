@@ -1,10 +1,13 @@
 """ADM: which signed transactions are executed at all. Signatures are checked before (`wire`)."""
 
 from bisect import bisect_left
+from typing import Final
 
 from chainperp.model.decisions import Rejection
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import rule
+
+DISPLAY_NAME_MAX: Final = 20
 
 
 @rule("ADM-1")
@@ -82,7 +85,8 @@ def check_agent(name: str, named: int, subs: int, valid_until: int, time_ms: int
 
 @rule("ADM-5")
 def check_own_key(is_agent: bool, is_for_owner: bool) -> Rejection:
-    """An agent trades; opening, naming and funding sub-accounts needs the account's own key.
+    """An agent trades; opening, naming and funding sub-accounts, and the account's display name,
+    need its own key.
 
     Whatever moves money out is user-signed and no agent's anyway (ADM-2).
     Source: CODE[SDK examples], reliability 10.1.
@@ -91,3 +95,38 @@ def check_own_key(is_agent: bool, is_for_owner: bool) -> Rejection:
     ('AGENT_NOT_ALLOWED', 'ACCEPTED')
     """
     return Rejection.AGENT_NOT_ALLOWED if is_agent and is_for_owner else Rejection.ACCEPTED
+
+
+@rule("ADM-6")
+def refusal_of(name: str) -> Rejection:
+    """A well-formed action of a kind that the exchange does not carry out is refused by name, and
+    its nonce is used up.
+
+    Nobody has a referral code here, so none is registered and there is nothing to claim: clients
+    that send one at their start (CCXT) go on. Source: hyperliquid-api 4.2 and 9.1.
+
+    >>> refusal_of("setReferrer").name, refusal_of("createVault").name
+    ('REFERRAL_UNKNOWN', 'ACTION_NOT_OFFERED')
+    """
+    if name == "setReferrer":
+        return Rejection.REFERRAL_UNKNOWN
+    if name == "registerReferrer":
+        return Rejection.REFERRAL_NOT_OFFERED
+    return Rejection.NO_REWARDS if name == "claimRewards" else Rejection.ACTION_NOT_OFFERED
+
+
+@rule("ADM-7")
+def is_display_name(name: str) -> bool:
+    """An account may show a name of up to 20 printable ASCII characters without a space at its
+    ends; an empty one takes it away. It says nothing about who it is.
+
+    Source: hyperliquid-api 4.5, U-ACC-6 (which names).
+
+    >>> is_display_name("Ann"), is_display_name(""), is_display_name(" Ann")
+    (True, True, False)
+    """
+    return (
+        len(name) <= DISPLAY_NAME_MAX
+        and name == name.strip(" ")
+        and all(" " <= letter <= "~" for letter in name)
+    )

@@ -77,7 +77,8 @@ def check_on_behalf(is_own: bool, is_trading: bool) -> Rejection:
     """Whoever may trade for a master, itself or an agent, may trade for each of its sub-accounts by
     naming it as `vaultAddress`; nothing else is done in a sub-account's name.
 
-    Trading is: orders, cancels, modifies, leverage, isolated margin, the dead man's switch, noop.
+    Trading is: orders, cancels, modifies, TWAP orders, leverage, isolated margin, the dead man's
+    switch, noop.
     Source: DOC[Sub-accounts], hyperliquid-api 3.6, reliability 10.1.
 
     >>> check_on_behalf(False, True).name, check_on_behalf(True, False).name

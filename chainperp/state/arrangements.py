@@ -5,6 +5,8 @@
 | cancel | address | dead man's switch |
 | builder | address | builders that it approved, with their highest rates |
 | msig | address | who signs for it, and how many must |
+| twap | id u64 | a running TWAP order |
+| name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
@@ -17,9 +19,18 @@ from typing import Final, NamedTuple
 
 from chainperp.base import canonical
 from chainperp.base.canonical import Record, Schema
+from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import Address
-from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount
-from chainperp.state.schemas import BUILDERS, MULTI_SIG, SCHEDULE, SUB_ACCOUNT, VERSION
+from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.state.schemas import (
+    BUILDERS,
+    DISPLAY_NAME,
+    MULTI_SIG,
+    SCHEDULE,
+    SUB_ACCOUNT,
+    TWAP,
+    VERSION,
+)
 from chainperp.state.store import State
 
 
@@ -101,11 +112,71 @@ def _read_multi_sig(state: State, key: bytes, value: Record) -> None:
     state.multi_sigs[address] = MultiSigUser(users, value["threshold"])
 
 
+def _twap_keys(state: State) -> Iterable[bytes]:
+    return [twap.key() for twap in state.twaps.values()]
+
+
+def _write_twap(state: State, key: bytes) -> Record | None:
+    twap = state.twaps.get(int.from_bytes(key, "big"))
+    if twap is None:
+        return None
+    return {
+        "account": twap.account,
+        "asset": twap.asset,
+        "is_buy": twap.is_buy,
+        "lots": twap.lots,
+        "reduce_only": twap.reduce_only,
+        "randomize": twap.randomize,
+        "minutes": twap.minutes,
+        "start": twap.start,
+        "slices": twap.slices,
+        "index": twap.index,
+        "due": twap.due,
+        "executed_lots": twap.executed_lots,
+        "executed_notional": twap.executed_notional,
+    }
+
+
+def _read_twap(state: State, key: bytes, value: Record) -> None:
+    """Leaves come in order of their keys, so ids are ascending."""
+    account = state.accounts[Address(value["account"])].address
+    if value["asset"] >= len(state.markets):
+        raise InvalidBytes(f"asset {value['asset']} of {len(state.markets)} markets")
+    twap = Twap(int.from_bytes(key, "big"), account, value["asset"], value["is_buy"], value["lots"])
+    twap.reduce_only = value["reduce_only"]
+    twap.randomize = value["randomize"]
+    twap.minutes = value["minutes"]
+    twap.start = value["start"]
+    twap.slices = value["slices"]
+    twap.index = value["index"]
+    twap.due = value["due"]
+    twap.executed_lots = value["executed_lots"]
+    twap.executed_notional = value["executed_notional"]
+    state.add_twap(twap)
+    insort(state.twap_queue, (twap.due, twap.twap_id))
+
+
+def _name_keys(state: State) -> Iterable[bytes]:
+    return state.display_names
+
+
+def _write_name(state: State, key: bytes) -> Record | None:
+    name = state.display_names.get(Address(key))
+    return None if name is None else {"name": name.encode("ascii")}
+
+
+def _read_name(state: State, key: bytes, value: Record) -> None:
+    address = state.accounts[Address(key)].address
+    state.display_names[address] = value["name"].decode("ascii")
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
     "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
     "builder": Collection(BUILDERS, _builder_keys, _write_builders, _read_builders),
     "msig": Collection(MULTI_SIG, _multi_sig_keys, _write_multi_sig, _read_multi_sig),
+    "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
+    "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
 }
 
 

@@ -221,6 +221,7 @@ def encode_counters(state: State) -> bytes:
             "next_oid": state.next_oid,
             "next_tid": state.next_tid,
             "next_wid": state.next_wid,
+            "next_twap": state.next_twap,
             "custody": state.custody,
             "deposits": state.deposits,
             "uncovered": state.uncovered,

@@ -44,6 +44,7 @@ WITHDRAWAL: Final[Schema] = (
 )  # fmt: skip
 COUNTERS: Final[Schema] = (
     ("version", "u16"), ("next_oid", "u64"), ("next_tid", "u64"), ("next_wid", "u64"),
+    ("next_twap", "u64"),
     ("custody", "u128"), ("deposits", "u64"), ("uncovered", "u128"),
 )  # fmt: skip
 EXEMPTION: Final[Schema] = (
@@ -74,6 +75,13 @@ SUB_ACCOUNT: Final[Schema] = (
 MULTI_SIG: Final[Schema] = (
     ("version", "u16"), ("threshold", "u32"), ("users", [(("user", "b20"),)]),
 )  # fmt: skip
+TWAP: Final[Schema] = (
+    ("version", "u16"), ("account", "b20"), ("asset", "u32"), ("is_buy", "bool"), ("lots", "u64"),
+    ("reduce_only", "bool"), ("randomize", "bool"), ("minutes", "u32"), ("start", "u64"),
+    ("slices", "u32"), ("index", "u32"), ("due", "u64"),
+    ("executed_lots", "u64"), ("executed_notional", "u128"),
+)  # fmt: skip
+DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
 BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
 )  # fmt: skip
@@ -93,6 +101,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "builder": BUILDERS,
     "msig": MULTI_SIG,
     "sub": SUB_ACCOUNT,
+    "twap": TWAP,
+    "name": DISPLAY_NAME,
 }
 
 

@@ -173,6 +173,7 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
         state.next_oid = value["next_oid"]
         state.next_tid = value["next_tid"]
         state.next_wid = value["next_wid"]
+        state.next_twap = value["next_twap"]
         state.custody = value["custody"]
         state.deposits = value["deposits"]
 

@@ -16,7 +16,7 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
-from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount
+from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
@@ -110,6 +110,7 @@ class State:
         "custody",
         "day",
         "deposits",
+        "display_names",
         "exempt",
         "height",
         "mark_epoch",
@@ -118,6 +119,7 @@ class State:
         "network",
         "next_oid",
         "next_tid",
+        "next_twap",
         "next_wid",
         "owed_to_vault",
         "parameters",
@@ -126,6 +128,9 @@ class State:
         "sub_accounts",
         "subs_of",
         "time_ms",
+        "twap_queue",
+        "twaps",
+        "twaps_of",
         "uncovered",
         "unfiled",
         "validators",
@@ -148,6 +153,7 @@ class State:
         self.next_oid = 1
         self.next_tid = 1
         self.next_wid = 1
+        self.next_twap = 1
         self.mark_epoch = 0
         self.owed_to_vault = 0
         self.uncovered = 0
@@ -167,6 +173,11 @@ class State:
         # Highest rate in tenths of a basis point, by account and builder.
         self.builder_approvals: dict[Address, dict[Address, int]] = {}
         self.multi_sigs: dict[Address, MultiSigUser] = {}
+        self.display_names: dict[Address, str] = {}
+        self.twaps: dict[int, Twap] = {}
+        # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
+        self.twaps_of: dict[Address, list[int]] = {}
+        self.twap_queue: list[tuple[int, int]] = []
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
         for address in SYSTEM_ACCOUNTS:
@@ -224,6 +235,19 @@ class State:
         while place and subs[place - 1].number > sub.number:
             place -= 1
         subs.insert(place, sub)
+
+    def add_twap(self, twap: Twap) -> None:
+        """Register a TWAP order that runs; ids are given in ascending order."""
+        self.twaps[twap.twap_id] = twap
+        self.twaps_of.setdefault(twap.account, []).append(twap.twap_id)
+
+    def remove_twap(self, twap: Twap) -> None:
+        """Forget a TWAP order that is over."""
+        del self.twaps[twap.twap_id]
+        ids = self.twaps_of[twap.account]
+        ids.remove(twap.twap_id)
+        if not ids:
+            del self.twaps_of[twap.account]
 
     def family(self, account: Account) -> list[Account]:
         """A master and its sub-accounts, whichever of them is given; else the account alone."""

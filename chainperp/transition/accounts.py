@@ -5,9 +5,9 @@ from typing import Final
 
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Agent, Exposure
-from chainperp.model.actions import ApproveAgent, UpdateLeverage
+from chainperp.model.actions import ApproveAgent, SetDisplayName, UpdateLeverage
 from chainperp.model.decisions import Kind, Rejection, rule_number
-from chainperp.rules.admission import check_agent
+from chainperp.rules.admission import check_agent, is_display_name
 from chainperp.rules.margin import initial_margin, is_leverage_allowed
 from chainperp.state.store import State
 from chainperp.transition.recorder import Recorder
@@ -119,6 +119,28 @@ def process_agent(
         account.agents[name] = action.agent
         state.changed_agents[action.agent] = None
     _record(state, recorder, account, name, action.agent, 0 if revokes else valid_until)
+    return Rejection.ACCEPTED
+
+
+def process_display_name(
+    state: State, recorder: Recorder, account: Account, action: SetDisplayName
+) -> Rejection:
+    """Show a name for the account, or none (ADM-7)."""
+    if not is_display_name(action.name):
+        return Rejection.DISPLAY_NAME_INVALID
+    if action.name:
+        state.display_names[account.address] = action.name
+    else:
+        state.display_names.pop(account.address, None)
+    state.note("name", account.address)
+    recorder.record(
+        Kind.DISPLAY_NAME,
+        {
+            "account": account.address,
+            "name": action.name.encode("ascii"),
+            "rule": rule_number("ADM-7"),
+        },
+    )
     return Rejection.ACCEPTED
 
 

@@ -19,7 +19,10 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
+    TwapCancel,
+    TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
 )
@@ -38,7 +41,9 @@ from chainperp.state.store import State
 from chainperp.transition.multisig import admit_envelope
 
 # What no agent may do, and what may be done in a sub-account's name.
-FOR_OWNER: Final = frozenset((CreateSubAccount, RenameSubAccount, SubAccountTransfer))
+FOR_OWNER: Final = frozenset(
+    (CreateSubAccount, RenameSubAccount, SubAccountTransfer, SetDisplayName)
+)
 TRADING: Final = frozenset(
     (
         PlaceOrders,
@@ -47,6 +52,8 @@ TRADING: Final = frozenset(
         UpdateLeverage,
         UpdateIsolatedMargin,
         ScheduleCancel,
+        TwapOrder,
+        TwapCancel,
         Noop,
         NotOffered,  # refused by name afterwards
     )

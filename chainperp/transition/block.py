@@ -2,7 +2,7 @@
 
     1 time and validity   2 system inputs: oracle votes, deposits, payouts
     3 oracle and marks    4 funding: settlement due, then premium samples;
-                            then dead man's switches, then triggers
+                            then dead man's switches, TWAP slices, triggers
     5 user actions in class order   6 the vault's unwinding, fee shares, housekeeping
     7 liquidation and backstop      8 auto-deleveraging      9 invariants
 
@@ -26,10 +26,14 @@ from chainperp.model.actions import (
     CreateSubAccount,
     ModifyOrders,
     Noop,
+    NotOffered,
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
+    TwapCancel,
+    TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -37,11 +41,17 @@ from chainperp.model.actions import (
 )
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import LedgerType, Rejection, SystemType
+from chainperp.rules.admission import refusal_of
 from chainperp.rules.conservation import check_book, check_lots, check_time
 from chainperp.rules.ordering import action_class, periods_due
 from chainperp.state.commitment import Commitment
 from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
-from chainperp.transition.accounts import process_agent, process_leverage, prune_agents
+from chainperp.transition.accounts import (
+    process_agent,
+    process_display_name,
+    process_leverage,
+    prune_agents,
+)
 from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
 from chainperp.transition.builders import process_approve_builder
@@ -71,6 +81,7 @@ from chainperp.transition.transfers import (
     process_withdrawal_done,
 )
 from chainperp.transition.triggers import process_triggers
+from chainperp.transition.twaps import process_twap, process_twap_cancel, process_twaps
 
 DEPOSIT_BODY: Schema = (
     ("user", "b20"), ("amount", "u128"), ("l1_nonce", "u64"), ("l1_ref", "b32"),
@@ -86,11 +97,14 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     UpdateLeverage: process_leverage,
     UpdateIsolatedMargin: process_isolated_margin,
     ScheduleCancel: process_schedule,
+    TwapOrder: process_twap,
+    TwapCancel: process_twap_cancel,
     UsdSend: process_send,
     Withdraw: process_withdraw,
     ApproveAgent: process_agent,
     ApproveBuilderFee: process_approve_builder,
     ConvertToMultiSig: process_convert,
+    SetDisplayName: process_display_name,
     CreateSubAccount: process_create_sub_account,
     RenameSubAccount: process_rename_sub_account,
     SubAccountTransfer: process_sub_account_transfer,
@@ -137,6 +151,7 @@ def apply_block(
     moved = process_prices(state, recorder, changed)
     process_funding(state, recorder, time_before)
     process_schedules(state, recorder)
+    process_twaps(state, recorder, beside.parent_hash)
     process_triggers(state, recorder)
     for transaction in sorted(block.transactions, key=_class_of):
         process_transaction(state, recorder, transaction)
@@ -209,7 +224,9 @@ def _execute_account_action(
     action = transaction.action
     processor = ACCOUNT_ACTIONS.get(type(action))
     if processor is None:
-        return Rejection.ACCEPTED if isinstance(action, Noop) else Rejection.ACTION_NOT_OFFERED
+        if isinstance(action, Noop):
+            return Rejection.ACCEPTED
+        return refusal_of(action.name if isinstance(action, NotOffered) else "")
     return processor(state, recorder, account, action)
 
 

@@ -25,6 +25,7 @@ from chainperp.state.store import Market, State
 from chainperp.transition.fills import fee_rates_today
 from chainperp.transition.matching import end_order, match_forced
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.twaps import end_scope_twaps
 from chainperp.transition.valuation import refresh, scope_value_and_maintenance
 
 
@@ -65,11 +66,12 @@ def measure(state: State, scope: Scope) -> None:
 
 
 def cancel_scope_orders(state: State, recorder: Recorder, scope: Scope) -> None:
-    """Cancel the scope's open orders before anything is sold (LIQ-2)."""
+    """Cancel the scope's open orders and end its TWAP orders before anything is sold (LIQ-2)."""
     for order in list(scope.account.orders.values()):
         if is_order_of_scope(order.asset, order.exposure.is_cross, scope.asset, CROSS_SCOPE):
             market = state.markets[order.asset]
             end_order(state, recorder, market, order, Rejection.LIQUIDATED)
+    end_scope_twaps(state, recorder, scope.account, scope.asset, CROSS_SCOPE)
 
 
 def sell_into_book(state: State, recorder: Recorder, scope: Scope, cause: int) -> None:

@@ -23,6 +23,7 @@ from chainperp.transition.recorder import (
     FLAG_LIQUIDATION,
     FLAG_MAKER_DONE,
     FLAG_TAKER_BUYS,
+    FLAG_TWAP,
     Fill,
     Recorder,
 )
@@ -108,6 +109,9 @@ def _trade(
         forget_order(market, maker)
     if maker.builder is not None or taker.builder is not None:
         _pay_builders(state, recorder, maker, taker, fill)
+    if taker.twap is not None:
+        taker.twap.executed_lots += lots
+        taker.twap.executed_notional += notional
     if maker.group is not None or taker.group is not None:
         _after_fill(state, recorder, market, maker)
         _after_fill(state, recorder, market, taker)
@@ -135,6 +139,8 @@ def _new_fill(state: State, maker: Order, taker: Order, lots: int, cause: int) -
         fill.flags = FLAG_TAKER_BUYS
     if taker.is_liquidation:
         fill.flags |= FLAG_LIQUIDATION
+    if taker.twap is not None:
+        fill.flags |= FLAG_TWAP
     return fill
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import OrderRequest, TimeInForce
+from chainperp.model.arrangements import Twap
 from chainperp.model.decisions import OrderStatus, Rejection
 from chainperp.model.orders import Group, Order
 from chainperp.rules.margin import initial_margin
@@ -56,10 +57,11 @@ def place(
     replaced: Order | None,
     *,
     group: Group | None = None,
+    twap: Twap | None = None,
 ) -> None:
     """Judge one order and carry it out. `replaced` is the order that a modify gives up for it:
     it counts as gone in every check and is cancelled only when the new order is accepted.
-    `group` is for the children that follow it."""
+    `group` is for the children that follow it; `twap` is what it is a slice of."""
     oid = state.next_oid
     state.next_oid += 1
     reason, price, lots = form = check_form(state, request)
@@ -83,6 +85,7 @@ def place(
         request.cloid,
     )
     order.builder = request.builder
+    order.twap = twap
     verdict = _check(state, market, order, replaced)
     if verdict[0] is not Rejection.ACCEPTED:
         recorder.order(order, OrderStatus.REJECTED, verdict[0], verdict[1], verdict[2])

@@ -27,6 +27,7 @@ FLAG_MAKER_DONE: Final = 2
 FLAG_LIQUIDATION: Final = 4
 FLAG_BACKSTOP: Final = 8
 FLAG_ADL: Final = 16
+FLAG_TWAP: Final = 32
 
 
 class Fill:

@@ -99,7 +99,7 @@ def test_ledger_rows_have_the_form_of_their_kind(node: NodeProcess) -> None:
     rows = asked(node, "userNonFundingLedgerUpdates")
     for row in rows:
         assert misfits(DELTAS[row["delta"]["type"]], row["delta"]) == []
-    assert [row["delta"]["type"] for row in rows] == ["deposit", "internalTransfer", "withdraw"]
+    assert [row["delta"]["type"] for row in rows[:3]] == ["deposit", "internalTransfer", "withdraw"]
     assert rows[1]["delta"]["usdc"] == "10.0"
     assert rows[1]["delta"]["fee"] == "1.0"
     [received] = asked(node, "userNonFundingLedgerUpdates", NOBODY)
@@ -194,6 +194,29 @@ def test_agents_and_roles(node: NodeProcess) -> None:
     assert role == {"role": "agent", "data": {"user": BOB.address}}
     assert asked(node, "userRole")["role"] == "user"
     assert asked(node, "userRole", "0x" + "34" * 20)["role"] == "missing"
+
+
+def test_sub_accounts_are_told_by_master_and_by_role(node: NodeProcess) -> None:
+    """Null before the first; then name, addresses and margin, and a transfer on both ledgers."""
+    assert asked(node, "subAccounts", ALICE.address) is None
+    node.act(ALICE, limit_order(0, False, "100005", "1"))
+    node.act(BOB, limit_order(0, True, "100005", "1"))
+    assert node.act(BOB, {"type": "createSubAccount", "name": "desk"})["status"] == "ok"
+    address = asked(node, "subAccounts")[0]["subAccountUser"]
+    node.act(BOB, {"type": "subAccountTransfer", "subAccountUser": address, "isDeposit": True,
+                   "usd": 5_000_000})  # fmt: skip
+    for name in ("subAccounts", "subAccounts2"):
+        [row] = asked(node, name)
+        assert misfits(SHAPES[name], [row]) == []
+        assert (row["name"], row["subAccountUser"], row["master"]) == ("desk", address, BOB.address)
+    assert asked(node, "subAccounts")[0]["clearinghouseState"]["withdrawable"] == "5.0"
+    assert asked(node, "userRole", address) == {
+        "role": "subAccount",
+        "data": {"master": BOB.address},
+    }
+    [received] = asked(node, "userNonFundingLedgerUpdates", address)
+    assert received["delta"]["type"] == "subAccountTransfer"
+    assert received in asked(node, "userNonFundingLedgerUpdates")
 
 
 def test_merged_levels(node: NodeProcess) -> None:

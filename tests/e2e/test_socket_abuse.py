@@ -12,6 +12,7 @@ from tests.support.live_node import LiveNode, limit_order, live_node
 from tests.support.raw_socket import CLOSE, PING, PONG, TEXT, RawSocket, frame
 
 CONT, BINARY = 0, 2
+PARSING = "Error parsing JSON into valid websocket request: "
 BIG = b" " * (128 * 1024)
 
 
@@ -23,8 +24,9 @@ def node() -> Iterator[LiveNode]:
 
 
 @pytest.fixture(autouse=True)
-def _still_serves(node: LiveNode) -> Iterator[None]:
+def _still_serves(node: LiveNode, caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
+    assert [one.getMessage() for one in caplog.records if one.levelname == "ERROR"] == []
     with RawSocket(node.port) as other:
         assert other.handshake()[0] == 101
         other.send_json({"method": "ping"})
@@ -103,10 +105,26 @@ def test_a_frame_against_the_protocol_ends_the_connection(raw: RawSocket, sent: 
     assert raw.read_close()[0] == 1002
 
 
-def test_text_that_is_not_utf8_ends_the_connection(raw: RawSocket) -> None:
-    """62, in one piece and split inside a letter."""
-    raw.send(frame(TEXT, b'{"method":"\xc3\x28"}'))
+@pytest.mark.parametrize(
+    "sent",
+    [
+        frame(TEXT, b'{"method":"\xc3\x28"}'),
+        frame(TEXT, b'"\xc3', final=False) + frame(CONT, b'\x28"'),
+        frame(TEXT, b'"\xed\xa0\x80"'),
+        frame(TEXT, b'"\xc0\xaf"'),
+    ],
+    ids=["whole", "split", "surrogate", "overlong"],
+)
+def test_text_that_is_not_utf8_ends_the_connection(raw: RawSocket, sent: bytes) -> None:
+    """62."""
+    raw.send(sent)
     assert raw.read_close()[0] == 1007
+
+
+def test_a_letter_may_be_split(raw: RawSocket) -> None:
+    """62: text is judged as a whole."""
+    raw.send(frame(TEXT, b'"\xc3', final=False) + frame(CONT, b'\xa9"'))
+    assert raw.read_json() == {"channel": "error", "data": PARSING + '"\u00e9"'}
 
 
 @pytest.mark.parametrize(
@@ -146,8 +164,6 @@ def test_pings_of_the_protocol_are_answered(raw: RawSocket) -> None:
 
 
 # --- 65, 66: messages -----------------------------------------------------------------------------
-
-PARSING = "Error parsing JSON into valid websocket request: "
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def refused_blocks() -> tuple[bytes, list[BlockInput]]:
                     "exempt_notice_blocks": 5, "exempt_max": 1,
                     "schedule_cancel_volume_min": 10**9, "schedule_cancels_per_day": 1,
                     "sub_account_volume_min": 10**9, "sub_accounts_base": 1,
-                    "builder_approvals_max": 1},
+                    "builder_approvals_max": 1, "twaps_max": 1},
     )  # fmt: skip
     script = Script()
     for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall, _accounts):
@@ -396,6 +396,25 @@ def wrapped(leader: str, user: str, action: dict[str, Any], count: int) -> dict[
     }
 
 
+def twap(asset: int, size: str, minutes: int, **more: Any) -> dict[str, Any]:
+    """A TWAP order that buys."""
+    terms = {"a": asset, "b": True, "s": size, "r": False, "m": minutes, "t": True}
+    return {"type": "twapOrder", "twap": {**terms, **more}}
+
+
+def _twaps() -> Iterator[dict[str, Any]]:
+    """TWAP orders that are refused, and one that runs."""
+    yield twap(9, "0.1", 5)
+    yield twap(BTC, "0", 5)
+    yield twap(BTC, "0.1", 4)
+    yield twap(BTC, "0.0001", 5)
+    yield twap(ODD, "100", 5, b=False, r=True)
+    yield {**twap(BTC, "0.1", 5), "details": {"t": {"p": "1", "a": True}, "s": None}}
+    yield {"type": "twapCancel", "a": BTC, "t": 1}
+    yield {**twap(BTC, "0.1", 5), "details": {"t": None, "s": None}}
+    yield twap(BTC, "0.1", 5)
+
+
 def _accounts(script: Script) -> Iterator[None]:
     """What accounts arrange for: dead man's switches."""
     script.block(script.by("carol", schedule(script.time_ms + 60_000)))  # never traded
@@ -412,4 +431,14 @@ def _accounts(script: Script) -> Iterator[None]:
         script.block(script.by("bob", action))
     for who, action, signers in _multi_sig():
         script.block(script.by(who, action, signers=signers))
+    for action in _twaps():
+        script.block(script.by("alice", action))
+    script.block(script.by("bob", place(order(BTC, "sell", "0.1", "100000"))))
+    script.block(gap=300_000)
+    script.block(script.by("alice", twap(BTC, "0.1", 5)), gap=1_000)
+    script.block(script.by("alice", {"type": "twapCancel", "a": BTC, "t": 2}))
+    for kind in ("setReferrer", "registerReferrer", "createVault"):
+        script.block(script.by("alice", {"type": kind}))
+    for name in ("Alice", "a name of too many letters"):
+        script.block(script.by("alice", {"type": "setDisplayName", "displayName": name}))
     yield

@@ -32,6 +32,8 @@ from chainperp.model.actions import (
     ScheduleCancel,
     SubAccountTransfer,
     TimeInForce,
+    TwapCancel,
+    TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -74,6 +76,24 @@ class Person:
     def held(self, asset: int) -> Holding:
         """The position in a market, made when it is not there."""
         return self.holdings.setdefault(asset, Holding())
+
+
+@dataclass
+class Slices:
+    """A running TWAP order."""
+
+    who: bytes
+    action: TwapOrder
+    lots: int
+    start: int
+    count: int
+    sent: int = 0
+    executed: int = 0
+
+    def time(self, index: int) -> int:
+        """When a slice is due."""
+        share = Fraction(index, self.count - 1) if self.count > 1 else Fraction(0)
+        return self.start + math.floor(share * self.action.minutes * 60_000)
 
 
 @dataclass
@@ -121,6 +141,8 @@ class NaiveExchange:
         self.switches: dict[bytes, int] = {}
         self.fired: list[tuple[bytes, int]] = []
         self.subs: dict[bytes, list[bytes]] = {}
+        self.twaps: dict[int, Slices] = {}
+        self.twap = 1
         self.builders: dict[tuple[bytes, bytes], int] = {}
         self.events: list[Event] = []
 
@@ -236,6 +258,7 @@ class NaiveExchange:
             for place in self.places:
                 self.sample(place)
         self.fire_switches()
+        self.send_slices()
         results = [self.transaction(one) for one in sorted(block.transactions, key=urgency)]
         self.close_block(before)
         return results
@@ -248,6 +271,67 @@ class NaiveExchange:
             self.fired.append((who, self.time // DAY))
             for asset, order in self.orders(who):
                 self.end(self.places[asset], order, R.SCHEDULED_CANCEL)
+
+    def begin_twap(self, who: bytes, action: TwapOrder) -> Rejection:
+        """TWP-1 and TWP-2, without randomised sizes."""
+        if not 0 <= action.asset < len(self.places):
+            return R.MARKET_UNKNOWN
+        place = self.places[action.asset]
+        lots = Fraction(action.size, 10 ** (8 - int(place.row["size_decimals"])))
+        if lots.denominator != 1 or lots == 0:
+            return R.SIZE_INVALID if lots else R.SIZE_ZERO
+        if not self.p["twap_minutes_min"] <= action.minutes <= self.p["twap_minutes_max"]:
+            return R.TWAP_DURATION
+        worth = int(lots) * place.mark
+        if worth < self.p["twap_value_min"]:
+            return R.TWAP_TOO_SMALL
+        held = self.people[who].held(action.asset).lots
+        if action.reduce_only and room(held, action.is_buy) == 0:
+            return R.TWAP_REDUCE_ONLY
+        if len([one for one in self.twaps.values() if one.who == who]) >= self.p["twaps_max"]:
+            return R.TWAP_TOO_MANY
+        count = min(
+            action.minutes * 60_000 // self.p["twap_interval_ms"] + 1,
+            worth // self.p["twap_slice_value_min"],
+            int(lots),
+        )
+        self.twaps[self.twap] = Slices(who, action, int(lots), self.time, max(1, count))
+        self.twap += 1
+        return R.ACCEPTED
+
+    def send_slices(self) -> None:
+        """TWP-3 to TWP-5: by time, then id."""
+        waiting = sorted((one.time(one.sent), number) for number, one in self.twaps.items())
+        for due, number in waiting:
+            if due <= self.time:
+                self.send_slice(number, self.twaps[number])
+
+    def send_slice(self, number: int, twap: Slices) -> None:
+        """The last slice that is due, with what is missing."""
+        action, place = twap.action, self.places[twap.action.asset]
+        index = max(at for at in range(twap.count) if twap.time(at) <= self.time)
+        share = math.floor(Fraction(twap.lots * (index + 1), twap.count))
+        most = self.p["twap_catch_up"] * math.ceil(Fraction(twap.lots, twap.count))
+        lots = min(share - twap.executed, most)
+        if lots > 0:
+            limit = Fraction(self.p["twap_slippage_bps"], 10_000)
+            limit = place.mark * (1 + limit if action.is_buy else 1 - limit)
+            price = math.floor(limit) if action.is_buy else math.ceil(limit)
+            step = 1 if not action.is_buy else -1
+            while on_grid(Fraction(price), int(place.row["size_decimals"])) != price:
+                price += step
+            request = OrderRequest(
+                action.asset, action.is_buy, E8(price * self.tick(action.asset)),
+                E8(lots * int(10 ** (8 - int(place.row["size_decimals"])))),
+                action.reduce_only, TimeInForce.IOC,
+            )  # fmt: skip
+            before = len(self.events)
+            self.place(twap.who, request, None)
+            for event in self.events[before:]:
+                twap.executed += int(str(event[3])) if event[0] == "fill" else 0
+        twap.sent = index + 1
+        if twap.sent == twap.count:
+            del self.twaps[number]
 
     def schedule(self, who: bytes, action: ScheduleCancel) -> Rejection:
         """ORD-15."""
@@ -345,6 +429,14 @@ class NaiveExchange:
             return self.withdraw(who, action)
         if isinstance(action, ScheduleCancel):
             return self.schedule(who, action)
+        if isinstance(action, TwapOrder):
+            return self.begin_twap(who, action)
+        if isinstance(action, TwapCancel):
+            found = self.twaps.get(action.twap_id)
+            if found is None or (found.who, found.action.asset) != (who, action.asset):
+                return R.TWAP_MISSING
+            del self.twaps[action.twap_id]
+            return R.ACCEPTED
         if isinstance(action, ApproveBuilderFee):
             return self.approve_builder(who, action)
         if isinstance(action, CreateSubAccount | RenameSubAccount | SubAccountTransfer):
@@ -943,6 +1035,11 @@ PARAMETERS: dict[str, object] = {
     "recount_interval": 1,
     "schedule_cancel_volume_min": 1_000_000_000,
     "schedule_cancels_per_day": 2,
+    "twap_minutes_min": 1,
+    "twap_minutes_max": 3,
+    "twap_value_min": 30_000_000,
+    "twaps_max": 2,
+    "twap_interval_ms": 5_000,
     "builder_approvals_max": 2,
     "builder_value_min": 50_000_000,
     "sub_account_volume_min": 300_000_000,
@@ -1061,8 +1158,10 @@ class Life:
         return Noop(), False
 
     def arrangement(self, name: str) -> tuple[Any, bool]:
-        """A dead man's switch, a builder, or something about a sub-account."""
+        """A TWAP order, a dead man's switch, a builder, or something about a sub-account."""
         draw = self.draw
+        if draw.random() < 0.3:
+            return self.twap(), False
         if draw.random() < 0.3:
             rate = draw.choice((None, 0, 10, 100, 1001))
             return ApproveBuilderFee(address(draw.choice((*PURSES, "late"))), rate), True
@@ -1070,6 +1169,19 @@ class Life:
             ahead = draw.choice((None, 0, 5_000, 6_000, 7_000, 60_000, 60_000))
             return ScheduleCancel(None if ahead is None else self.clock + ahead), False
         return self.sub_account(name.partition("/")[0]), False
+
+    def twap(self) -> Any:
+        """A TWAP order, or the end of one."""
+        draw = self.draw
+        if draw.random() < 0.3:
+            return TwapCancel(draw.randint(0, 2), draw.randint(1, 30))
+        asset = draw.randint(0, 3)
+        decimals = int(str(MARKETS[asset % 3]["size_decimals"]))
+        lots = round(draw.randint(10, 900) / float(self.prices.get(asset, 1)) * 10**decimals)
+        size = lots * 10 ** (8 - decimals) * (draw.random() >= 0.05)
+        size += draw.random() < 0.05
+        minutes = draw.choice((0, 1, 1, 2, 3, 4))
+        return TwapOrder(asset, draw.random() < 0.5, E8(size), draw.random() < 0.2, minutes)
 
     def builder(self) -> tuple[Address, int] | None:
         """Sometimes a builder, among those who arrange much."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chainperp.base import canonical
 from chainperp.base.errors import InvalidBytes
+from chainperp.base.units import E8
 from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
@@ -22,6 +23,8 @@ from chainperp.model.actions import (
     Noop,
     PlaceOrders,
     ScheduleCancel,
+    SetDisplayName,
+    TwapOrder,
 )
 from chainperp.model.decisions import RULE_OF, Kind, Rejection
 from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
@@ -57,6 +60,9 @@ def lived(seed: int, blocks: int = 120) -> World:
     world.act("rich", ApproveBuilderFee(address_of("mid"), 10), user_signed=True)
     world.act("wide", ConvertToMultiSig([address_of("rich")], 1), user_signed=True)
     world.block([world.envelope("rich", "wide", ["rich"], Noop())])
+    world.act("rich", TwapOrder(0, True, E8(10**10), False, 1))
+    world.block()
+    world.act("rich", SetDisplayName("Rich"))
     builder = (address_of("mid"), 10)
     world.act("rich", PlaceOrders([order(0, "buy", "1", "30")], builder=builder))
     return world

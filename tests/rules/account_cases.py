@@ -3,9 +3,20 @@
 Importing this module registers them.
 """
 
-from chainperp.base.units import Address
-from chainperp.rules import admission, fees, multisig, schedules, subaccounts
-from tests.rules.cases import PARAMETERS, case, is_yes, maybe, micro, usd, verdict, whole, yes_no
+from chainperp.base.units import Address, price_decimals, strip_decimal
+from chainperp.rules import admission, fees, multisig, schedules, subaccounts, twaps
+from tests.rules.cases import (
+    PARAMETERS,
+    case,
+    decimal,
+    is_yes,
+    maybe,
+    micro,
+    usd,
+    verdict,
+    whole,
+    yes_no,
+)
 from tests.rules.runner import Row
 from tests.rules.story import rate_of
 from tests.support.world import address_of
@@ -113,3 +124,65 @@ def _envelope(row: Row) -> str:
 @case("SIG-3")
 def _alone(row: Row) -> str:
     return yes_no(multisig.may_act_alone(is_yes(row, "multi-sig user"), is_yes(row, "agent")))
+
+
+@case("TWP-1")
+def _twap(row: Row) -> str:
+    return verdict(
+        twaps.check_twap(
+            whole(row, "minutes"), usd(row, "value"), is_yes(row, "may reduce"),
+            whole(row, "others"), PARAMETERS,
+        )
+    )  # fmt: skip
+
+
+@case("TWP-2")
+def _slices(row: Row) -> str:
+    return str(
+        twaps.slice_count(
+            whole(row, "lots"), usd(row, "value"), whole(row, "minutes") * 60_000,
+            is_yes(row, "random"), PARAMETERS,
+        )
+    )  # fmt: skip
+
+
+@case("TWP-3")
+def _slice_time(row: Row) -> str:
+    duration = whole(row, "minutes") * 60_000
+    return str(twaps.slice_time(0, whole(row, "slice"), whole(row, "of"), duration))
+
+
+@case("TWP-4")
+def _slice_lots(row: Row) -> str:
+    draw = maybe(row, "draw")
+    return str(
+        twaps.slice_lots(
+            whole(row, "lots"), whole(row, "executed"), whole(row, "slice"), whole(row, "of"),
+            None if draw is None else int(draw), PARAMETERS,
+        )
+    )  # fmt: skip
+
+
+@case("TWP-5")
+def _slice_price(row: Row) -> str:
+    decimals = whole(row, "size decimals")
+    scale = price_decimals(decimals)
+    mark = decimal(row["mark"], scale)
+    found = twaps.slice_price(mark, row["side"] == "buy", PARAMETERS.twap_slippage_bps, decimals)
+    return strip_decimal(found, scale)
+
+
+@case("TWP-6")
+def _own_twap(row: Row) -> str:
+    running = {int(one): None for one in row["own running"].split() if one != "-"}
+    return yes_no(twaps.is_own_twap(running, whole(row, "cancel")))
+
+
+@case("ADM-6")
+def _not_offered(row: Row) -> str:
+    return verdict(admission.refusal_of(row["action"]))
+
+
+@case("ADM-7")
+def _display_name(row: Row) -> str:
+    return yes_no(admission.is_display_name(row["name"].strip('"')))

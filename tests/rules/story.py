@@ -18,7 +18,9 @@
 | `Ann for Ann/1` | anything: Ann signs for her first sub-account |
 | a name | `signers Ben, Cat need 2` (a multi-sig user), `signers none` |
 | `Ben with Ben, Cat as Ann` | anything: Ben sends it for Ann, Ben and Cat signed it |
-| a name | `agent Bot named n1`, `noop`, `noop for a vault`, `twapOrder` (a kind not offered) |
+| a name | `twap buy 10 BTC over 30`, with `reduce-only` or `random`; `untwap BTC 1` |
+| a name | `setReferrer`, `registerReferrer`, `claimRewards`, `call me Ann` |
+| a name | `agent Bot named n1`, `noop`, `noop for a vault`, `createVault` (a kind not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
 | a name | `position sell …`: of the position; size 0 is all of it |
@@ -60,8 +62,11 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
     TriggerTerms,
+    TwapCancel,
+    TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -74,6 +79,7 @@ from chainperp.model.decisions import (
     OrderStatus,
     Rejection,
     SystemType,
+    TwapEvent,
 )
 from chainperp.model.entries import Entry, decode_payload
 from chainperp.model.envelope import USER_SIGNED as USER_SCHEME
@@ -199,6 +205,8 @@ class Story:
             elif entry.kind is Kind.TRIGGER:
                 decimals = self.world.market(fields["asset"]).terms.size_decimals
                 current.append(f"#{fields['oid']} fires at {price_text(fields['mark'], decimals)}")
+            elif entry.kind is Kind.TWAP:
+                current.append(twap_text(fields))
             elif entry.kind is Kind.LIQ_TEST:
                 outcome = LiquidationOutcome(fields["outcome"]).name
                 current.append(f"{self.names[fields['account']]} below maintenance: {outcome}")
@@ -282,13 +290,28 @@ class Story:
             ),
             "approve": lambda w: ApproveBuilderFee(self.address(w[0]), rate_of(w[1])),
             "signers": lambda w: self.convert(does.partition(" ")[2]),
+            "twap": lambda w: self.twap(w),
+            "untwap": lambda w: TwapCancel(self.asset(w[0]), int(w[1])),
             "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
-            "twapOrder": lambda w: NotOffered(verb),
+            "createVault": lambda w: NotOffered(verb),
+            "setReferrer": lambda w: NotOffered(verb),
+            "registerReferrer": lambda w: NotOffered(verb),
+            "claimRewards": lambda w: NotOffered(verb),
+            "call": lambda w: SetDisplayName(does.removeprefix("call me").removeprefix(" ")),
             "family": lambda w: self.grouped(does, Grouping.PARENT),
             "position": lambda w: self.grouped(does, Grouping.POSITION),
         }
         return makers[verb](words)
+
+    def twap(self, words: list[str]) -> TwapOrder:
+        """`buy 10 BTC over 30`, with `reduce-only`, `random` or `details`."""
+        size = E8(decimal(words[1], 8))
+        is_buy, asset = words[0] == "buy", self.asset(words[2])
+        action = TwapOrder(asset, is_buy, size, "reduce-only" in words, int(words[4]))
+        action.randomize = "random" in words
+        action.has_details = "details" in words
+        return action
 
     def convert(self, text: str) -> ConvertToMultiSig:
         """`Ben, Cat need 2`, or `none`."""
@@ -348,6 +371,16 @@ class Story:
 def entry_text(notional: int) -> str:
     """Entry notional in USDC."""
     return strip_decimal(notional, 6)
+
+
+def twap_text(fields: Record) -> str:
+    """An event of a TWAP order in words."""
+    name, event = f"TWAP {fields['twap_id']}", TwapEvent(fields["event"])
+    if event is TwapEvent.ACTIVATED:
+        return f"{name} begins, {fields['slices']} slices"
+    if event is TwapEvent.SLICE:
+        return f"{name} slice {fields['slice'] + 1}"
+    return f"{name} {event.name.lower()}"
 
 
 def rate_of(text: str) -> int | None:

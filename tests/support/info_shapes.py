@@ -128,6 +128,9 @@ ACCOUNT: Final = {
 SPOT_STATE: Final = {
     "balances": [{"coin": str, "token": int, "total": DEC, "hold": DEC, "entryNtl": DEC}]
 }
+SUB_ACCOUNT: Final = {
+    "name": str, "subAccountUser": ADDR, "master": ADDR, "spotState": SPOT_STATE,
+}  # fmt: skip
 OPEN_ORDER: Final = {
     "coin": str, "side": SIDE, "limitPx": DEC, "sz": DEC, "oid": int, "timestamp": int,
     "origSz": DEC, "cloid?": CLOID, "reduceOnly?": True,
@@ -174,6 +177,7 @@ DELTAS: Final[dict[str, dict[str, Any]]] = {
     "internalTransfer": {
         "type": str, "usdc": DEC, "user": ADDR, "destination": ADDR, "fee": DEC,
     },
+    "subAccountTransfer": {"type": str, "usdc": DEC, "user": ADDR, "destination": ADDR},
     "liquidation": {
         "type": str, "liquidatedNtlPos": DEC, "accountValue": DEC, "leverageType": str,
         "liquidatedPositions": [{"coin": str, "szi": DEC}],
@@ -220,8 +224,8 @@ SHAPES: Final[dict[str, Any]] = {
     "userAbstraction": "default",
     "userDexAbstraction": None,
     "webData2": WEB_DATA,
-    "subAccounts": None,
-    "subAccounts2": None,
+    "subAccounts": Maybe([SUB_ACCOUNT | {"clearinghouseState": ACCOUNT}]),
+    "subAccounts2": Maybe([SUB_ACCOUNT | {"dexToClearinghouseState": [("", ACCOUNT)]}]),
     "userToMultiSigSigners": None,
     "maxBuilderFee": int,
     "approvedBuilders": [ADDR],

@@ -1,6 +1,5 @@
 """`chainperp node`: run a chain on this machine."""
 
-import asyncio
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
@@ -41,6 +40,8 @@ def node(
     dev: Annotated[bool, typer.Option("--dev", help="Offer developer controls.")] = False,
 ) -> None:
     """Run a local chain. Example: chainperp node --dev"""
+    import asyncio
+
     from chainperp.node.node import Settings
     from chainperp.node.producer import Pace
     from chainperp.node.server import serve

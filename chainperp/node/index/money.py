@@ -73,7 +73,10 @@ class LedgerRows:
                 for row in self.rows[-2:]:
                     row[5] = row[5] | {"fee": usd(amount)}
             return
-        delta = history.internal_transfer(amount, source, destination)
+        if kind == LedgerType.SUB_ACCOUNT_TRANSFER:
+            delta = history.sub_account_transfer(amount, source, destination)
+        else:
+            delta = history.internal_transfer(amount, source, destination)
         first = self.add(users[0], place, hash_, -amount, delta)
         if users[0] != users[1]:
             self.add(users[1], place, hash_, amount, delta)

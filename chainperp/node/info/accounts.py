@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from chainperp.base.units import Address
 from chainperp.model.accounts import Account
 from chainperp.node.documents import accounts, markets
 from chainperp.node.documents.accounts import CumFunding
@@ -75,6 +76,9 @@ def user_role(context: Context, fields: Fields) -> Any:
             return {"role": "agent", "data": {"user": hex_text(agent.master)}}
     if raw not in state.accounts:
         return {"role": "missing"}
+    sub = state.sub_accounts.get(Address(raw))
+    if sub is not None:
+        return {"role": "subAccount", "data": {"master": hex_text(sub.master)}}
     return {"role": "vault" if raw in VAULTS else "user"}
 
 
@@ -129,6 +133,42 @@ def no_stake(_context: Context, _fields: Fields) -> Any:
     }
 
 
+# --- sub-accounts --------------------------------------------------------------------------------
+
+
+def sub_accounts(context: Context, fields: Fields) -> Any:
+    """The account's sub-accounts in the order they were opened; null for none. What a position
+    paid in funding is told when the sub-account itself is asked about."""
+    rows = [
+        {**head, "clearinghouseState": margin, "spotState": accounts.spot_state()}
+        for head, margin in _sub_accounts(context, fields)
+    ]
+    return rows or None
+
+
+def sub_accounts_by_dex(context: Context, fields: Fields) -> Any:
+    """The same, with the margin by exchange."""
+    rows = [
+        {**head, "dexToClearinghouseState": [["", margin]], "spotState": accounts.spot_state()}
+        for head, margin in _sub_accounts(context, fields)
+    ]
+    return rows or None
+
+
+def _sub_accounts(context: Context, fields: Fields) -> list[tuple[Document, Document]]:
+    state = context.state()
+    found: list[tuple[Document, Document]] = []
+    for sub in state.subs_of.get(Address(raw_address(fields)), []):
+        head = {
+            "name": sub.name,
+            "subAccountUser": hex_text(sub.address),
+            "master": hex_text(sub.master),
+        }
+        margin = accounts.clearinghouse_state(state, state.accounts[sub.address], {})
+        found.append((head, margin))
+    return found
+
+
 # --- everything at once --------------------------------------------------------------------------
 
 
@@ -179,6 +219,7 @@ def _unnamed_agent(context: Context, account: Account | None) -> tuple[str | Non
 
 
 BUILDER: Final = field("builder", address)
+NO_CUM_FUNDING: Final = "`cumFunding` is zero here: ask for the sub-account itself"
 NO_VAULTS: Final = "no user vaults"
 NO_STAKING: Final = "nothing is staked here"
 
@@ -205,8 +246,8 @@ QUERIES: Final = [
     Query("userAbstraction", (USER,), user_abstraction, note="always `default`"),
     Query("userDexAbstraction", (USER,), null, note="one exchange: always null"),
     Query("webData2", (USER,), look=look_for_page, combine=web_data),
-    Query("subAccounts", (USER,), null, grade="partial", note="null: no sub-accounts yet"),
-    Query("subAccounts2", (USER,), null, grade="partial", note="null: no sub-accounts yet"),
+    Query("subAccounts", (USER,), sub_accounts, grade="partial", note=NO_CUM_FUNDING),
+    Query("subAccounts2", (USER,), sub_accounts_by_dex, grade="partial", note=NO_CUM_FUNDING),
     Query("userToMultiSigSigners", (USER,), null, grade="partial", note="null: no such accounts"),
     Query("maxBuilderFee", (USER, BUILDER), zero, grade="partial", note="0: no builder fees yet"),
     Query("approvedBuilders", (USER,), nothing, grade="partial", note="no builder fees yet"),

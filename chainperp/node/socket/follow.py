@@ -43,7 +43,7 @@ from chainperp.transition.recorder import FLAG_ADL, FLAG_MAKER_DONE
 Placed = Callable[[int], int]
 """When the order with an oid was placed, in milliseconds; 0: not known."""
 
-# Why an order ended although its owner asked for nothing.
+# Why an order ended although its owner asked for nothing at that time.
 NOT_BY_USER: Final = (
     Rejection.SELF_TRADE,
     Rejection.MARGIN_CANCELED,
@@ -51,6 +51,7 @@ NOT_BY_USER: Final = (
     Rejection.LIQUIDATED,
     Rejection.SIBLING_FILLED,
     Rejection.PARENT_ENDED,
+    Rejection.SCHEDULED_CANCEL,
 )
 SETTLED: Final = (LiquidationOutcome.RECOVERED, LiquidationOutcome.WAITING)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
@@ -99,6 +100,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(Response(status, status.phrase, headers, body).serialize())
         self.transport.close()
         self._cut_later()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """What the endpoint sends. A refused handshake is complete: uvicorn would log an error."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
 
     def handle_connect(self, event: Request) -> None:
         """A handshake: the endpoint finds this connection in its scope."""

@@ -86,6 +86,7 @@ def _offer(
     return Offer(name, fields, channel or name, tier, grade, note)
 
 
+RECENT: Final = "begins with the last 30 days, at most 500 rows, oldest first"
 NO_TWAP: Final = "no TWAP orders exist, so the lists are empty"
 OFFERS: Final = {
     offer.name: offer
@@ -99,20 +100,36 @@ OFFERS: Final = {
             filled("fast", boolean, absent=False),
             tier="P0",
         ),
-        _offer("bbo", COIN, tier="P0"),
-        _offer("trades", COIN, tier="P0"),
-        _offer("candle", COIN, field("interval", choice(*INTERVALS)), tier="P0"),
+        _offer("bbo", COIN, tier="P0", note="no snapshot: on change only"),
+        _offer("trades", COIN, tier="P0", note="begins with up to 100 trades, oldest first"),
+        _offer(
+            "candle",
+            COIN,
+            field("interval", choice(*INTERVALS)),
+            tier="P0",
+            note="one message for each block that trades; begins with the latest candle",
+        ),
         _offer("activeAssetCtx", COIN, tier="P0"),
         _offer("userFills", USER, filled("aggregateByTime", boolean, absent=False), tier="P0"),
-        _offer("orderUpdates", USER, tier="P0"),
-        _offer("userEvents", USER, tier="P0", channel="user"),
+        _offer(
+            "orderUpdates",
+            USER,
+            tier="P0",
+            note="no snapshot; a resting order filled in part is told as `open` with what is left",
+        ),
+        _offer("userEvents", USER, tier="P0", channel="user", note="no TWAP events"),
         _offer("clearinghouseState", USER, DEX, tier="P0"),
-        _offer("userFundings", USER),
-        _offer("userNonFundingLedgerUpdates", USER),
+        _offer("userFundings", USER, note=RECENT),
+        _offer("userNonFundingLedgerUpdates", USER, note=RECENT),
         _offer("activeAssetData", USER, COIN),
         _offer("webData2", USER),
         _offer("openOrders", USER, DEX),
-        _offer("spotState", USER, filled("ignorePortfolioMargin", boolean, absent=False)),
+        _offer(
+            "spotState",
+            USER,
+            filled("ignorePortfolioMargin", boolean, absent=False),
+            note="all USDC is collateral of perpetuals: no balances",
+        ),
         _offer("webData3", USER),
         _offer("twapStates", USER, DEX, note=NO_TWAP),
         _offer("notification", USER, grade="partial", note="nothing is notified yet"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chainperp.base.units import Address
+from chainperp.base.units import E8, Address
 from chainperp.model.actions import (
     Action,
     ApproveAgent,
@@ -14,7 +14,9 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SetDisplayName,
     SubAccountTransfer,
+    TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
@@ -33,10 +35,12 @@ TRADING: dict[str, Action] = {
     "modify": ModifyOrders([(1, order(0, "buy", "1", "81", "Alo"))], False),
     "leverage": UpdateLeverage(1, True, 5),
     "isolated margin": UpdateIsolatedMargin(2, USDC),
+    "TWAP": TwapOrder(0, True, E8(2 * 10**8), False, 5),
     "dead man's switch": ScheduleCancel(START + 3_600_000),
 }
 OWN_KEY: dict[str, Action] = {
     "open": CreateSubAccount("more"),
+    "display name": SetDisplayName("Ann"),
     "rename": RenameSubAccount(SUB, "other"),
     "fund": SubAccountTransfer(SUB, True, USDC),
     "take back": SubAccountTransfer(SUB, False, USDC),
@@ -112,7 +116,7 @@ def test_sub_accounts_are_opened_named_and_funded_by_the_own_key(name: str) -> N
     refused(world, "key", OWN_KEY[name], R.AGENT_NOT_ALLOWED)
     refused(world, "key", OWN_KEY[name], R.AGENT_NOT_ALLOWED, vault="ann/1")
     refused(world, "ann", OWN_KEY[name], R.NOT_FOR_SUB, vault="ann/1")
-    if name != "open":
+    if name not in ("open", "display name"):
         refused(world, "ben", OWN_KEY[name], R.SUB_NOT_REGISTERED)
 
 
