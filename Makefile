@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup demo test long soak load check bench golden rules conform clean
+.PHONY: setup demo test long soak load check bench golden rules compatibility conform clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -43,6 +43,9 @@ golden: setup   ## regenerate the golden vectors and show what changed
 
 rules: setup    ## regenerate docs/rules.md
 	$(BIN)/chainperp rules --markdown > docs/rules.md
+
+compatibility: setup  ## regenerate docs/compatibility.md
+	$(BIN)/python -c 'from chainperp.node.compatibility import markdown; print(markdown(), end="")' > docs/compatibility.md
 
 conform: setup  ## independent implementations against our bytes; unmodified clients against a node
 	$(BIN)/python -m pytest tests/conformance

@@ -19,7 +19,21 @@ Reply = dict[str, Any]
 DONE: Final[Reply] = {"status": "ok", "response": {"type": "default"}}
 LIVE: Final = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.WAITING_FOR_TRIGGER)
 ANSWERED: Final = (Rejection.CANCELED_BY_USER, Rejection.MISSING_ORDER)
-REFUSED_MODIFIES: Final = (Rejection.MODIFY_MISSING, Rejection.MODIFY_INVALID)
+TWAP_CODES: Final = frozenset(
+    (
+        Rejection.MARKET_UNKNOWN,
+        Rejection.SIZE_INVALID,
+        Rejection.SIZE_ZERO,
+        Rejection.NO_PRICE,
+        Rejection.TWAP_DURATION,
+        Rejection.TWAP_TOO_SMALL,
+        Rejection.TWAP_REDUCE_ONLY,
+        Rejection.TWAP_TOO_MANY,
+        Rejection.TWAP_DETAILS,
+        Rejection.TWAP_MISSING,
+    )
+)
+"""Refusals of a TWAP order itself, which its status tells."""
 
 
 def refused(text: str) -> Reply:
@@ -39,22 +53,43 @@ def answer(
     first_oid: int,
 ) -> Reply:
     """Reply to an executed action. `first_oid` is the first order id that was free before it."""
+    name = action["type"]
     if effects.code is not Rejection.ACCEPTED:
-        return refused(action_text(state, effects.code, transaction))
+        text = action_text(state, effects.code, transaction)
+        if name in ("twapOrder", "twapCancel") and effects.code in TWAP_CODES:
+            return _with_data(name, {"status": {"error": text}})
+        return refused(text)
+    if name in ("order", "batchModify", "modify"):
+        return _orders_answer(state, action, effects, first_oid)
+    if name in ("cancel", "cancelByCloid"):
+        return _with_data("cancel", {"statuses": _canceled(action, effects)})
+    return _account_answer(name, effects)
+
+
+def _orders_answer(state: State, action: dict[str, Any], effects: Effects, first_oid: int) -> Reply:
+    """Orders placed or replaced: one status for each; `modify` alone answers without one."""
     name = action["type"]
     if name == "order":
         fresh = new_orders(effects, first_oid)[: len(action["orders"])]
         return _with_data("order", {"statuses": _placed(state, action, fresh, effects)})
-    if name in ("cancel", "cancelByCloid"):
-        return _with_data("cancel", {"statuses": _canceled(action, effects)})
     if name == "batchModify":
         return _with_data("order", {"statuses": _modified(state, action, effects, first_oid)})
-    if name == "modify":
-        statuses = _modified(state, {"modifies": [action]}, effects, first_oid)
-        error = statuses[0].get("error") if isinstance(statuses[0], dict) else None
-        return DONE if error is None else refused(error)
-    made = effects.fields_of(Kind.SUB_ACCOUNT) if name == "createSubAccount" else None
-    return DONE if made is None else _with_data("createSubAccount", address_text(made["sub"]))
+    statuses = _modified(state, {"modifies": [action]}, effects, first_oid)
+    error = statuses[0].get("error") if isinstance(statuses[0], dict) else None
+    return DONE if error is None else refused(error)
+
+
+def _account_answer(name: str, effects: Effects) -> Reply:
+    """Everything else: the few that name what they made, and those that are just done."""
+    if name == "twapCancel":
+        return _with_data(name, {"status": "success"})
+    if name == "twapOrder":
+        begun = effects.fields_of(Kind.TWAP) or {}
+        return _with_data(name, {"status": {"running": {"twapId": begun["twap_id"]}}})
+    if name == "createSubAccount":
+        made = effects.fields_of(Kind.SUB_ACCOUNT) or {}
+        return _with_data(name, address_text(made["sub"]))
+    return DONE
 
 
 def new_orders(effects: Effects, first_oid: int) -> list[OrderRecord]:

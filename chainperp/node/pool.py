@@ -112,4 +112,4 @@ class SignerPool:
     def close(self) -> None:
         """Stop the processes."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(wait=True, cancel_futures=True)

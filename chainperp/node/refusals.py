@@ -10,7 +10,7 @@ from chainperp.base.units import (
     usd_text,
 )
 from chainperp.model.accounts import Account, NonceSet
-from chainperp.model.actions import RenameSubAccount, SubAccountTransfer
+from chainperp.model.actions import RenameSubAccount, SubAccountTransfer, TwapOrder
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import REASONS, Rejection
 from chainperp.node.effects import OrderRecord
@@ -70,10 +70,12 @@ def _words(state: State, code: Rejection, transaction: Transaction) -> dict[str,
         "vault": "" if vault is None else address_text(vault),
         "user": address_text(user),
         "traded": "0.0" if account is None else usd_text(account.volume_total),
-        "required": _whole_usd(_volume_needed(state, code)),
+        "required": _whole_usd(_least_value(state, code)),
         "limit": str(_agents_limit(state, account)),
     }
     action = transaction.action
+    if isinstance(action, TwapOrder):
+        words["minutes"] = str(action.minutes)
     if isinstance(action, SubAccountTransfer | RenameSubAccount):
         words["sub"] = address_text(action.sub)
     if isinstance(action, SubAccountTransfer):
@@ -92,10 +94,12 @@ def _account(state: State, transaction: Transaction) -> Account | None:
     return state.accounts.get(transaction.signer)
 
 
-def _volume_needed(state: State, code: Rejection) -> int:
+def _least_value(state: State, code: Rejection) -> int:
     parameters = state.parameters
     if code is Rejection.SCHEDULE_VOLUME:
         return parameters.schedule_cancel_volume_min
+    if code is Rejection.TWAP_TOO_SMALL:
+        return parameters.twap_value_min
     return parameters.sub_account_volume_min
 
 

@@ -24,7 +24,7 @@ KEY = development_key(0)
 ACTION = {"type": "noop"}
 FILLED = {
     "signer", "vault", "user", "required", "traded", "limit", "sub", "source", "destination",
-    "bid", "ask",
+    "bid", "ask", "minutes",
 }  # fmt: skip
 """Names that `refusals` fills in."""
 
