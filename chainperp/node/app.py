@@ -114,6 +114,9 @@ def _answered(
         except ClientDisconnect:
             # Nobody reads this: he left before his request was complete.
             return PlainTextResponse("the request was not complete", 400)
+        except asyncio.CancelledError:
+            # The node stops, and its patience with this request is at an end.
+            return PlainTextResponse("the node is stopping", 503, {"connection": "close"})
 
     return endpoint
 
