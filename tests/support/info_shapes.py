@@ -226,7 +226,7 @@ SHAPES: Final[dict[str, Any]] = {
     "webData2": WEB_DATA,
     "subAccounts": Maybe([SUB_ACCOUNT | {"clearinghouseState": ACCOUNT}]),
     "subAccounts2": Maybe([SUB_ACCOUNT | {"dexToClearinghouseState": [("", ACCOUNT)]}]),
-    "userToMultiSigSigners": None,
+    "userToMultiSigSigners": Maybe({"authorizedUsers": [ADDR], "threshold": int}),
     "maxBuilderFee": int,
     "approvedBuilders": [ADDR],
     "userVaultEquities": [dict],

@@ -118,11 +118,6 @@ def legal_check(_context: Context, _fields: Fields) -> Any:
     return {"acceptedTerms": True, "userAllowed": True, "restrictions": "n"}
 
 
-def zero(_context: Context, _fields: Fields) -> Any:
-    """The number 0."""
-    return 0
-
-
 def no_stake(_context: Context, _fields: Fields) -> Any:
     """Nothing is staked."""
     return {
@@ -167,6 +162,30 @@ def _sub_accounts(context: Context, fields: Fields) -> list[tuple[Document, Docu
         margin = accounts.clearinghouse_state(state, state.accounts[sub.address], {})
         found.append((head, margin))
     return found
+
+
+# --- what it arranged ----------------------------------------------------------------------------
+
+
+def multi_sig_signers(context: Context, fields: Fields) -> Any:
+    """Who signs for the account, and how many must; null for an account that signs for itself."""
+    found = context.state().multi_sigs.get(Address(raw_address(fields)))
+    if found is None:
+        return None
+    signers = [hex_text(signer) for signer in found.users]
+    return {"authorizedUsers": signers, "threshold": found.threshold}
+
+
+def max_builder_fee(context: Context, fields: Fields) -> Any:
+    """The highest rate that the account allows a builder, in tenths of a basis point."""
+    approvals = context.state().builder_approvals.get(Address(raw_address(fields)), {})
+    return approvals.get(Address(bytes.fromhex(fields["builder"][2:])), 0)
+
+
+def approved_builders(context: Context, fields: Fields) -> Any:
+    """Builders that the account allows a fee."""
+    approvals = context.state().builder_approvals.get(Address(raw_address(fields)), {})
+    return [hex_text(builder) for builder, rate in sorted(approvals.items()) if rate]
 
 
 # --- everything at once --------------------------------------------------------------------------
@@ -248,9 +267,9 @@ QUERIES: Final = [
     Query("webData2", (USER,), look=look_for_page, combine=web_data),
     Query("subAccounts", (USER,), sub_accounts, grade="partial", note=NO_CUM_FUNDING),
     Query("subAccounts2", (USER,), sub_accounts_by_dex, grade="partial", note=NO_CUM_FUNDING),
-    Query("userToMultiSigSigners", (USER,), null, grade="partial", note="null: no such accounts"),
-    Query("maxBuilderFee", (USER, BUILDER), zero, grade="partial", note="0: no builder fees yet"),
-    Query("approvedBuilders", (USER,), nothing, grade="partial", note="no builder fees yet"),
+    Query("userToMultiSigSigners", (USER,), multi_sig_signers),
+    Query("maxBuilderFee", (USER, BUILDER), max_builder_fee),
+    Query("approvedBuilders", (USER,), approved_builders),
     Query("userVaultEquities", (USER,), nothing, grade="partial", note=NO_VAULTS),
     Query(
         "vaultDetails",
