@@ -10,6 +10,7 @@ import uvicorn
 from chainperp.node.app import Doors, build_app
 from chainperp.node.clock import Clock
 from chainperp.node.dev import DevControls
+from chainperp.node.evidence import Evidence
 from chainperp.node.exchange import Exchange
 from chainperp.node.gate import Gate, WeightLimiter, is_local
 from chainperp.node.health import Health
@@ -103,6 +104,7 @@ class Node:
             Gate(is_local(self.settings.host)),
             WeightLimiter() if self.settings.has_limits else None,
             socket_routes(self.hub, Posts(self.exchange, self.registry, self.context)),
+            Evidence(lambda: self.chain.store.data.path),
         )
 
     def _new_feed(self) -> PriceFeed:
