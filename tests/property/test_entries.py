@@ -52,7 +52,7 @@ def lived(seed: int, blocks: int = 120) -> World:
     world.act("key", PlaceOrders([order(0, "buy", "0.5", "90", cloid=bytes(16))]))
     world.place("rich", trigger("stop", 0, "buy", "0.5", "100.1", reduce_only=False))
     world.prices({0: "100.2"})
-    life = Life(80_000 + seed)
+    life = Life(80_000 + seed, arranging=0.15)
     for _ in range(blocks):
         carry_out(world, life.block(live_orders(world), 5))
     world.act("rich", ScheduleCancel(None))
