@@ -76,6 +76,8 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
     await node.producer.stop()
     server.should_exit = True
     await web
+    if node.producer.halted is not None:
+        say(f"halted: the inputs of the block that could not be made are in {node.producer.halted}")
     node.close(is_whole=is_whole)
     await blocks
 
