@@ -7,6 +7,7 @@ from chainperp.model.accounts import Account
 from chainperp.node.documents import accounts, markets
 from chainperp.node.documents.accounts import CumFunding
 from chainperp.node.documents.texts import Document, hex_text, usd
+from chainperp.node.documents.twaps import twap_states
 from chainperp.node.index.read import cum_funding
 from chainperp.node.info.kinds import COIN, DEX, USER, account_of, market_of, raw_address
 from chainperp.node.info.markets import NO_SPOT, nothing, null
@@ -224,7 +225,7 @@ def web_data(context: Context, fields: Fields, found: dict[str, Any]) -> Documen
         "serverTime": context.clock.now(),
         "isVault": raw in VAULTS,
         "user": hex_text(raw),
-        "twapStates": [],
+        "twapStates": twap_states(state, raw),
         "spotState": accounts.spot_state(),
         "spotAssetCtxs": [],
     }
