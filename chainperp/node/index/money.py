@@ -28,9 +28,8 @@ FORCED: Final = (
     LedgerType.LIQUIDATION_PROFIT,
     LedgerType.ADL_HAIRCUT,
     LedgerType.DEFICIT,
-    LedgerType.BUILDER_FEE,
 )
-"""Moved by the waterfall or earned by a builder: no transaction asked for it."""
+"""Moved by the waterfall: no transaction asked for it."""
 
 
 class LedgerRows:
@@ -78,10 +77,6 @@ class LedgerRows:
             delta = history.sub_account_transfer(amount, source, destination)
         else:
             delta = history.internal_transfer(amount, source, destination)
-        if kind == LedgerType.BUILDER_FEE:
-            # What the payer's fill names as his fee is no second row of his.
-            self.add(users[1], place, hash_, amount, delta)
-            return
         first = self.add(users[0], place, hash_, -amount, delta)
         if users[0] != users[1]:
             self.add(users[1], place, hash_, amount, delta)

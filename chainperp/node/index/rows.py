@@ -14,6 +14,7 @@ from chainperp.base.units import USD_ONE, day_of
 from chainperp.chain.genesis import Genesis
 from chainperp.model.decisions import (
     Kind,
+    LedgerType,
     LiquidationOutcome,
     OrderStatus,
     Rejection,
@@ -319,6 +320,12 @@ class Rows:
 
     def _ledger(self, index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))
+        if fields["type"] == LedgerType.BUILDER_FEE:
+            # What it costs the trader is in his fill.
+            amount, place = fields["amount"], (index, self.time_ms)
+            row = history.internal_transfer(amount, fields["source"], fields["destination"])
+            self.ledger.add(self.users.number(fields["destination"]), place, None, amount, row)
+            return
         users = self.users.number(fields["source"]), self.users.number(fields["destination"])
         # Only what a user asked for carries the name of his transaction.
         hash_ = None if fields["type"] in FORCED else self.hash

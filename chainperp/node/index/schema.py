@@ -126,8 +126,3 @@ NAMES: Final = (
     "funding_rates", "funding_payments", "funding_sums", "ledger", "agents", "days", "twaps",
     "twap_events",
 )  # fmt: skip
-
-TRADE_COLUMNS: Final = (
-    "tid, time_ms, asset, price, lots, maker, maker_oid, maker_fee, maker_start, maker_pnl, "
-    "taker, taker_oid, taker_fee, taker_start, taker_pnl, flags, hash, mark, is_cross"
-)

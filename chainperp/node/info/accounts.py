@@ -10,7 +10,7 @@ from chainperp.node.documents.texts import Document, hex_text, usd
 from chainperp.node.documents.twaps import twap_states
 from chainperp.node.index.read import cum_funding
 from chainperp.node.info.kinds import COIN, DEX, USER, account_of, market_of, raw_address
-from chainperp.node.info.markets import NO_SPOT, nothing, null
+from chainperp.node.info.markets import NO_SPOT, SPOT_CTXS, nothing, null
 from chainperp.node.info.orders import fired_orders, frontend_open_orders
 from chainperp.node.info.registry import Context, Fields, Past, Query
 from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT
@@ -227,7 +227,7 @@ def web_data(context: Context, fields: Fields, found: dict[str, Any]) -> Documen
         "user": hex_text(raw),
         "twapStates": twap_states(state, raw),
         "spotState": accounts.spot_state(),
-        "spotAssetCtxs": [],
+        "spotAssetCtxs": SPOT_CTXS,
     }
 
 

@@ -142,7 +142,7 @@ OFFERS: Final = {
         _offer("userTwapHistory", USER),
         _offer("userHistoricalOrders", USER),
         _offer("assetCtxs", DEX, tier="P2"),
-        _offer("spotAssetCtxs", tier="P2", note="there are no spot pairs"),
+        _offer("spotAssetCtxs", tier="P2", note="the only pair has no book"),
         _offer("allDexsAssetCtxs", tier="P2"),
         _offer("allDexsClearinghouseState", USER, tier="P2"),
         _offer("fastAssetCtxs", tier="P2"),
