@@ -7,9 +7,10 @@ from chainperp.model.accounts import Account
 from chainperp.node.documents import accounts, markets
 from chainperp.node.documents.accounts import CumFunding
 from chainperp.node.documents.texts import Document, hex_text, usd
+from chainperp.node.documents.twaps import twap_states
 from chainperp.node.index.read import cum_funding
 from chainperp.node.info.kinds import COIN, DEX, USER, account_of, market_of, raw_address
-from chainperp.node.info.markets import NO_SPOT, nothing, null
+from chainperp.node.info.markets import NO_SPOT, SPOT_CTXS, nothing, null
 from chainperp.node.info.orders import fired_orders, frontend_open_orders
 from chainperp.node.info.registry import Context, Fields, Past, Query
 from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT
@@ -224,9 +225,9 @@ def web_data(context: Context, fields: Fields, found: dict[str, Any]) -> Documen
         "serverTime": context.clock.now(),
         "isVault": raw in VAULTS,
         "user": hex_text(raw),
-        "twapStates": [],
+        "twapStates": twap_states(state, raw),
         "spotState": accounts.spot_state(),
-        "spotAssetCtxs": [],
+        "spotAssetCtxs": SPOT_CTXS,
     }
 
 
