@@ -36,9 +36,7 @@ def verify(
     if path is None:
         output.usage("nothing to verify", "give a proof file or a data directory")
     if path.is_dir():
-        if policy is not None:
-            output.usage("--policy is for proof files", "a directory has its own log/vkey")
-        _verify_directory(path, as_json)
+        _verify_directory(path, policy, as_json)
         return
     from chainperp.cli.proof_files import verdict_document, verdict_lines, verify_file
 
@@ -48,11 +46,13 @@ def verify(
         raise typer.Exit(EXIT_FALSE)
 
 
-def _verify_directory(directory: Path, as_json: bool) -> None:
+def _verify_directory(directory: Path, policy: Path | None, as_json: bool) -> None:
     from chainperp.cli.checking import verify_directory
+    from chainperp.cli.proof_files import load_trust
 
+    trust = load_trust(policy)
     with output.progress("verify") as step:
-        document, lines = verify_directory(directory, step)
+        document, lines = verify_directory(directory, step, trust)
     output.answer(document, lines, as_json)
     if not document["ok"]:
         raise typer.Exit(EXIT_FALSE)
