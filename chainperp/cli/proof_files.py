@@ -19,7 +19,7 @@ from chainperp.base.errors import (
     BadRequest,
     NotFound,
 )
-from chainperp.evidence.policy import check_policy, parse_policy
+from chainperp.evidence.policy import parse_policy
 from chainperp.evidence.verifier.bundle import FILE_BYTES_MAX
 from chainperp.evidence.verifier.steps import Verdict
 from chainperp.evidence.verifier.trust import Trust
@@ -47,17 +47,6 @@ def verify_file(path: Path, policy: Path | None) -> Verdict:
     """The verdict on a proof file."""
     trust = load_trust(policy)
     return verify_proof(read_limited(path), trust)
-
-
-def check_directory(directory: Path, policy: Path) -> tuple[bool, str]:
-    """Whether a data directory's checkpoint satisfies a policy, and what was found.
-
-    Raises NotFound, BadRequest, InvalidProof. Without a signature check the answer is no.
-    """
-    rules = parse_policy(read_limited(policy))
-    answer = check_policy(rules, read_limited(directory / "log" / "checkpoint"), find_verifier())
-    missing = "" if answer.is_verified or not answer.is_met else "; signatures NOT CHECKED here"
-    return answer.is_verified, answer.sentence() + missing
 
 
 def verdict_document(verdict: Verdict) -> dict[str, Any]:
