@@ -37,7 +37,7 @@ def test_ccxt_trades() -> None:
     with running_node() as node:
         quote(node)
         CcxtFlow(node, recorder).orders()
-    waived = ("twapOrder", "scheduleCancel")
+    waived = ("scheduleCancel",)
     assert [one for one in recorder.outcomes if one.word != WORKED and one.row not in waived] == []
     assert len(recorder.outcomes) > 15
 

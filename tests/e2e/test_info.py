@@ -1,5 +1,6 @@
 """`POST /info` of a real node: every question's form, and what it says after a little trading."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from tests.support.info_shapes import DELTAS, SHAPES, misfits
 from tests.support.node import NodeProcess, account, limit_order, running_node
 
 HOUR_MS = 3_600_000
-ALICE, BOB, NOBODY = account(0), account(1), "0x" + "12" * 20
+ALICE, BOB, CAROL, NOBODY = account(0), account(1), account(2), "0x" + "12" * 20
 CLOID = "0x" + "ab" * 16
 
 
@@ -229,6 +230,14 @@ def test_builder_fees_and_signers(node: NodeProcess) -> None:
     assert done["status"] == "ok", done
     assert node.info("maxBuilderFee", **given).document == 10
     assert asked(node, "approvedBuilders") == [ALICE.address]
+    users = sorted([account(7).address, account(8).address])
+    signers = json.dumps({"authorizedUsers": users, "threshold": 2})
+    done = node.act(account(6), {"type": "convertToMultiSigUser", "signers": signers})
+    assert done["status"] == "ok", done
+    assert asked(node, "userToMultiSigSigners", account(6).address) == {
+        "authorizedUsers": users,
+        "threshold": 2,
+    }
 
 
 def test_merged_levels(node: NodeProcess) -> None:
@@ -346,12 +355,17 @@ def test_a_killed_node_has_the_index_that_its_log_gives(tmp_path: Path) -> None:
             running.act(ALICE, limit_order(0, False, "100010", "0.1"))
             running.act(BOB, limit_order(0, True, "100010", "0.1"))
         assert len(asked(running, "userFills")) == 30 * (at + 1)
+        terms = {"a": 0, "b": True, "s": "0.1", "r": False, "m": 5, "t": False}
+        running.act(CAROL, {"type": "twapOrder", "twap": terms})
         running.act(ALICE, limit_order(0, False, "100020", "0.1"))
         running.kill()
     grown = index_rows(path)
     made = index_rows(without_index(path, tmp_path / "copy"))
     assert grown == made
-    assert len(grown["trades"]) == 90
+    slices = [row for row in grown["trades"] if row[-1] is not None]
+    assert len(grown["trades"]) - len(slices) == 90
+    assert slices
+    assert len(grown["twaps"]) == 3
 
 
 def test_a_branch_has_an_index_of_its_own(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ async function accounts() {
     async () => (await info.maxBuilderFee({ user, builder: friend.address })) === 10);
   await call("order", "order with builder", () => exchange.order({ ...one(limit(0, true, "90500", "0.01")), builder: { b: friend.address, f: 10 } }));
   await call("order", "order Ioc with builder", () => exchange.order({ ...one(limit(0, true, "100500", "0.01", { t: { limit: { tif: "Ioc" } } })), builder: { b: friend.address, f: 10 } }),
-    async () => (await info.userFills({ user }))[0].builderFee === "0.1001");
+    async () => (await info.userFills({ user }))[0].builderFee === "0.10001");
   await call("setReferrer", "setReferrer", () => exchange.setReferrer({ code: "CODE" }));
   await call("reserveRequestWeight", "reserveRequestWeight", () => exchange.reserveRequestWeight({ weight: 1 }));
   await call("setDisplayName", "setDisplayName", () => exchange.setDisplayName({ displayName: "me" }));
