@@ -22,6 +22,7 @@ from chainperp.node.index.index import Index
 from chainperp.node.info.catalogue import QUERIES
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.metrics import Metrics
+from chainperp.node.past import Past
 from chainperp.node.pool import SignerPool
 from chainperp.node.prices import PriceFeed
 from chainperp.node.producer import Pace, Producer
@@ -87,12 +88,15 @@ class Node:
         self.metrics = Metrics(self.producer, lambda: len(self.hub.clients))
         self.cosigning = Cosigning(self.producer, settings.witnesses, _say)
         self.cosigning.register(self.metrics.registry)
+        self.past = Past(self.producer, _say)
+        self.cosigning.on_cosigned.append(self.past.keep)
         self.health = Health(self.producer)
         self.health.checks["index"] = lambda: self.index.problem()
         self.producer.listeners += [
             lambda published: self.index.add(published),
             self.hub.on_block,
             self.metrics.on_block,
+            self.past.look,
             self.cosigning.look,
         ]
         self.server: uvicorn.Server | None = None

@@ -59,6 +59,9 @@ def openapi(registry: Registry) -> Schema:
                 )
             },
             "/log/checkpoint": {"get": _document("The log's signed checkpoint", "text/plain")},
+            "/log/checkpoints": {
+                "get": _document("Checkpoints published so far, one a line", "application/jsonl")
+            },
             "/healthz": {"get": _document("Whether the loop turns", "application/json", "503")},
             "/readyz": {
                 "get": _document("Whether questions are answered", "application/json", "503")
