@@ -45,6 +45,7 @@ JSON: Final = "application/json"
 JSON_TYPES: Final = (JSON, f"{JSON};charset=utf-8", f'{JSON};charset="utf-8"')
 """A body without a type is taken as JSON."""
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+PROMISE_HEADER: Final = "x-promise"
 JSON_LINES: Final = "application/jsonl"
 NUMBER: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 LOG_WEIGHT: Final = 1
@@ -183,7 +184,8 @@ class Surface:
         """A signed action."""
         document = await read_body(request)
         self.use(request, exchange_weight(batch_length(document)))
-        return JsonBytes(await self.doors.exchange.handle(document))
+        wants_promise = request.headers.get(PROMISE_HEADER) == "1"
+        return JsonBytes(await self.doors.exchange.handle(document, wants_promise=wants_promise))
 
     async def info(self, request: Request) -> Response:
         """A question."""

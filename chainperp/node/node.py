@@ -26,6 +26,7 @@ from chainperp.node.past import Past
 from chainperp.node.pool import SignerPool
 from chainperp.node.prices import PriceFeed
 from chainperp.node.producer import Pace, Producer
+from chainperp.node.promises import Promiser
 from chainperp.node.socket.hub import Hub
 from chainperp.node.socket.limits import LOCAL, SocketLimits
 from chainperp.node.socket.posts import Posts
@@ -71,7 +72,8 @@ class Node:
         self.feed = self._new_feed()
         self.index = Index.open(chain.store)
         self.pool = SignerPool(self.network, settings.recovery_processes)
-        self.exchange = Exchange(self.producer, self.pool, self.network)
+        promiser = Promiser(lambda: self.chain.store)
+        self.exchange = Exchange(self.producer, self.pool, self.network, promiser)
         self.registry = Registry(QUERIES)
         self.context = Context(
             lambda: self.producer.engine.state,
