@@ -22,11 +22,15 @@ class Past:
         self.say = say
         self._data: Path | None = None
         self._history: History | None = None
+        self._tried = 0
         self._is_told = False
 
     def look(self, _published: object = None) -> None:
         """Keep the checkpoint that is published now, unless it is kept already."""
         store = self.producer.store
+        if store.signed_size == self._tried and store.data.path == self._data:
+            return
+        self._tried = store.signed_size
         try:
             history = self._open(store.data.path)
             if store.signed_size <= history.size:
