@@ -5,18 +5,21 @@ line, then the last checkpoint that was checked. It is what the log cannot take 
 """
 
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from chainperp.base.errors import BadRequest, InvalidFile, InvalidProof, NotFound
 from chainperp.cli import output
-from chainperp.cli.proof_files import load_trust
+from chainperp.cli.proof_files import load_trust, read_limited
 from chainperp.cli.witnessing import read_key
 from chainperp.client.log import open_log
 from chainperp.client.log_check import LogAnswer, Wishes, check_log
+from chainperp.client.promise_check import check_promise
 from chainperp.evidence.note import KIND_ED25519, VerifierKey, format_vkey, parse_vkey
 from chainperp.evidence.policy import Policy
 from chainperp.evidence.tiles import WIDTH, Fetch
+from chainperp.evidence.verifier.steps import Verdict
 from chainperp.storage.files import Files, read_file
 from chainperp.storage.logkey import find_verifier
 from chainperp.storage.tiles import VKEY
@@ -56,6 +59,18 @@ def verify_url(url: str, given: Given) -> LogAnswer:
     if given.state is not None:
         _keep(given.state, wishes, answer)
     return answer
+
+
+def verify_promise(path: Path, against: str, given: Given) -> Verdict:
+    """Whether a promise of inclusion was kept by the log of a node or a data directory.
+
+    Raises: NotFound, BadRequest.
+    """
+    raw = read_limited(path)
+    fetch = open_log(against)
+    kept, _note = _load_state(given.state)
+    key = _choose_key(against, fetch, given.key, kept, load_trust(given.policy).policy)
+    return check_promise(raw, fetch, key, find_verifier(), time.time_ns() // 1_000_000)
 
 
 def _choose_key(

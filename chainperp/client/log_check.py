@@ -174,7 +174,7 @@ def _last_seal(reader: TileReader, checkpoint: Checkpoint, steps: Steps) -> None
     steps.begin("last SEAL")
     last = checkpoint.size - 1
     raw = reader.entry(last)
-    _include(reader, checkpoint, last, raw)
+    include(reader, checkpoint, last, raw)
     entry = decode_entry(raw)
     if entry.kind is not Kind.SEAL:
         raise InvalidProof(f"entry {last}, the last of the log, is a {entry.kind.name}")
@@ -234,9 +234,10 @@ def _bundle(reader: TileReader, checkpoint: Checkpoint, first: int, end: int) ->
                 f"entry {index} has leaf hash {leaf.hex()}, its tile says {listed.hex()}"
             )
         decode_entry(raw)
-    _include(reader, checkpoint, first, reader.entry(first))
+    include(reader, checkpoint, first, reader.entry(first))
 
 
-def _include(reader: TileReader, checkpoint: Checkpoint, index: int, raw: bytes) -> None:
+def include(reader: TileReader, checkpoint: Checkpoint, index: int, raw: bytes) -> None:
+    """An entry is in the log of a checkpoint. Raises InvalidProof; InvalidFile without tiles."""
     proof = prove_inclusion(reader.node, index, checkpoint.size)
     verify_inclusion(leaf_hash(raw), index, checkpoint.size, proof, checkpoint.root)

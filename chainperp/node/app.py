@@ -6,6 +6,7 @@ Source: hyperliquid-api 1.2; reliability 9.1, 9.2.
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from chainperp.base.errors import BadRequest
+from chainperp.base.errors import BadRequest, Invalid
 from chainperp.evidence.tiles import parse_tile_path
 from chainperp.node.dev import DevControls
 from chainperp.node.evidence import Evidence
@@ -35,6 +36,7 @@ from chainperp.node.openapi import openapi
 from chainperp.node.producer import Stopped
 from chainperp.node.room import Busy
 from chainperp.storage.files import read_file
+from chainperp.storage.history import LIMIT_MAX, read_history
 from chainperp.storage.tiles import CHECKPOINT, VKEY
 from chainperp.wire.actions import MAX_BODY_BYTES, read_json
 
@@ -43,7 +45,11 @@ JSON: Final = "application/json"
 JSON_TYPES: Final = (JSON, f"{JSON};charset=utf-8", f'{JSON};charset="utf-8"')
 """A body without a type is taken as JSON."""
 METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
+PROMISE_HEADER: Final = "x-promise"
+JSON_LINES: Final = "application/jsonl"
+NUMBER: Final = re.compile(r"[0-9]{1,15}", re.ASCII)
 LOG_WEIGHT: Final = 1
+HISTORY_WEIGHT: Final = 20
 BODY_SECONDS: Final = 15
 """How long a body may stand still."""
 EXPLORER_WEIGHT: Final = 40
@@ -155,6 +161,7 @@ class Surface:
             Route("/info", _answered(self.info), methods=["POST"]),
             Route("/explorer", _answered(self.explorer), methods=["POST"]),
             Route("/dev", _answered(self.dev), methods=["POST"]),
+            Route("/log/checkpoints", _answered(self.checkpoints), methods=["GET"]),
             Route("/log/{path:path}", _answered(self.log), methods=["GET"]),
             Route("/proof/{kind}/{argument}", _answered(self.prove), methods=["GET"]),
             Route("/explain/{kind}/{argument}", _answered(self.explain), methods=["GET"]),
@@ -177,7 +184,8 @@ class Surface:
         """A signed action."""
         document = await read_body(request)
         self.use(request, exchange_weight(batch_length(document)))
-        return JsonBytes(await self.doors.exchange.handle(document))
+        wants_promise = request.headers.get(PROMISE_HEADER) == "1"
+        return JsonBytes(await self.doors.exchange.handle(document, wants_promise=wants_promise))
 
     async def info(self, request: Request) -> Response:
         """A question."""
@@ -207,6 +215,22 @@ class Surface:
         self.use(request, LOG_WEIGHT)
         path = request.path_params["path"]
         return await asyncio.to_thread(log_file, self.doors.log_directory(), path)
+
+    async def checkpoints(self, request: Request) -> Response:
+        """The checkpoints that were published after one of a size."""
+        options = request.query_params
+        after, limit = options.get("after", "0"), options.get("limit", str(LIMIT_MAX))
+        if not (NUMBER.fullmatch(after) and NUMBER.fullmatch(limit)):
+            raise Refused(400, "?after=SIZE and ?limit=N are whole numbers")
+        if not 1 <= int(limit) <= LIMIT_MAX:
+            raise Refused(400, f"?limit is 1 to {LIMIT_MAX}")
+        self.use(request, HISTORY_WEIGHT)
+        data = self.doors.log_directory().parent
+        try:
+            raw = await asyncio.to_thread(read_history, data, int(after), int(limit))
+        except Invalid as error:
+            raise Refused(500, str(error)) from error
+        return Response(raw, headers={"cache-control": "no-cache"}, media_type=JSON_LINES)
 
     async def prove(self, request: Request) -> Response:
         """A proof of one fact in the log."""

@@ -17,13 +17,14 @@ import threading
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter
 
 from chainperp.base.errors import ChainperpError, InvalidProof, NotFound
 from chainperp.client.witness import Outcome, Witness, post, submit
 from chainperp.evidence.checkpoint import parse_checkpoint, read_checkpoint
+from chainperp.evidence.cosignature import add_lines
 from chainperp.evidence.merkle import prove_consistency
 from chainperp.evidence.note import Line, VerifierKey, format_vkey, parse_note
 from chainperp.node.producer import Producer
@@ -46,6 +47,14 @@ FINISH_S: Final = 2.0
 EVIDENCE: Final = "evidence"
 EVIDENCE_MAX: Final = 100
 """Files kept: a few are enough, and a witness must not fill the node's disk."""
+
+
+class Arrival(NamedTuple):
+    """Cosignatures that a witness made over a checkpoint."""
+
+    note: bytes
+    witness: Witness
+    lines: tuple[Line, ...]
 
 
 class _Follower:
@@ -75,7 +84,9 @@ class Cosigning:
         self.cosigned_size = 0
         """Largest size that a witness has cosigned since the node began."""
         self._followers = [_Follower(witness) for witness in witnesses]
-        self._arrived: list[tuple[bytes, Witness, tuple[Line, ...]]] = []
+        self._arrived: list[Arrival] = []
+        self.on_cosigned: list[Callable[[bytes], None]] = []
+        """Told of each note that has got cosignatures, also when it is no longer the served one."""
         self._something_arrived = asyncio.Event()
         self._moved = asyncio.Event()
         """Some follower or the adder has done something."""
@@ -157,7 +168,7 @@ class Cosigning:
             await self._accuse(outcome, note)
         self._pace(follower, outcome)
         if outcome.lines:
-            self._arrived.append((parse_note(note).text, witness, outcome.lines))
+            self._arrived.append(Arrival(note, witness, outcome.lines))
             self._something_arrived.set()
         else:
             self._count(witness, _word(outcome))
@@ -203,29 +214,30 @@ class Cosigning:
                 arrived, self._arrived = self._arrived, []
                 store = self.producer.store
                 try:
-                    for text, lines in _by_text(arrived).items():
+                    for note, some in _by_note(arrived).items():
+                        lines = [line for one in some for line in one.lines]
+                        text = parse_note(note).text
                         is_current = await asyncio.to_thread(store.add_cosignatures, text, lines)
-                        self._note_added(text, arrived, is_current)
+                        self._added(note, some, "cosigned" if is_current else "late")
                 except StorageFault as error:
                     # The store takes no further block: the engine loop ends the node.
                     self.say(f"cosignatures cannot be written: {error}")
             self._moved.set()
 
-    def _note_added(
-        self, text: bytes, arrived: list[tuple[bytes, Witness, tuple[Line, ...]]], is_current: bool
-    ) -> None:
-        self.cosigned_size = max(self.cosigned_size, parse_checkpoint(text).size)
-        for one, witness, _lines in arrived:
-            if one == text:
-                self._count(witness, "cosigned" if is_current else "late")
+    def _added(self, note: bytes, arrived: list[Arrival], word: str) -> None:
+        size = parse_checkpoint(parse_note(note).text).size
+        self.cosigned_size = max(self.cosigned_size, size)
+        for one in arrived:
+            self._count(one.witness, word)
+        cosigned = add_lines(note, [line for one in arrived for line in one.lines])
+        for tell in self.on_cosigned:
+            tell(cosigned)
 
 
-def _by_text(
-    arrived: list[tuple[bytes, Witness, tuple[Line, ...]]],
-) -> dict[bytes, list[Line]]:
-    found: dict[bytes, list[Line]] = {}
-    for text, _witness, lines in arrived:
-        found.setdefault(text, []).extend(lines)
+def _by_note(arrived: list[Arrival]) -> dict[bytes, list[Arrival]]:
+    found: dict[bytes, list[Arrival]] = {}
+    for one in arrived:
+        found.setdefault(one.note, []).append(one)
     return found
 
 

@@ -20,6 +20,7 @@ from chainperp.model.envelope import encode_envelope
 from chainperp.node.answers import DONE, Reply, refused
 from chainperp.node.pool import SignerPool
 from chainperp.node.producer import Producer
+from chainperp.node.promises import Promiser
 from chainperp.wire.signing import admit
 from chainperp.wire.typed_data import Network
 
@@ -38,13 +39,17 @@ ANSWERED_CODES: Final = (
 class Exchange:
     """Takes signed requests for one chain."""
 
-    def __init__(self, producer: Producer, pool: SignerPool, network: Network) -> None:
+    def __init__(
+        self, producer: Producer, pool: SignerPool, network: Network, promiser: Promiser
+    ) -> None:
         self.producer = producer
         self.pool = pool
         self.network: Network = network
+        self.promiser = promiser
 
-    async def handle(self, request: object) -> Reply:
-        """Reply to a decoded request.
+    async def handle(self, request: object, *, wants_promise: bool = False) -> Reply:
+        """Reply to a decoded request; with a signed promise of inclusion when one is wanted and
+        the transaction is in the log, refused there or not.
 
         Raises: BadRequest when it cannot be understood; Busy, Stopped when nothing was accepted.
         """
@@ -62,7 +67,10 @@ class Exchange:
             raise BadRequest("action", str(error)) from error
         if isinstance(transaction.action, OracleVote):
             return await self._vote(raw, Address(signers))
-        return await self.producer.submit(transaction, _action_of(request))
+        reply, place = await self.producer.submit_placed(transaction, _action_of(request))
+        if wants_promise and place is not None:
+            return {**reply, "promise": self.promiser.promise(raw, place)}
+        return reply
 
     async def _vote(self, raw: bytes, signer: Address) -> Reply:
         """A validator's prices go to the front of the block."""

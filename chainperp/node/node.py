@@ -22,9 +22,11 @@ from chainperp.node.index.index import Index
 from chainperp.node.info.catalogue import QUERIES
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.metrics import Metrics
+from chainperp.node.past import Past
 from chainperp.node.pool import SignerPool
 from chainperp.node.prices import PriceFeed
 from chainperp.node.producer import Pace, Producer
+from chainperp.node.promises import Promiser
 from chainperp.node.socket.hub import Hub
 from chainperp.node.socket.limits import LOCAL, SocketLimits
 from chainperp.node.socket.posts import Posts
@@ -70,7 +72,8 @@ class Node:
         self.feed = self._new_feed()
         self.index = Index.open(chain.store)
         self.pool = SignerPool(self.network, settings.recovery_processes)
-        self.exchange = Exchange(self.producer, self.pool, self.network)
+        promiser = Promiser(lambda: self.chain.store)
+        self.exchange = Exchange(self.producer, self.pool, self.network, promiser)
         self.registry = Registry(QUERIES)
         self.context = Context(
             lambda: self.producer.engine.state,
@@ -87,12 +90,15 @@ class Node:
         self.metrics = Metrics(self.producer, lambda: len(self.hub.clients))
         self.cosigning = Cosigning(self.producer, settings.witnesses, _say)
         self.cosigning.register(self.metrics.registry)
+        self.past = Past(self.producer, _say)
+        self.cosigning.on_cosigned.append(self.past.keep)
         self.health = Health(self.producer)
         self.health.checks["index"] = lambda: self.index.problem()
         self.producer.listeners += [
             lambda published: self.index.add(published),
             self.hub.on_block,
             self.metrics.on_block,
+            self.past.look,
             self.cosigning.look,
         ]
         self.server: uvicorn.Server | None = None

@@ -5,6 +5,7 @@ from typing import Any, Final
 from chainperp import __version__
 from chainperp.node.dev import SHAPES as DEV_SHAPES
 from chainperp.node.info.registry import Registry
+from chainperp.storage.history import LIMIT_MAX
 from chainperp.wire.actions import SHAPES
 from chainperp.wire.schema import Schema, fields_schema, schema_of
 
@@ -30,6 +31,14 @@ SIGNATURE: Final = {
     "additionalProperties": False,
 }
 
+PROMISE: Final[Schema] = {
+    "name": "X-Promise",
+    "in": "header",
+    "required": False,
+    "description": "1: the reply carries a signed promise of inclusion",
+    "schema": {"type": "string", "enum": ["1"]},
+}
+
 
 def openapi(registry: Registry) -> Schema:
     """The whole document."""
@@ -50,6 +59,7 @@ def openapi(registry: Registry) -> Schema:
                     _signed_request(),
                     {"oneOf": [_object(refused), _object(done)]},
                 )
+                | {"parameters": [PROMISE]}
             },
             "/dev": {
                 "post": _operation(
@@ -59,6 +69,12 @@ def openapi(registry: Registry) -> Schema:
                 )
             },
             "/log/checkpoint": {"get": _document("The log's signed checkpoint", "text/plain")},
+            "/log/checkpoints": {
+                "get": _document(
+                    "Checkpoints published so far, one a line", "application/jsonl", "400"
+                )
+                | {"parameters": [_option("after", 0, 10**15 - 1), _option("limit", 1, LIMIT_MAX)]}
+            },
             "/healthz": {"get": _document("Whether the loop turns", "application/json", "503")},
             "/readyz": {
                 "get": _document("Whether questions are answered", "application/json", "503")
@@ -120,6 +136,12 @@ def _operation(summary: str, request: Schema, answer: Schema) -> Schema:
             **ERRORS,
         },
     }
+
+
+def _option(name: str, least: int, most: int) -> Schema:
+    """A whole number in the query."""
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
 def _document(summary: str, media_type: str, *others: str) -> Schema:

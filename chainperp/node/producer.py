@@ -25,7 +25,7 @@ from chainperp.node.answers import Reply, answer
 from chainperp.node.clock import Clock
 from chainperp.node.effects import Effects, Published
 from chainperp.node.halt import save_block
-from chainperp.node.room import Busy, Waiting, WaitingRoom
+from chainperp.node.room import Busy, Place, Waiting, WaitingRoom
 from chainperp.storage.store import ChainStore
 
 BLOCK_TRANSACTIONS_MAX: Final = 1_000
@@ -82,11 +82,19 @@ class Producer:
 
     async def submit(self, transaction: Transaction, action: dict[str, Any]) -> Reply:
         """Wait until the transaction is in a durable block; its reply. Raises Busy, Stopped."""
+        return (await self.submit_placed(transaction, action))[0]
+
+    async def submit_placed(
+        self, transaction: Transaction, action: dict[str, Any]
+    ) -> tuple[Reply, Place | None]:
+        """As `submit`, with the place in the log."""
         self._check_open()
         done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self.room.add(Waiting(transaction, action, done))
+        item = Waiting(transaction, action, done)
+        self.room.add(item)
         self._due.set()
-        return await done
+        reply = await done
+        return reply, item.place
 
     async def submit_system(self, item: SystemInput) -> Effects:
         """Wait until a system input is in a durable block; what it did."""
@@ -216,10 +224,12 @@ class Producer:
         waiting = {item.transaction.envelope: item for item in reversed(taken)}
         doubles = _doubles(taken) if len(waiting) != len(taken) else {}
         state = self.engine.state
+        size = published.first_index + len(published.entries)
         for one in effects[len(system) :]:
             envelope = envelope_of(one.raw)
             queue = doubles.get(envelope)
             item = queue.pop(0) if queue else waiting[envelope]
+            item.place = Place(published.height, one.index, size, published.time_ms)
             if not item.done.done():
                 item.done.set_result(answer(state, item.action, item.transaction, one, first_oid))
             for record in one.orders():

@@ -7,6 +7,7 @@ Source: reliability 13, overload.
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 from typing import Any, Final
 
 from chainperp.base.errors import ChainperpError
@@ -24,10 +25,23 @@ class Busy(ChainperpError):
     """The room is full: nothing was accepted, the sender may try again."""
 
 
-class Waiting:
-    """An admitted transaction, its action as JSON has it, and who waits for the answer."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a transaction stands in the log; `size` and `time_ms` are those of its block's end."""
 
-    __slots__ = ("action", "done", "transaction")
+    height: int
+    index: int
+    size: int
+    time_ms: int
+
+
+class Waiting:
+    """An admitted transaction, its action as JSON has it, and who waits for the answer.
+
+    `place` is set when it is in a durable block.
+    """
+
+    __slots__ = ("action", "done", "place", "transaction")
 
     def __init__(
         self, transaction: Transaction, action: dict[str, Any], done: "asyncio.Future[Any]"
@@ -35,6 +49,7 @@ class Waiting:
         self.transaction = transaction
         self.action = action
         self.done = done
+        self.place: Place | None = None
 
 
 class WaitingRoom:

@@ -64,6 +64,7 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
     if not node.producer.engine.height:
         # The first block brings the prices: whoever connects can trade at once.
         await node.producer.make_block()
+    node.past.look()
     node.cosigning.start()
     blocks = asyncio.create_task(node.producer.run())
     web = asyncio.create_task(server.serve([listener]))
@@ -81,6 +82,7 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
         say(f"halted: the inputs of the block that could not be made are in {node.producer.halted}")
     if is_whole:
         await node.cosigning.finish()
+        node.past.look()
     node.close(is_whole=is_whole)
     await blocks
 

@@ -8,25 +8,33 @@ from typing import Any
 import pytest
 
 from chainperp.base.errors import InvalidProof, NotFound
+from chainperp.base.hashing import leaf_hash
 from chainperp.base.units import Address
 from chainperp.chain.audit.audit import AuditReport
 from chainperp.chain.audit.leaves import Census, liabilities_of
 from chainperp.chain.audit.money import MoneyTrail
+from chainperp.chain.engine import SealedBlock
 from chainperp.chain.proving.account import prove_account, sealed_state
 from chainperp.chain.proving.adl import prove_adl
 from chainperp.chain.proving.liquidation import prove_liquidation, refute_liquidations
 from chainperp.chain.proving.log import prove_equivocation, prove_fork, prove_growth
 from chainperp.chain.proving.refutation import refute_rounds, terms_of_genesis
+from chainperp.chain.proving.source import Source
+from chainperp.client.promise_check import check_promise
 from chainperp.evidence.liabilities import liability_root
+from chainperp.evidence.promise import Promise, sign_promise
+from chainperp.evidence.tiles import Fetch, TileBuilder, format_tile_path
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import CancelOrders
 from chainperp.model.decisions import AdlReason, Kind
 from chainperp.model.entries import decode_entry, decode_payload, encode_entry
+from chainperp.model.envelope import transaction_hash
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.adl import price
 from chainperp.rules.adl.policy import Allocation, Candidate
 from chainperp.state.commitment import Commitment
 from chainperp.state.store import State
+from chainperp.storage.logkey import verify_ed25519
 from chainperp.transition import block as block_module
 from chainperp.transition import deleverage, receipts, risk, transfers
 from chainperp.transition.sweep import Sweep
@@ -42,7 +50,7 @@ from tests.support.forgers import (
     hide_from_list,
     rewritten,
 )
-from tests.support.proofs import LoggedStage, assert_no, assert_yes, audited, source_of
+from tests.support.proofs import KEY, ORIGIN, LoggedStage, assert_no, assert_yes, audited, source_of
 from tests.support.world import address_of, order
 
 
@@ -395,6 +403,62 @@ def test_t17_order_of_classes_inside_a_block_is_a_rule(monkeypatch: pytest.Monke
         stage.block([taker, cancel])
     report = audited(stage)
     assert checks(report) == {"execution"}
+
+
+def test_t18_transaction_left_out_breaks_its_promise() -> None:
+    """Every transaction was promised; then the operator signs a log without one of them."""
+    stage = before_the_fall()
+    promises = _promises(stage)
+    assert len(promises) > 4
+    honest = _served(stage.source)
+    for note in promises.values():
+        assert check_promise(note, honest, KEY.verifier, verify_ed25519, 0).holds
+    for (height, place), note in promises.items():
+        blocks = list(stage.blocks)
+        blocks[height] = _without(blocks[height], place)
+        doctored = _served(source_of(stage.engine.genesis, blocks))
+        verdict = check_promise(note, doctored, KEY.verifier, verify_ed25519, 0)
+        failed = verdict.failed
+        assert failed is not None
+        # A log that ends before the promised size is late at first, and caught by the clock.
+        assert failed.name in ("promised transaction", "checkpoint covers it"), failed
+        assert failed.detail.startswith("BROKEN PROMISE: ")
+
+
+def _promises(stage: LoggedStage) -> dict[tuple[int, int], bytes]:
+    """A promise for each user's transaction, by height and place in its block."""
+    found: dict[tuple[int, int], bytes] = {}
+    for block in stage.blocks:
+        for place, raw in enumerate(block.entries):
+            entry = decode_entry(raw)
+            if entry.kind is Kind.TX_USER:
+                name = transaction_hash(decode_payload(entry)["envelope"])
+                size = block.first_index + len(block.entries)
+                # Due with its own block, so that the last one of the log cannot hide in time.
+                promise = Promise(
+                    ORIGIN, name, block.height, block.first_index + place, size, block.time_ms - 1
+                )
+                found[block.height, place] = sign_promise(promise, KEY.verifier, KEY.sign)
+    return found
+
+
+def _served(source: Source) -> Fetch:
+    """The files of a log, as a node serves them."""
+    builder = TileBuilder()
+    for index in range(source.checkpoint.size):
+        raw = source.entry(index)
+        builder.append(raw, leaf_hash(raw))
+    files = {format_tile_path(tile): raw for tile, raw in builder.take()}
+    files["checkpoint"] = source.note
+    return files.get
+
+
+def _without(block: SealedBlock, place: int) -> SealedBlock:
+    """A block with one entry left out; its hashes follow, as a forger's would."""
+    entries = block.entries[:place] + block.entries[place + 1 :]
+    leaves = [leaf_hash(entry) for entry in entries]
+    return SealedBlock(block.height, block.time_ms, block.first_index, entries, leaves,
+                       block.state_root)  # fmt: skip
 
 
 def test_forger_helpers_change_something() -> None:

@@ -34,12 +34,16 @@ def verify(
     entries: Annotated[
         str | None, typer.Option("--entries", metavar="FIRST:LAST", help="URL: entries to read.")
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", help="Promise of inclusion: the URL or directory of the log."),
+    ] = None,
     sample: Annotated[
         int, typer.Option("--sample", min=1, max=1 << 16, help="URL: entries to read at random.")
     ] = 512,
     as_json: Json = False,
 ) -> None:
-    """Check a proof file; a directory's log; or a node's log, from outside.
+    """Check a proof file; a directory's log; a node's log, from outside; a promise of inclusion.
 
     Example: chainperp verify my-adl.proof --policy trust.policy
     """
@@ -52,11 +56,14 @@ def verify(
             return
     if what is None:
         output.usage("nothing to verify", "give a proof file, a data directory or a node's URL")
-    if "://" in what:
-        from chainperp.cli.remote import Given, verify_url
+    if against is not None or "://" in what:
+        from chainperp.cli.remote import Given, verify_promise, verify_url
 
-        answer = verify_url(what, Given(policy, key, state, entries, sample))
-        _say_verdict(answer.verdict, as_json)
+        given = Given(policy, key, state, entries, sample)
+        if against is not None:
+            _say_verdict(verify_promise(Path(what), against, given), as_json)
+        else:
+            _say_verdict(verify_url(what, given).verdict, as_json)
     elif key or state or entries:
         output.usage("--key, --state and --entries are for a node's URL", "give http://…")
     elif Path(what).is_dir():
