@@ -25,6 +25,7 @@ from chainperp.model.actions import (
     ApproveBuilderFee,
     BuilderTerms,
     CancelOrders,
+    ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
     Grouping,
@@ -35,7 +36,9 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SendAsset,
     SetDisplayName,
+    SubAccountSpotTransfer,
     SubAccountTransfer,
     TimeInForce,
     TriggerTerms,
@@ -62,6 +65,12 @@ GROUPINGS: Final = {
 }
 U32_MAX: Final = 2**32 - 1
 RATE_DECIMALS: Final = 3
+USDC: Final = "USDC:0x6d1e7cde53ba9467b783cb7c530ce054"
+# The cell that a dex stands for: the margin of perpetuals, or the spot balance.
+DEXES: Final = {"": False, "spot": True}
+# An address nobody can have a sub-account at: stands for a text that is no address.
+NOWHERE: Final = Address(bytes(20))
+ON_BEHALF: Final = re.compile(r"(.*) subaccount:(?:0x)?([0-9a-fA-F]{40})", re.ASCII)
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 RATE: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?%", re.ASCII)
 
@@ -265,6 +274,46 @@ def _usd_send(fields: Fields) -> Action:
     return UsdSend(_address(fields["destination"], "destination"), _amount(fields["amount"]))
 
 
+def _class_transfer(fields: Fields) -> Action:
+    """The amount's text may name a sub-account; CCXT leaves its 0x out."""
+    text = _text(fields["amount"], "amount")
+    found = ON_BEHALF.fullmatch(text)
+    sub = None
+    if found is not None:
+        text, sub = found.group(1), Address(bytes.fromhex(found.group(2)))
+    return ClassTransfer(_amount(text), _flag(fields["toPerp"], "toPerp"), sub)
+
+
+def _spot_send(fields: Fields) -> Action:
+    destination = _address(fields["destination"], "destination")
+    return SendAsset(destination, _amount(fields["amount"]), _is_usdc(fields))
+
+
+def _send_asset(fields: Fields) -> Action:
+    destination = _address(fields["destination"], "destination")
+    action = SendAsset(destination, _amount(fields["amount"]), _is_usdc(fields))
+    action.from_spot = DEXES.get(_text(fields["sourceDex"], "sourceDex"))
+    action.to_spot = DEXES.get(_text(fields["destinationDex"], "destinationDex"))
+    action.is_plain = False
+    sub = _text(fields["fromSubAccount"], "fromSubAccount")
+    if sub:
+        action.sub = Address(bytes.fromhex(sub[2:])) if ADDRESS.fullmatch(sub) else NOWHERE
+    return action
+
+
+def _sub_account_spot_transfer(fields: Fields) -> Action:
+    return SubAccountSpotTransfer(
+        _address(fields["subAccountUser"], "subAccountUser"),
+        _flag(fields["isDeposit"], "isDeposit"),
+        _amount(fields["amount"]),
+        _is_usdc(fields),
+    )
+
+
+def _is_usdc(fields: Fields) -> bool:
+    return _text(fields["token"], "token") == USDC
+
+
 def _withdraw(fields: Fields) -> Action:
     return Withdraw(_address(fields["destination"], "destination"), _amount(fields["amount"]))
 
@@ -338,12 +387,16 @@ L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "createSubAccount": _create_sub_account,
     "subAccountModify": _rename_sub_account,
     "subAccountTransfer": _sub_account_transfer,
+    "subAccountSpotTransfer": _sub_account_spot_transfer,
     "setDisplayName": _display_name,
     "noop": _noop,
     "setGlobal": _oracle_vote,
 }
 USER_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "usdSend": _usd_send,
+    "usdClassTransfer": _class_transfer,
+    "spotSend": _spot_send,
+    "sendAsset": _send_asset,
     "withdraw3": _withdraw,
     "approveAgent": _approve_agent,
     "approveBuilderFee": _approve_builder_fee,

@@ -71,7 +71,10 @@ def check_money(state: State, draw: random.Random) -> None:
     """E1, E3, INV-M5: cells are custody; at any marks the values of all accounts are its cash."""
     cash = sum(one.raw + one.raw_isolated_total for one in state.accounts.values())
     pending = sum(one.amount for one in state.withdrawals.values())
-    assert cash + pending == state.custody
+    spot = sum(state.spot.values())
+    assert all(total > 0 for total in state.spot.values())
+    assert set(state.spot) <= set(state.accounts)
+    assert cash + spot + pending == state.custody
     marks = [draw.randint(1, 2**40) for _ in state.markets]
     value = 0
     for account in state.accounts.values():
@@ -202,7 +205,9 @@ def all_leaves(state: State) -> dict[tuple[str, bytes], Record]:
     note("meta", b"counters", leaves.encode_counters(state))
     for name, collection in arrangements.COLLECTIONS.items():
         for key in collection.keys(state):
-            note(name, key, arrangements.encode(state, name, key) or b"")
+            encoded = arrangements.encode(state, name, key)
+            assert encoded is not None
+            note(name, key, encoded[0])
     return found
 
 

@@ -18,6 +18,7 @@ from chainperp.evidence.verifier.accounts import (
     AccountView,
     read_genesis,
     read_terms,
+    spot_balance,
     state_marks,
 )
 from chainperp.evidence.verifier.bundle import Fields
@@ -25,7 +26,7 @@ from chainperp.evidence.verifier.pieces import Placed, read_seal, read_state
 from chainperp.evidence.verifier.steps import Steps
 from chainperp.evidence.verifier.trust import Trust, read_note
 from chainperp.state.proof import Root
-from chainperp.state.root import decode_descriptor, list_root
+from chainperp.state.root import cash_of, decode_descriptor, list_root
 
 
 def verify_solvency(steps: Steps, fields: Fields, trust: Trust) -> None:
@@ -42,7 +43,7 @@ def verify_solvency(steps: Steps, fields: Fields, trust: Trust) -> None:
     address = fields.address("address")
     steps.begin("own claim")
     account = AccountView(view, address)
-    equity = account.equity(state_marks(view, account.positions))
+    equity = account.equity(state_marks(view, account.positions)) + spot_balance(view, address)
     value = view.value("acct", address)
     view.finish()
     leaf = Liability.of(address, equity, value or b"")
@@ -85,11 +86,11 @@ def _read_descriptors(steps: Steps, fields: Fields, seal: Placed) -> dict[str, R
 def _check_identities(steps: Steps, roots: dict[str, Root], seal: Placed) -> None:
     """Cash is custody; on every market the lots of both sides are equal (INV-1, INV-2)."""
     steps.begin("cash is custody")
-    cash = roots["acct"].sums[0] + (roots["wd"].sums[0] if "wd" in roots else 0)
+    cash = cash_of(roots)
     if (cash, seal.fields["cash_sum"]) != (seal.fields["custody"], seal.fields["custody"]):
         raise InvalidProof(f"the columns add up to {cash}, the SEAL says {seal.fields['cash_sum']} "
                            f"and custody {seal.fields['custody']}")  # fmt: skip
-    steps.done(f"accounts and withdrawals {usd_text(cash)}")
+    steps.done(f"accounts, spot balances and withdrawals {usd_text(cash)}")
     steps.begin("open interest equal on both sides")
     markets = dict.fromkeys(name[:-2] for name in roots if name.startswith("pos/"))
     for market in markets:
