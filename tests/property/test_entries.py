@@ -57,7 +57,7 @@ def lived(seed: int, blocks: int = 120) -> World:
     life = Life(80_000 + seed)
     for _ in range(blocks):
         carry_out(world, life.block(live_orders(world), 5))
-    world.fund(mid="1000", rich="1000")
+    world.fund(mid="9000", rich="1000")
     for action in (ClassTransfer(5_000_000, False), SendAsset(address_of("newcomer"), 1_000_000)):
         world.act("rich", action, user_signed=True)
     world.act("rich", ScheduleCancel(None))
