@@ -1131,11 +1131,16 @@ class Drawn:
 class Life:
     """Draws blocks. Prices wander and sometimes jump by -60 % to +200 %; time mostly creeps.
 
-    `arranging` is how often somebody arranges for something instead of trading.
+    `arranging` is how often somebody arranges for something instead of trading,
+    `spot` how often somebody moves USDC between cells instead of anything else.
     """
 
     def __init__(
-        self, seed: int, names: tuple[str, ...] = tuple(PURSES), arranging: float = 0.01
+        self,
+        seed: int,
+        names: tuple[str, ...] = tuple(PURSES),
+        arranging: float = 0.01,
+        spot: float = 0.0,
     ) -> None:
         self.draw = random.Random(seed)
         self.names = names
@@ -1143,6 +1148,7 @@ class Life:
         self.cloid = 0
         self.clock = START
         self.arranging = arranging
+        self.moving = spot
 
     def block(self, live: dict[str, list[tuple[int, int]]], transactions: int) -> Drawn:
         """One block; `live` are each name's orders as (asset, oid)."""
@@ -1178,6 +1184,8 @@ class Life:
     def action(self, name: str, live: list[tuple[int, int]]) -> tuple[Any, bool]:
         """Something to do, and whether it is signed as a user-signed action."""
         draw = self.draw
+        if self.moving and draw.random() < self.moving:
+            return self.spot(name.partition("/")[0])
         if draw.random() < self.arranging:
             return self.arrangement(name)
         dice = draw.random()

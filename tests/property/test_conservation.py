@@ -443,15 +443,17 @@ def strange(draw: random.Random, world: World, transactions: list[Transaction]) 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("transactions", [1, 6])
+@pytest.mark.parametrize("spot", [0.0, 0.3], ids=["trading", "moving-spot"])
 def test_every_invariant_holds_after_every_transaction(
-    seed: int, transactions: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, transactions: int, spot: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Random lives in blocks of one and of many, with strange nonces, watched from inside."""
+    """Random lives in blocks of one and of many, with strange nonces, watched from inside; some
+    move spot balances most of the time."""
     watch = Watch(random.Random(seed))
     world = living_world()
     make = world.transaction
     watch.install(monkeypatch)
-    life = Life(7_000 + seed * 10 + transactions)
+    life = Life(7_000 + seed * 10 + transactions, spot=spot)
 
     def odd(*args: Any, **kwargs: Any) -> Transaction:
         one = make(*args, **kwargs)
@@ -473,6 +475,7 @@ def test_every_invariant_holds_after_every_transaction(
         before = check_uninvolved(world, result, before)
     assert watch.fills > 25, "the life is too quiet to mean anything"
     assert watch.rejected > 150
+    assert world.state.spot or not spot
 
 
 def check_withdrawable(state: State) -> None:
@@ -485,6 +488,7 @@ def check_withdrawable(state: State) -> None:
     ]
     if min(values) >= 0:
         free = sum(available(state, account) for account in state.accounts.values())
+        free += sum(state.spot.values())
         assert free + sum(one.amount for one in state.withdrawals.values()) <= state.custody
 
 
@@ -501,7 +505,7 @@ def check_uninvolved(world: World, result: Result, before: Cells) -> Cells:
     # Fees and their share have no entry of their own beside the fill.
     named |= {ASSISTANCE_FUND, LIQUIDITY_VAULT, VALIDATOR}
     for name, key, what in changes(before, after):
-        if name == "acct" or name.startswith("pos/"):
+        if name == "acct" or name.startswith(("pos/", "spot/")):
             assert key in named, (name, key, what)
     return after
 
