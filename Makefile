@@ -26,6 +26,7 @@ soak: setup     ## 200 rounds of kill -9 under load: about five minutes
 
 load: setup     ## transactions a second through HTTP and websocket, clients included: about five minutes
 	$(BIN)/python -m tests.load
+	$(BIN)/python -m tests.load.stages
 
 check: setup    ## format, lint, types, floors
 	$(BIN)/ruff format --check .

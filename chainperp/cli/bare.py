@@ -32,7 +32,7 @@ from chainperp.cli.checking import (
     run_replay,
     verify_directory,
 )
-from chainperp.cli.proof_files import verdict_document, verdict_lines, verify_file
+from chainperp.cli.proof_files import load_trust, verdict_document, verdict_lines, verify_file
 from chainperp.storage.datadir import DirectoryError
 
 Answer = tuple[bool, dict[str, Any], list[str]]
@@ -87,7 +87,8 @@ def _answer(options: argparse.Namespace) -> Answer:
         verdict = verify_file(options.directory, options.policy)
         return verdict.holds, verdict_document(verdict), verdict_lines(verdict)
     if options.command == "verify":
-        document, lines = verify_directory(options.directory)
+        trust = load_trust(options.policy)
+        document, lines = verify_directory(options.directory, trust=trust)
         return document["ok"], document, lines
     if options.command == "audit":
         audited = run_audit(options.directory)

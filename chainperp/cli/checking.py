@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from chainperp.base import msgpack
+from chainperp.base.errors import InvalidProof
 from chainperp.chain.decode import Unpack
 from chainperp.chain.replay import Recover, Replay, ReplayReport, replay
+from chainperp.evidence.policy import check_policy
+from chainperp.evidence.verifier.trust import Trust
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.fsck import FsckReport, fsck
 from chainperp.storage.package import rules_hash
 from chainperp.storage.recovery import inspect
 from chainperp.storage.segments import read_blocks
+from chainperp.storage.tiles import load_checkpoint
 
 Step = Callable[[int, int | None], None]
 Blocks = Iterator[tuple[int, list[bytes]]]
@@ -128,12 +132,16 @@ def replay_lines(report: ReplayReport) -> list[str]:
     return lines
 
 
-def verify_directory(path: Path, step: Step | None = None) -> tuple[dict[str, Any], list[str]]:
+def verify_directory(
+    path: Path, step: Step | None = None, trust: Trust | None = None
+) -> tuple[dict[str, Any], list[str]]:
     """Check a data directory's log against its checkpoint: document and sentences.
 
     The checkpoint's signature, the log's root at its size, the chain of seals, conservation in
-    every seal, and every tile. Nothing is re-executed: that is `replay`.
+    every seal, and every tile; with a policy, whether its quorum signed the checkpoint. Nothing
+    is re-executed: that is `replay`.
     """
+    quorum = None if trust is None else _quorum(path, trust)
     report = run_fsck(path, step)
     outcome = "ok" if report.is_clean else "FAILED"
     checks = [
@@ -144,9 +152,12 @@ def verify_directory(path: Path, step: Step | None = None) -> tuple[dict[str, An
         ("tiles", outcome, f"{report.tiles} files re-derived"),
         ("execution", "not checked", "chainperp replay re-executes every block"),
     ]
+    if quorum is not None:
+        checks.append(quorum)
     is_signed = report.signature in ("verified", "not checked")
+    is_trusted = quorum is None or quorum[1] != "FAILED"
     document = {
-        "ok": report.is_clean and is_signed,
+        "ok": report.is_clean and is_signed and is_trusted,
         "checks": [
             {"check": name, "result": result, "detail": detail} for name, result, detail in checks
         ],
@@ -154,6 +165,22 @@ def verify_directory(path: Path, step: Step | None = None) -> tuple[dict[str, An
     }
     lines = [f"{name:<22}{result:<13}{detail}" for name, result, detail in checks]
     return document, lines + problem_lines(report)
+
+
+def _quorum(path: Path, trust: Trust) -> tuple[str, str, str] | None:
+    """What a policy says of a directory's checkpoint; None without a policy."""
+    if trust.policy is None:
+        return None
+    raw = load_checkpoint(path / "log")
+    if raw is None:
+        return "policy", "FAILED", "there is no checkpoint"
+    try:
+        answer = check_policy(trust.policy, raw, trust.verify)
+    except InvalidProof as error:
+        return "policy", "FAILED", str(error)
+    if not answer.is_met:
+        return "policy", "FAILED", answer.sentence()
+    return "policy", "ok" if answer.is_verified else "not checked", answer.sentence()
 
 
 def run_fsck(path: Path, step: Step | None = None) -> FsckReport:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from chainperp.base.errors import (
     EXIT_FALSE,
@@ -169,6 +170,42 @@ def _witnesses(wanted: Wanted, policy: Policy | None) -> list[Witness]:
         by_url.get(url.rstrip("/")) or _ask_key(url, wanted.timeout_s) for url in wanted.urls
     ]
     return [Witness(url, key) for url, key in zip(wanted.urls, named, strict=True)]
+
+
+def node_witnesses(named: list[str], policy: Path | None) -> tuple[Witness, ...]:
+    """Witnesses that a node shows its checkpoints to: VKEY=URL each, and those of a policy file
+    that have a URL there.
+
+    Raises: NotFound, BadRequest naming what is wrong, also for one key twice or too many.
+    """
+    from chainperp.node.cosigning import WITNESSES_MAX
+
+    found = [_named_witness(text) for text in named]
+    if policy is not None:
+        rows = [row for row in load_policy(policy).witnesses if row.url is not None]
+        if not rows:
+            raise BadRequest("policy", f"{policy} has no witness with a URL")
+        found += [Witness(row.url or "", row.key) for row in rows]
+    for place, witness in enumerate(found):
+        if urlsplit(witness.url).scheme not in ("http", "https"):
+            raise BadRequest("url", f"a witness has an http or https URL, was {witness.url[:80]!r}")
+        if any(other.key == witness.key for other in found[:place]):
+            raise BadRequest("witness", f"the witness {witness.key.name} is named twice")
+    if len(found) > WITNESSES_MAX:
+        raise BadRequest("witness", f"{len(found)} witnesses, at most {WITNESSES_MAX}")
+    return tuple(found)
+
+
+def _named_witness(text: str) -> Witness:
+    vkey, equals, rest = text.partition("=http")
+    if not equals:
+        raise BadRequest(
+            "witness", f"a witness is VKEY=URL with an http or https URL: {text[:80]!r}"
+        )
+    key = read_key(vkey, "witness")
+    if key.kind != KIND_COSIGNATURE:
+        raise BadRequest("witness", f"{key.name} is a log's key, a witness has kind 04")
+    return Witness("http" + rest, key)
 
 
 def _ask_key(url: str, timeout_s: float) -> VerifierKey:

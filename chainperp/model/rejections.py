@@ -211,7 +211,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
     ),
     Rejection.BAD_TRIGGER_PRICE: Reason("TRG-1", "badTriggerPxRejected", "Invalid TP/SL price."),
     Rejection.TRIGGER_NOT_REDUCE_ONLY: Reason(
-        "TRG-7", "rejected", "Trigger order is not reduce only."
+        "TRG-7", "rejected", "TP/SL order is not a reduce-only trigger order."
     ),
     Rejection.LIQUIDATED: Reason("LIQ-2", "liquidatedCanceled", ""),
     Rejection.LIQUIDATION: Reason("LIQ-4", "filled", ""),

@@ -24,6 +24,7 @@ from starlette.websockets import WebSocket
 from chainperp.base.errors import BadRequest
 from chainperp.evidence.tiles import parse_tile_path
 from chainperp.node.dev import DevControls
+from chainperp.node.evidence import Evidence
 from chainperp.node.exchange import Exchange
 from chainperp.node.gate import Gate, WeightLimiter, exchange_weight
 from chainperp.node.health import Health
@@ -46,6 +47,7 @@ LOG_WEIGHT: Final = 1
 BODY_SECONDS: Final = 15
 """How long a body may stand still."""
 EXPLORER_WEIGHT: Final = 40
+EVIDENCE_WEIGHT: Final = 60
 
 
 class Refused(Exception):
@@ -114,6 +116,9 @@ def _answered(
         except ClientDisconnect:
             # Nobody reads this: he left before his request was complete.
             return PlainTextResponse("the request was not complete", 400)
+        except asyncio.CancelledError:
+            # The node stops, and its patience with this request is at an end.
+            return PlainTextResponse("the node is stopping", 503, {"connection": "close"})
 
     return endpoint
 
@@ -133,6 +138,7 @@ class Doors:
     gate: Gate
     limiter: WeightLimiter | None
     sockets: list[WebSocketRoute]
+    evidence: Evidence
 
 
 class Surface:
@@ -150,6 +156,8 @@ class Surface:
             Route("/explorer", _answered(self.explorer), methods=["POST"]),
             Route("/dev", _answered(self.dev), methods=["POST"]),
             Route("/log/{path:path}", _answered(self.log), methods=["GET"]),
+            Route("/proof/{kind}/{argument}", _answered(self.prove), methods=["GET"]),
+            Route("/explain/{kind}/{argument}", _answered(self.explain), methods=["GET"]),
             Route("/healthz", self.health, methods=["GET"]),
             Route("/readyz", self.ready, methods=["GET"]),
             Route("/metrics", self.metrics, methods=["GET"]),
@@ -199,6 +207,23 @@ class Surface:
         self.use(request, LOG_WEIGHT)
         path = request.path_params["path"]
         return await asyncio.to_thread(log_file, self.doors.log_directory(), path)
+
+    async def prove(self, request: Request) -> Response:
+        """A proof of one fact in the log."""
+        return await self._evidence("prove", request)
+
+    async def explain(self, request: Request) -> Response:
+        """Why something happened, with the numbers."""
+        return await self._evidence("explain", request)
+
+    async def _evidence(self, command: str, request: Request) -> Response:
+        self.use(request, EVIDENCE_WEIGHT)
+        path = request.path_params
+        found = await self.doors.evidence.answer(
+            command, path["kind"], path["argument"], request.query_params
+        )
+        kind = "text/plain; charset=utf-8" if found.is_text else JSON
+        return Response(found.body, found.status, media_type=kind)
 
     async def health(self, _request: Request) -> Response:
         """Whether the loop turns."""

@@ -1,15 +1,19 @@
 """One running chain and everything that serves it, put together."""
 
 import asyncio
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import uvicorn
 
+from chainperp.client.witness import Witness
 from chainperp.node.app import Doors, build_app
 from chainperp.node.clock import Clock
+from chainperp.node.cosigning import Cosigning
 from chainperp.node.dev import DevControls
+from chainperp.node.evidence import Evidence
 from chainperp.node.exchange import Exchange
 from chainperp.node.gate import Gate, WeightLimiter, is_local
 from chainperp.node.health import Health
@@ -48,6 +52,7 @@ class Settings:
     is_dev: bool = False
     has_limits: bool = False
     socket_limits: SocketLimits = LOCAL
+    witnesses: tuple[Witness, ...] = ()
 
 
 class Node:
@@ -80,12 +85,15 @@ class Node:
             settings.socket_limits,
         )
         self.metrics = Metrics(self.producer, lambda: len(self.hub.clients))
+        self.cosigning = Cosigning(self.producer, settings.witnesses, _say)
+        self.cosigning.register(self.metrics.registry)
         self.health = Health(self.producer)
         self.health.checks["index"] = lambda: self.index.problem()
         self.producer.listeners += [
             lambda published: self.index.add(published),
             self.hub.on_block,
             self.metrics.on_block,
+            self.cosigning.look,
         ]
         self.server: uvicorn.Server | None = None
         self._branches = 0
@@ -103,6 +111,7 @@ class Node:
             Gate(is_local(self.settings.host)),
             WeightLimiter() if self.settings.has_limits else None,
             socket_routes(self.hub, Posts(self.exchange, self.registry, self.context)),
+            Evidence(lambda: self.chain.store.data.path),
         )
 
     def _new_feed(self) -> PriceFeed:
@@ -157,6 +166,11 @@ class Node:
             self.chain.store.close()
         else:
             self.chain.store.abandon()
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 def _abort(connections: list[Any]) -> None:

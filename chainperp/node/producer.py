@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.node.answers import Reply, answer
 from chainperp.node.clock import Clock
 from chainperp.node.effects import Effects, Published
+from chainperp.node.halt import save_block
 from chainperp.node.room import Busy, Waiting, WaitingRoom
 from chainperp.storage.store import ChainStore
 
@@ -70,6 +72,8 @@ class Producer:
         self.turned = 0.0
         """When the loop turned last, on the performance counter."""
         self.seconds_last = 0.0
+        self.halted: Path | None = None
+        """File with the inputs of a block that could not be made."""
         self._due = asyncio.Event()
         self._making = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -164,7 +168,7 @@ class Producer:
             )
             self.settled.clear()
             try:
-                sealed = self.engine.execute(block)
+                sealed = self._execute(block)
                 await asyncio.to_thread(self._commit, sealed)
                 published = Published.of(sealed)
                 self._answer(published, taken, system, first_oid)
@@ -180,6 +184,15 @@ class Producer:
                 self.settled.set()
             self.seconds_last = perf_counter() - started
             return published
+
+    def _execute(self, block: BlockInput) -> SealedBlock:
+        """The block on the engine. When it cannot be made, its inputs are kept for who looks."""
+        height = self.engine.height + 1
+        try:
+            return self.engine.execute(block)
+        except Exception as fault:
+            self.halted = save_block(self.store.data.path, height, block, fault)
+            raise
 
     def _commit(self, sealed: SealedBlock) -> None:
         """The flush; a snapshot when one is due, whose bytes nobody waits for."""

@@ -64,6 +64,7 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
     if not node.producer.engine.height:
         # The first block brings the prices: whoever connects can trade at once.
         await node.producer.make_block()
+    node.cosigning.start()
     blocks = asyncio.create_task(node.producer.run())
     web = asyncio.create_task(server.serve([listener]))
     stop = asyncio.create_task(told.wait())
@@ -76,6 +77,10 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
     await node.producer.stop()
     server.should_exit = True
     await web
+    if node.producer.halted is not None:
+        say(f"halted: the inputs of the block that could not be made are in {node.producer.halted}")
+    if is_whole:
+        await node.cosigning.finish()
     node.close(is_whole=is_whole)
     await blocks
 

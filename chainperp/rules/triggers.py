@@ -103,18 +103,18 @@ def market_trigger_price(
 
 
 @rule("TRG-7")
-def may_join_group(reduce_only: bool) -> bool:
-    """A take-profit or stop of a parent or of a position is reduce-only; one that is not refuses
-    its whole action.
+def may_join_group(is_trigger: bool, reduce_only: bool) -> bool:
+    """What belongs to a parent or a position is a take-profit or stop, and reduce-only; an order
+    that is not refuses its whole action.
 
     It may not reduce anything yet: that is asked when it is sent (ORD-8). The first order of an
     action, and each that is no trigger order or is in another market, is a parent of those that
     follow it. Source: DOC[Error responses], RE-HYP.
 
-    >>> may_join_group(True), may_join_group(False)
-    (True, False)
+    >>> may_join_group(True, True), may_join_group(True, False), may_join_group(False, True)
+    (True, False, False)
     """
-    return reduce_only
+    return is_trigger and reduce_only
 
 
 @rule("TRG-8")

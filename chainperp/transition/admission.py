@@ -94,7 +94,8 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
         state.touch(account)
     if verdict is not Rejection.ACCEPTED:
         return verdict, None
-    verdict, account = _acting(state, transaction, account, agent is not None)
+    if agent is not None or multi_sig is not None or state.multi_sigs:
+        verdict, account = _acting(state, transaction, account, agent is not None)
     if verdict is Rejection.ACCEPTED and transaction.vault is not None:
         verdict, account = _on_behalf(state, transaction, account)
     if verdict is not Rejection.ACCEPTED:

@@ -57,8 +57,8 @@ def process_place(
 
 
 def _are_protective(requests: list[OrderRequest]) -> bool:
-    """Whether every trigger order among them may belong to a parent or position (TRG-7)."""
-    return all(one.trigger is None or may_join_group(one.reduce_only) for one in requests)
+    """Whether every order among them may belong to a parent or position (TRG-7)."""
+    return all(may_join_group(one.trigger is not None, one.reduce_only) for one in requests)
 
 
 def _place_families(

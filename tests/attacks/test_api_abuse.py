@@ -37,8 +37,6 @@ ACCEPTED = "accepted, so it is not sent: it would change the state"
 Rows = Sequence[Row] | Sequence[BodyRow] | Sequence[RequestRow] | Sequence[RawRow]
 
 NOT_YET: dict[str, str] = {
-    "48-builder not approved": ACCEPTED,
-    "48-builder fee too high": ACCEPTED,
     "49-position group of a limit order": ACCEPTED,
 }
 """Rows that the node still fails, and what is missing. Must be empty at a release."""

@@ -219,6 +219,18 @@ def test_sub_accounts_are_told_by_master_and_by_role(node: NodeProcess) -> None:
     assert received in asked(node, "userNonFundingLedgerUpdates")
 
 
+def test_builder_fees_and_signers(node: NodeProcess) -> None:
+    """Null and 0 before; then what was approved."""
+    assert asked(node, "userToMultiSigSigners") is None
+    given = {"user": BOB.address, "builder": ALICE.address}
+    assert node.info("maxBuilderFee", **given).document == 0
+    done = node.act(BOB, {"type": "approveBuilderFee", "maxFeeRate": "0.01%",
+                          "builder": ALICE.address})  # fmt: skip
+    assert done["status"] == "ok", done
+    assert node.info("maxBuilderFee", **given).document == 10
+    assert asked(node, "approvedBuilders") == [ALICE.address]
+
+
 def test_merged_levels(node: NodeProcess) -> None:
     """Two figures put the bids of 97000 and 99000 where they belong."""
     merged = node.info("l2Book", coin="BTC", nSigFigs=2).document

@@ -10,7 +10,7 @@ import pytest
 from chainperp.base.units import address_text
 from chainperp.chain.proving.liquidation import liquidation_tests
 from chainperp.chain.proving.rounds import rounds_of
-from chainperp.evidence.note import parse_vkey
+from chainperp.evidence.note import format_vkey, parse_vkey
 from chainperp.evidence.policy import check_policy, parse_policy
 from chainperp.storage.logkey import find_verifier, save_key_file
 from chainperp.storage.proof_source import open_source
@@ -50,6 +50,21 @@ def test_adl_proof_is_small_and_says_yes_with_reasons(adl_proof: Path, policy: P
     assert (document["ok"], document["kind"], document["not_checked"]) == (True, "adl", [])
     rules = {one["rule"] for one in document["sentences"]}
     assert {"ADL-1", "ADL-2", "ADL-4", "ADL-11"} <= rules
+
+
+def test_directory_is_held_to_a_policy_too(
+    demo_chain: DemoChain, policy: Path, tmp_path: Path
+) -> None:
+    met = run_cli("verify", str(demo_chain.path), "--policy", str(policy), "--json")
+    assert met.code == 0, met.err
+    assert met.document["checks"][-1]["check"] == "policy"
+    stranger = save_key_file(tmp_path / "key", "stranger.example/w", bytes(32))
+    strict = tmp_path / "strict.policy"
+    text = policy.read_text().replace("quorum none", "")
+    strict.write_text(f"{text}witness w {format_vkey(stranger.verifier)}\nquorum w\n")
+    missing = run_cli("verify", str(demo_chain.path), "--policy", str(strict))
+    assert missing.code == 1
+    assert "quorum w is NOT met" in missing.out
 
 
 def test_tampered_proof_names_the_step_and_exits_1(adl_proof: Path, tmp_path: Path) -> None:
@@ -182,8 +197,6 @@ def test_audit_of_segments_equals_the_audit_of_the_whole(
     assert document == whole
     assert whole["rounds"] > 0
     vkey = (demo_chain.path / "log" / "vkey").read_text().strip()
-    from chainperp.evidence.note import format_vkey
-
     text = f"log {vkey}\nwitness a {format_vkey(key.verifier)}\nquorum a\n"
     assert parse_vkey(vkey)
     answer = check_policy(parse_policy(text.encode()), out.read_bytes(), find_verifier())

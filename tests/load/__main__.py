@@ -26,7 +26,7 @@ RATE_MAX = 3_000
 BATCH = 20
 BATCH_RATE_MAX = 600
 MIB = 1 << 20
-PROFILE_LINES = 45
+PROFILE_LINES = 120
 
 
 class Plan(NamedTuple):

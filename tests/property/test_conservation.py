@@ -453,7 +453,7 @@ def test_every_invariant_holds_after_every_transaction(
     world = living_world()
     make = world.transaction
     watch.install(monkeypatch)
-    life = Life(7_000 + seed * 10 + transactions, spot=spot)
+    life = Life(7_000 + seed * 10 + transactions, arranging=0.15, spot=spot)
 
     def odd(*args: Any, **kwargs: Any) -> Transaction:
         one = make(*args, **kwargs)

@@ -27,6 +27,7 @@ from chainperp.model.actions import (
     SendAsset,
     SetDisplayName,
     TwapOrder,
+    Withdraw,
 )
 from chainperp.model.decisions import RULE_OF, Kind, LedgerType, Rejection
 from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
@@ -54,12 +55,13 @@ def lived(seed: int, blocks: int = 120) -> World:
     world.act("key", PlaceOrders([order(0, "buy", "0.5", "90", cloid=bytes(16))]))
     world.place("rich", trigger("stop", 0, "buy", "0.5", "100.1", reduce_only=False))
     world.prices({0: "100.2"})
-    life = Life(80_000 + seed)
+    life = Life(80_000 + seed, arranging=0.15)
     for _ in range(blocks):
         carry_out(world, life.block(live_orders(world), 5))
     world.fund(mid="9000", rich="1000")
     for action in (ClassTransfer(5_000_000, False), SendAsset(address_of("newcomer"), 1_000_000)):
         world.act("rich", action, user_signed=True)
+    world.act("rich", Withdraw(address_of("rich"), 5_000_000), user_signed=True)
     world.act("rich", ScheduleCancel(None))
     world.act("rich", CreateSubAccount("last"))
     world.act("rich", ApproveBuilderFee(address_of("mid"), 10), user_signed=True)

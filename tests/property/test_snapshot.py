@@ -40,7 +40,7 @@ def grown(seed: int, blocks: int, **parameters: object) -> tuple[World, dict[int
     world = living_world(snapshot_interval=INTERVAL, **parameters)
     world.act("rich", ApproveAgent(address_of("key"), "bot"), user_signed=True)
     world.act("key", PlaceOrders([order(0, "buy", "0.5", "90")]))
-    life = Life(40_000 + seed)
+    life = Life(40_000 + seed, arranging=0.15)
     snapshots: dict[int, bytes] = {}
     for _ in range(blocks):
         carry_out(world, life.block(live_orders(world), 4))

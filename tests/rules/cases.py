@@ -734,7 +734,7 @@ def _market_trigger(row: Row) -> str:
 
 @case("TRG-7")
 def _protective(row: Row) -> str:
-    return yes_no(triggers.may_join_group(is_yes(row, "reduce-only")))
+    return yes_no(triggers.may_join_group(is_yes(row, "trigger"), is_yes(row, "reduce-only")))
 
 
 @case("TRG-8")

@@ -146,8 +146,18 @@ ORDER_ROW: Final = {"order": FULL_ORDER, "status": str, "statusTimestamp": int}
 FILL: Final = {
     "coin": str, "px": DEC, "sz": DEC, "side": SIDE, "time": int, "startPosition": DEC, "dir": str,
     "closedPnl": DEC, "hash": TX, "oid": int, "crossed": bool, "fee": DEC, "tid": int,
-    "feeToken": str, "twapId": None, "cloid?": CLOID,
+    "feeToken": str, "twapId": Maybe(int), "cloid?": CLOID, "builderFee?": DEC,
     "liquidation?": {"liquidatedUser": ADDR, "markPx": DEC, "method": str},
+}  # fmt: skip
+TWAP: Final = {
+    "coin": str, "user": ADDR, "side": SIDE, "sz": DEC, "executedSz": DEC, "executedNtl": DEC,
+    "minutes": int, "reduceOnly": bool, "randomize": bool, "timestamp": int, "stopPx": None,
+    "trigger": None,
+}  # fmt: skip
+SLICE: Final = {"fill": FILL, "twapId": int}
+SPOT_CTX: Final = {
+    "coin": str, "prevDayPx": DEC, "dayNtlVlm": DEC, "markPx": DEC, "midPx": Maybe(DEC),
+    "circulatingSupply": DEC, "totalSupply": DEC, "dayBaseVlm": DEC,
 }  # fmt: skip
 TIER: Final = {"ntlCutoff": DEC, "cross": DEC, "add": DEC, "spotCross": DEC, "spotAdd": DEC}
 DISCOUNT: Final = {"bpsOfMaxSupply": DEC, "discount": DEC}
@@ -194,7 +204,7 @@ WEB_DATA: Final = {
     "clearinghouseState": ACCOUNT, "leadingVaults": [dict], "totalVaultEquity": DEC,
     "openOrders": [FULL_ORDER], "agentAddress": Maybe(ADDR), "agentValidUntil": Maybe(int),
     "cumLedger": DEC, "meta": META, "assetCtxs": [CTX], "serverTime": int, "isVault": bool,
-    "user": ADDR, "twapStates": [(int, dict)], "spotState": SPOT_STATE, "spotAssetCtxs": [dict],
+    "user": ADDR, "twapStates": [(int, TWAP)], "spotState": SPOT_STATE, "spotAssetCtxs": [SPOT_CTX],
 }  # fmt: skip
 
 SHAPES: Final[dict[str, Any]] = {
@@ -202,7 +212,7 @@ SHAPES: Final[dict[str, Any]] = {
     "allPerpMetas": [META],
     "metaAndAssetCtxs": (META, [CTX]),
     "spotMeta": SPOT_META,
-    "spotMetaAndAssetCtxs": (SPOT_META, [dict]),
+    "spotMetaAndAssetCtxs": (SPOT_META, [SPOT_CTX]),
     "perpDexs": [None],
     "outcomeMeta": {"outcomes": [dict], "questions": [dict]},
     "allMids": {"*": DEC},
@@ -233,7 +243,7 @@ SHAPES: Final[dict[str, Any]] = {
     "webData2": WEB_DATA,
     "subAccounts": Maybe([SUB_ACCOUNT | {"clearinghouseState": ACCOUNT}]),
     "subAccounts2": Maybe([SUB_ACCOUNT | {"dexToClearinghouseState": [("", ACCOUNT)]}]),
-    "userToMultiSigSigners": None,
+    "userToMultiSigSigners": Maybe({"authorizedUsers": [ADDR], "threshold": int}),
     "maxBuilderFee": int,
     "approvedBuilders": [ADDR],
     "userVaultEquities": [dict],
@@ -263,9 +273,11 @@ SHAPES: Final[dict[str, Any]] = {
     "fundingHistory": [{"coin": str, "fundingRate": DEC, "premium": DEC, "time": int}],
     "userFunding": [FUNDING],
     "userNonFundingLedgerUpdates": [LEDGER],
-    "userTwapSliceFills": [dict],
-    "userTwapSliceFillsByTime": [dict],
-    "twapHistory": [dict],
+    "userTwapSliceFills": [SLICE],
+    "userTwapSliceFillsByTime": [SLICE],
+    "twapHistory": [
+        {"time": int, "state": TWAP, "status": {"status": str}, "twapId": int}
+    ],
     "userFees": FEES,
     "userRateLimit": {
         "cumVlm": DEC, "nRequestsUsed": int, "nRequestsCap": int, "nRequestsSurplus": int,

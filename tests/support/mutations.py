@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
-from chainperp.evidence.verifier.bundle import _unshare, encode_bundle
+from chainperp.evidence.verifier.bundle import encode_bundle, unshare
 
 Path = tuple[Any, ...]
 CLASSES = ("0123456789", "abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -34,9 +34,7 @@ def byte_changes(raw: bytes, step: int, start: int = 0) -> Iterator[tuple[str, b
 
 def tree_of(raw: bytes) -> dict[str, Any]:
     """The JSON tree of a proof file, hashes in place."""
-    shared = json.loads(raw)
-    tree: dict[str, Any] = _unshare(shared, shared.pop("hashes"))
-    return tree
+    return unshare(json.loads(raw))
 
 
 def field_changes(raw: bytes) -> Iterator[tuple[str, bytes]]:

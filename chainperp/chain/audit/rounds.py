@@ -12,9 +12,16 @@ from chainperp.base import canonical
 from chainperp.base.canonical import Record
 from chainperp.base.hashing import leaf_hash
 from chainperp.base.units import Address, address_text
-from chainperp.evidence.verifier.adl_checks import head_faults, seed_fault
+from chainperp.evidence.verifier.accounts import AccountView
+from chainperp.evidence.verifier.adl_checks import Case, expected_price, head_faults, seed_fault
 from chainperp.evidence.verifier.adl_proof import FLAG_ADL, row_faults
-from chainperp.evidence.verifier.adl_round import ROW_TAG, RoundView, state_candidate
+from chainperp.evidence.verifier.adl_round import (
+    QUEUES,
+    ROW_TAG,
+    RoundView,
+    scope_of,
+    state_candidate,
+)
 from chainperp.model.decisions import AdlReason
 from chainperp.model.records import ADL_ROW
 from chainperp.rules.adl.allocate import tie_keys, waterfill
@@ -69,6 +76,7 @@ def check_round(
         takes = lots_at_mark(found, candidates, allocation)
     faults += _takes(logged.rows, candidates, takes)
     faults += _list(found, logged.rows)
+    faults += _price(found, number)
     faults += _trades(found, logged)
     return faults[:WORST_MAX]
 
@@ -154,6 +162,24 @@ def _list(found: RoundView, rows: list[Record]) -> list[Fault]:
         text = f"{len(rows)} rows with {eligible} candidates, the head says "
         faults.append(Fault("root", text + f"{begin['queue_count']} and {begin['n_eligible']}"))
     return faults
+
+
+def _price(found: RoundView, number: int) -> list[Fault]:
+    """The price of a block's first round follows from the state before it (ADL-2, ADL-3).
+
+    Prices of later rounds rest on figures between commits, which only execution has.
+    """
+    if number or found.begin["policy_id"] not in QUEUES:
+        return []
+    account = AccountView(found.view, found.begin["target"])
+    case = Case(found.begin, scope_of(found, account))
+    if case.value >= 0:
+        return [Fault("price", f"the target was not bankrupt: its value was {case.value}")]
+    price, draw = expected_price(found, case)
+    if (price, draw) == (found.begin["adl_price"], case.draw):
+        return []
+    text = f"price {found.begin['adl_price']} with {case.draw} of insurance, due were "
+    return [Fault("price", text + f"{price} with {draw}")]
 
 
 def _trades(found: RoundView, logged: RoundRecord) -> list[Fault]:

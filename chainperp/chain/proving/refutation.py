@@ -27,17 +27,14 @@ from chainperp.chain.proving.rounds import (
     row_pieces,
 )
 from chainperp.chain.proving.source import BlockAt, Source
-from chainperp.evidence.verifier.accounts import AccountView, Terms
-from chainperp.evidence.verifier.adl_checks import Case, expected_price
+from chainperp.evidence.verifier.accounts import Terms
 from chainperp.evidence.verifier.adl_round import (
-    QUEUES,
     RankKey,
     RoundView,
     is_before,
     judge,
     rank_key,
     row_candidate,
-    scope_of,
     state_candidate,
 )
 from chainperp.evidence.verifier.bundle import encode_bundle
@@ -75,9 +72,7 @@ def refute_rounds(source: Source, height: int) -> bytes:
             view = _view(block, one, moment, terms)
             tree = moment.commitment.trees[view.collection]
             logged = RoundRecord(one.rows, [], None)
-            faults = [
-                *_price_faults(view, one), *check_round(view, tree, logged, parent, one.number)
-            ]  # fmt: skip
+            faults = check_round(view, tree, logged, parent, one.number)
             provable = [fault for fault in faults if fault.kind in PREFERRED]
             fault = min(provable, key=_preference, default=None)
             if fault is not None:
@@ -104,17 +99,6 @@ def _view(block: BlockAt, one: LoggedRound, moment: Moment, terms: Terms) -> Rou
     leaves = TreeLeaves(moment.commitment.trees, moment.committed)
     placed = Placed(block.entries[one.index - block.first], one.index)
     return RoundView(placed, marks, leaves, terms)
-
-
-def _price_faults(view: RoundView, one: LoggedRound) -> list[Fault]:
-    """The price of a block's first round, which rests on committed state alone."""
-    if one.number or view.begin["policy_id"] not in QUEUES:
-        return []
-    account = AccountView(view.view, view.begin["target"])
-    case = Case(view.begin, scope_of(view, account))
-    if case.value < 0 and expected_price(view, case) == (view.begin["adl_price"], case.draw):
-        return []
-    return [Fault("price", "the price is not what the rules give")]
 
 
 def _refute(

@@ -28,33 +28,51 @@ VAULT_USDC = 10_000_000
 INSURANCE_USDC = 1_000_000
 VOLUME_MINIMA = ("schedule_cancel_volume_min", "sub_account_volume_min")
 
+Directory = Annotated[
+    Path | None, typer.Option("--dir", help="Data directory; a temporary one otherwise.")
+]
+Balance = Annotated[
+    int, typer.Option("--balance", min=0, max=BALANCE_MAX, help="USDC of each account.")
+]
+BlockTime = Annotated[
+    int, typer.Option("--block-time", min=0, help="Milliseconds; 0: when something waits.")
+]
+Limits = Annotated[
+    bool | None,
+    typer.Option("--limits/--no-limits", help="Rate limits; off on this machine only."),
+]
+Witnesses = Annotated[
+    list[str] | None,
+    typer.Option("--witness", metavar="VKEY=URL", help="Have every checkpoint cosigned there."),
+]
+PolicyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy", help="C2SP policy file: each line `witness NAME VKEY URL` names a witness."
+    ),
+]
+
 
 def node(
     port: Annotated[int, typer.Option("--port", min=0, max=65_535)] = 3001,
     host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
-    directory: Annotated[
-        Path | None, typer.Option("--dir", help="Data directory; a temporary one otherwise.")
-    ] = None,
+    directory: Directory = None,
     genesis: Annotated[Path | None, typer.Option("--genesis", help="Genesis file.")] = None,
-    block_time: Annotated[
-        int, typer.Option("--block-time", min=0, help="Milliseconds; 0: when something waits.")
-    ] = 0,
+    block_time: BlockTime = 0,
     no_mining: Annotated[bool, typer.Option("--no-mining", help="Blocks only on request.")] = False,
     accounts: Annotated[int, typer.Option("--accounts", min=0, max=ACCOUNTS_MAX)] = 10,
-    balance: Annotated[
-        int, typer.Option("--balance", min=0, max=BALANCE_MAX, help="USDC of each account.")
-    ] = 1_000_000,
+    balance: Balance = 1_000_000,
     seed: Annotated[int | None, typer.Option("--seed", help="Fixes the log's key.")] = None,
     dev: Annotated[bool, typer.Option("--dev", help="Offer developer controls.")] = False,
-    limits: Annotated[
-        bool | None,
-        typer.Option("--limits/--no-limits", help="Rate limits; off on this machine only."),
-    ] = None,
+    limits: Limits = None,
+    witness: Witnesses = None,
+    policy: PolicyFile = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each block.")] = False,
 ) -> None:
     """Run a local chain. Example: chainperp node --dev"""
     import asyncio
 
+    from chainperp.cli.witnessing import node_witnesses
     from chainperp.node.gate import is_local
     from chainperp.node.node import Settings
     from chainperp.node.producer import Pace
@@ -63,6 +81,7 @@ def node(
 
     if not is_local(host):
         _warn_public(host, dev)
+    witnesses = node_witnesses(witness or [], policy)
     has_limits = not is_local(host) if limits is None else limits
     with ExitStack() as scratch:
         path = directory
@@ -80,6 +99,7 @@ def node(
             is_dev=dev,
             has_limits=has_limits,
             socket_limits=PUBLIC if has_limits else LOCAL,
+            witnesses=witnesses,
         )
 
         def ready(running: "Node") -> None:
@@ -159,6 +179,8 @@ def _banner(running: "Node", keys: list[bytes]) -> None:
     output.say(f"chain   {genesis.origin}, {genesis.network}, began {clock(genesis.time_ms)}")
     output.say(f"data    {settings.path}, block {engine.height}")
     output.say(f"log     {(settings.path / 'log' / VKEY).read_text('ascii').strip()}")
+    for one in settings.witnesses:
+        output.say(f"witness {one.key.name} at {one.url}")
     if settings.is_dev:
         output.say("dev     POST /dev and `chainperp dev` move money, prices and time")
     if funded:

@@ -1,28 +1,45 @@
 """`chainperp verify` and `chainperp fsck`: check a proof, or a log without executing it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chainperp.base.errors import EXIT_FALSE
 from chainperp.cli import output
 
+if TYPE_CHECKING:
+    from chainperp.evidence.verifier.steps import Verdict
+
 Directory = Annotated[Path, typer.Argument(help="Data directory.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
 
 
 def verify(
-    path: Annotated[Path | None, typer.Argument(help="Proof file, or data directory.")] = None,
+    what: Annotated[
+        str | None, typer.Argument(help="Proof file, data directory, or URL of a node.")
+    ] = None,
     policy: Annotated[
         Path | None, typer.Option("--policy", help="Policy file: whose signatures to trust.")
     ] = None,
     script: Annotated[
         Path | None, typer.Option("--emit-script", help="Write the verifier as one script.")
     ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="URL: verifier key of the log, or a file with it.")
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option("--state", help="URL: keeps key and last checkpoint.")
+    ] = None,
+    entries: Annotated[
+        str | None, typer.Option("--entries", metavar="FIRST:LAST", help="URL: entries to read.")
+    ] = None,
+    sample: Annotated[
+        int, typer.Option("--sample", min=1, max=1 << 16, help="URL: entries to read at random.")
+    ] = 512,
     as_json: Json = False,
 ) -> None:
-    """Check a proof file, or a directory's checkpoint, log root, seals and conservation.
+    """Check a proof file; a directory's log; or a node's log, from outside.
 
     Example: chainperp verify my-adl.proof --policy trust.policy
     """
@@ -31,28 +48,40 @@ def verify(
 
         script.write_text(text_of_script(), encoding="utf-8")
         output.say(f"wrote {script}: python3 -S -I {script} PROOF --policy FILE")
-        if path is None:
+        if what is None:
             return
-    if path is None:
-        output.usage("nothing to verify", "give a proof file or a data directory")
-    if path.is_dir():
-        if policy is not None:
-            output.usage("--policy is for proof files", "a directory has its own log/vkey")
-        _verify_directory(path, as_json)
-        return
-    from chainperp.cli.proof_files import verdict_document, verdict_lines, verify_file
+    if what is None:
+        output.usage("nothing to verify", "give a proof file, a data directory or a node's URL")
+    if "://" in what:
+        from chainperp.cli.remote import Given, verify_url
 
-    verdict = verify_file(path, policy)
+        answer = verify_url(what, Given(policy, key, state, entries, sample))
+        _say_verdict(answer.verdict, as_json)
+    elif key or state or entries:
+        output.usage("--key, --state and --entries are for a node's URL", "give http://…")
+    elif Path(what).is_dir():
+        _verify_directory(Path(what), policy, as_json)
+    else:
+        from chainperp.cli.proof_files import verify_file
+
+        _say_verdict(verify_file(Path(what), policy), as_json)
+
+
+def _say_verdict(verdict: "Verdict", as_json: bool) -> None:
+    from chainperp.cli.proof_files import verdict_document, verdict_lines
+
     output.answer(verdict_document(verdict), verdict_lines(verdict), as_json)
     if not verdict.holds:
         raise typer.Exit(EXIT_FALSE)
 
 
-def _verify_directory(directory: Path, as_json: bool) -> None:
+def _verify_directory(directory: Path, policy: Path | None, as_json: bool) -> None:
     from chainperp.cli.checking import verify_directory
+    from chainperp.cli.proof_files import load_trust
 
+    trust = load_trust(policy)
     with output.progress("verify") as step:
-        document, lines = verify_directory(directory, step)
+        document, lines = verify_directory(directory, step, trust)
     output.answer(document, lines, as_json)
     if not document["ok"]:
         raise typer.Exit(EXIT_FALSE)

@@ -33,7 +33,7 @@ HELPERS: Final[tuple[tuple[str, Helper], ...]] = (
     ("Asset has no oracle price yet", orders.no_oracle),
     ("Asset price is stale", orders.no_oracle),
     ("Invalid TP/SL price", orders.trigger_price),
-    ("Trigger order is not reduce only", orders.reduce_only_trigger),
+    ("TP/SL order is not a reduce-only trigger order", orders.reduce_only_trigger),
     ("Client order id is already in use", orders.cloid),
     ("Order was never placed", orders.missing_order),
     ("Cannot modify canceled or filled order", orders.missing_order),

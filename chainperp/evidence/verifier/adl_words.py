@@ -36,10 +36,14 @@ def tell_round(steps: Steps, found: RoundView) -> None:
     """Who was bankrupt, what was closed, at which price."""
     begin, terms = found.begin, found.terms
     side = "short" if found.candidates_long else "long"
+    unproven = {"target bankrupt", "price of the round"}
+    is_shown = all(step.name not in unproven for step in steps.verdict.not_checked)
+    source = "" if is_shown else "By the log, which this proof does not show: "
+    target = f"{scope_words(found.target_scope, terms)} of {address_text(begin['target'])}"
+    lots = terms.size(found.asset, begin["target_lots"])
     steps.say(
-        f"In block {found.placed.height} {scope_words(found.target_scope, terms)} of "
-        f"{address_text(begin['target'])} was bankrupt: its "
-        f"{side} {terms.size(found.asset, begin['target_lots'])} had to be closed whole", "ADL-4",
+        f"{source}In block {found.placed.height} {target} was bankrupt: its {side} {lots} had to "
+        "be closed whole", "ADL-4",
     )  # fmt: skip
     steps.say(
         f"The price was {terms.price(found.asset, begin['adl_price'])}; the mark was "

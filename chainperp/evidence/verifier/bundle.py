@@ -36,38 +36,41 @@ def encode_bundle(kind: str, tree: Tree) -> bytes:
 
 def _spell(tree: Tree) -> bytes:
     """The one spelling: shared hashes, sorted keys, one line for each value."""
+    copied = json.loads(json.dumps(tree))
     known: dict[str, int] = {}
-    shared = _share(tree, known)
-    shared["hashes"] = list(known)
-    return (json.dumps(shared, indent=0, sort_keys=True) + "\n").encode("ascii")
+    for holder, name in _hash_lists(copied):
+        holder[name] = [known.setdefault(text, len(known)) for text in holder[name]]
+    copied["hashes"] = list(known)
+    return (json.dumps(copied, indent=0, sort_keys=True) + "\n").encode("ascii")
 
 
-def _share(value: Any, known: dict[str, int]) -> Any:
-    """The value with each list of hashes as places in `known`, which grows."""
-    if isinstance(value, dict):
-        return {
-            name: [known.setdefault(text, len(known)) for text in value[name]]
-            if name in HASH_LISTS and isinstance(value[name], list)
-            else _share(value[name], known)
-            for name in sorted(value)
-        }
-    if isinstance(value, list):
-        return [_share(one, known) for one in value]
-    return value
+def unshare(shared: Tree) -> Tree:
+    """The tree with its hashes in place, in itself.
+
+    Raises LookupError, TypeError, AttributeError for places that are not in `hashes`.
+    """
+    hashes = shared.pop("hashes")
+    for holder, name in _hash_lists(shared):
+        holder[name] = [hashes[at] for at in holder[name]]
+    return shared
 
 
-def _unshare(value: Any, hashes: list[Any]) -> Any:
-    """The value with its hashes in place. Raises IndexError, TypeError for places that are not."""
-    if isinstance(value, dict):
-        return {
-            name: [hashes[at] for at in one]
-            if name in HASH_LISTS and isinstance(one, list)
-            else _unshare(one, hashes)
-            for name, one in value.items()
-        }
-    if isinstance(value, list):
-        return [_unshare(one, hashes) for one in value]
-    return value
+def _hash_lists(tree: Tree) -> list[tuple[Tree, str]]:
+    """Every list of hashes, as (object, field), depth first and by field name."""
+    found: list[tuple[Tree, str]] = []
+    waiting: list[Any] = [tree]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, tuple):
+            holder, name = one
+            found.append((holder, name))
+        elif isinstance(one, dict):
+            for name in sorted(one, reverse=True):
+                is_hashes = name in HASH_LISTS and isinstance(one[name], list)
+                waiting.append((one, name) if is_hashes else one[name])
+        elif isinstance(one, list):
+            waiting.extend(reversed(one))
+    return found
 
 
 def parse_bundle(raw: bytes) -> "Fields":
@@ -78,8 +81,7 @@ def parse_bundle(raw: bytes) -> "Fields":
     if len(raw) > FILE_BYTES_MAX:
         raise InvalidProof(f"proof file has {len(raw)} bytes, at most {FILE_BYTES_MAX}")
     try:
-        shared = json.loads(raw, parse_float=_refuse, parse_constant=_refuse)
-        tree = _unshare(shared, shared.pop("hashes"))
+        tree = unshare(json.loads(raw, parse_float=_refuse, parse_constant=_refuse))
         spelled = _spell(tree)
     except (ValueError, RecursionError, TypeError, LookupError, AttributeError) as error:
         raise InvalidProof(f"proof file is not JSON of its form: {str(error)[:120]}") from error

@@ -32,7 +32,11 @@ class Liquidation:
 
 @dataclass(frozen=True, slots=True)
 class FillView:
-    """One side of a trade. `fee` and `pnl` are micro-USDC, `start` the lots held before, signed."""
+    """One side of a trade. Fees and `pnl` are micro-USDC, `start` the lots held before, signed.
+
+    `fee` is the exchange's own; `builder_fee` came on top for the order's builder. `twap_id` is the
+    TWAP order that this side was a slice of.
+    """
 
     terms: MarketTerms
     tid: int
@@ -50,6 +54,8 @@ class FillView:
     hash: str = ZERO_HASH
     cloid: bytes | None = None
     liquidation: Liquidation | None = None
+    builder_fee: int = 0
+    twap_id: int | None = None
 
 
 def taker_buys(record: FillRecord) -> bool:
@@ -103,6 +109,7 @@ def fills_of(
         hash_text,
         cloids[0],
         liquidation,
+        record.maker_builder_fee,
     )
     taker = FillView(
         terms,
@@ -121,12 +128,14 @@ def fills_of(
         hash_text,
         cloids[1],
         liquidation,
+        record.taker_builder_fee,
     )
     return maker, taker
 
 
 def fill(view: FillView) -> Document:
-    """One side of a trade. `cloid` and `liquidation` appear only when set."""
+    """One side of a trade. `cloid`, `builderFee` and `liquidation` appear only when set; the fee of
+    a builder is in `fee` as well."""
     document: Document = {
         "coin": view.terms.name,
         "px": price(view.terms, view.price),
@@ -139,13 +148,15 @@ def fill(view: FillView) -> Document:
         "hash": view.hash,
         "oid": view.oid,
         "crossed": view.is_taker,
-        "fee": usd(view.fee),
+        "fee": usd(view.fee + view.builder_fee),
         "tid": view.tid,
         "feeToken": "USDC",
-        "twapId": None,
+        "twapId": view.twap_id,
     }
     if view.cloid is not None:
         document["cloid"] = hex_text(view.cloid)
+    if view.builder_fee:
+        document["builderFee"] = usd(view.builder_fee)
     if view.liquidation is not None:
         document["liquidation"] = {
             "liquidatedUser": hex_text(view.liquidation.user),

@@ -22,6 +22,9 @@ FILLED: Final = "filled"
 CANCELED: Final = "canceled"
 TRIGGERED: Final = "triggered"
 
+AT_MARKET: Final = ("FrontendMarket", "LiquidationMarket")
+"""Times in force of orders that a page calls market orders."""
+
 TIF_TEXT: Final = {
     int(TimeInForce.GTC): "Gtc",
     int(TimeInForce.IOC): "Ioc",
@@ -73,6 +76,8 @@ class OrderView:
     cloid: bytes | None = None
     trigger: TriggerView | None = None
     children: tuple["OrderView", ...] = field(default=())
+    is_slice: bool = False
+    "Whether a TWAP order sent it."
 
 
 def coin_of(state: State, asset: int) -> str:
@@ -202,7 +207,9 @@ def _condition(view: OrderView) -> str:
 def _order_type(view: OrderView) -> str:
     trigger = view.trigger
     if trigger is None:
-        return "Limit"
+        if view.is_slice:
+            return "Twap Slice"
+        return "Market" if view.tif in AT_MARKET else "Limit"
     purpose = "Stop" if trigger.is_stop else "Take Profit"
     return f"{purpose} {'Market' if trigger.is_market else 'Limit'}"
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from chainperp.base.canonical import Record
 from chainperp.base.rounding import exact_or_none
 from chainperp.model.actions import TimeInForce
 from chainperp.model.decisions import OrderStatus, Rejection
@@ -19,6 +20,7 @@ from chainperp.node.index.actions import Spec
 from chainperp.node.index.schema import (
     ORDER_AS_SIGNED,
     ORDER_IS_BUY,
+    ORDER_IS_SLICE,
     ORDER_REDUCE_ONLY,
     TIF_LIQUIDATION_MARKET,
     TRIGGER_IS_FIRED,
@@ -26,6 +28,9 @@ from chainperp.node.index.schema import (
     TRIGGER_IS_POSITION,
     TRIGGER_IS_STOP,
     TRIGGER_RISES,
+    TWAP_IS_BUY,
+    TWAP_RANDOMIZE,
+    TWAP_REDUCE_ONLY,
 )
 
 LOTS: Final = 5
@@ -44,12 +49,14 @@ UPDATE: Final = """UPDATE orders SET remaining = coalesce(?1, remaining) - ?2,
 class OrderRows:
     """Invariant: an order is in `fresh` or in `changed`, never in both."""
 
-    __slots__ = ("changed", "fresh", "terms")
+    __slots__ = ("changed", "fresh", "slice_oid", "terms")
 
     def __init__(self, terms: list[MarketTerms]) -> None:
         self.terms = terms
         self.fresh: dict[int, list[Any]] = {}
         self.changed: dict[int, list[Any]] = {}
+        self.slice_oid = 0
+        """The order that the last slice of a TWAP order sends."""
 
     def clear(self) -> None:
         """Begin a new batch."""
@@ -63,6 +70,8 @@ class OrderRows:
         )
         if record.reason in AS_SIGNED:
             flags |= ORDER_AS_SIGNED
+        if record.oid == self.slice_oid:
+            flags |= ORDER_IS_SLICE
         tif = record.tif
         trigger_price, trigger_flags = None, 0
         if spec is not None and spec.trigger is not None:
@@ -156,6 +165,17 @@ def _trigger_seen(record: OrderRecord) -> tuple[int | None, int]:
         | (TRIGGER_RISES if seen.rises else 0)
     )
     return seen.price, flags
+
+
+def twap_row(fields: Record, user: int) -> tuple[Any, ...]:
+    """The row of a TWAP order that begins, from its record."""
+    flags = (
+        (TWAP_IS_BUY if fields["is_buy"] else 0)
+        | (TWAP_REDUCE_ONLY if fields["reduce_only"] else 0)
+        | (TWAP_RANDOMIZE if fields["randomize"] else 0)
+    )
+    names = "lots", "minutes", "start"
+    return (fields["twap_id"], user, fields["asset"], flags, *(fields[name] for name in names))
 
 
 def is_live(word: str) -> bool:

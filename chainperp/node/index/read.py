@@ -7,16 +7,19 @@ from typing import Any, Final
 
 from chainperp.base.rounding import floor_div
 from chainperp.base.units import E8_DECIMALS, price_decimals
+from chainperp.model.decisions import TwapEvent
 from chainperp.model.markets import MarketTerms
 from chainperp.node.documents.accounts import CumFunding
 from chainperp.node.documents.fills import FillView, Liquidation
 from chainperp.node.documents.history import INTERVALS, Candle
 from chainperp.node.documents.orders import OrderView, TriggerView
-from chainperp.node.documents.texts import ZERO_HASH, hex_text
+from chainperp.node.documents.texts import ZERO_HASH, Document, hex_text
+from chainperp.node.documents.twaps import TwapView, twap_event
 from chainperp.node.effects import FillRecord
 from chainperp.node.index.schema import (
     ORDER_AS_SIGNED,
     ORDER_IS_BUY,
+    ORDER_IS_SLICE,
     ORDER_REDUCE_ONLY,
     SPANS,
     TIFS,
@@ -25,6 +28,9 @@ from chainperp.node.index.schema import (
     TRIGGER_IS_POSITION,
     TRIGGER_IS_STOP,
     TRIGGER_RISES,
+    TWAP_IS_BUY,
+    TWAP_RANDOMIZE,
+    TWAP_REDUCE_ONLY,
 )
 from chainperp.transition.recorder import FLAG_LIQUIDATION, FLAG_TAKER_BUYS
 
@@ -33,18 +39,26 @@ Terms = list[MarketTerms]
 ORDER_COLUMNS: Final = """oid, asset, flags, price, lots, remaining, tif, status, status_ms,
  placed_ms, cloid, trigger_price, trigger_flags"""
 
-# A side's order, for its client id, and the account that a forced trade liquidated.
-FILLS: Final = """
- SELECT f.is_taker, t.tid, t.time_ms, t.asset, t.price, t.lots, t.flags, t.hash, t.mark, t.is_cross,
- t.maker_oid, t.maker_fee, t.maker_start, t.maker_pnl,
- t.taker_oid, t.taker_fee, t.taker_start, t.taker_pnl, o.cloid, v.address
- FROM fills f JOIN trades t ON t.tid = f.tid
+# A trade, the client id of a side's order, and at the end the account that was liquidated in it.
+FILL_COLUMNS: Final = """t.tid, t.time_ms, t.asset, t.price, t.lots, t.flags, t.hash, t.mark,
+ t.is_cross, t.maker_oid, t.maker_fee, t.maker_start, t.maker_pnl, t.maker_builder_fee,
+ t.taker_oid, t.taker_fee, t.taker_start, t.taker_pnl, t.taker_builder_fee, o.cloid, t.twap"""
+FILLS: Final = f"""
+ SELECT f.is_taker, {FILL_COLUMNS}, v.address FROM fills f JOIN trades t ON t.tid = f.tid
  LEFT JOIN orders o ON o.oid = CASE f.is_taker WHEN 1 THEN t.taker_oid ELSE t.maker_oid END
  LEFT JOIN users v ON v.id = CASE WHEN t.flags & 8 THEN t.maker WHEN t.flags & 20 THEN t.taker END
  WHERE f.user = ? AND f.tid >= ? AND f.tid < ?
-"""
+"""  # noqa: S608
 FILLS_NEWEST: Final = FILLS + " ORDER BY f.tid DESC, f.is_taker DESC LIMIT ?"
 FILLS_OLDEST: Final = FILLS + " ORDER BY f.tid, f.is_taker LIMIT ?"
+
+# Slices of TWAP orders are the aggressor's side, and nobody forces them.
+SLICES: Final = f"""
+ SELECT 1, {FILL_COLUMNS}, NULL FROM trades t LEFT JOIN orders o ON o.oid = t.taker_oid
+ WHERE t.taker = ? AND t.twap IS NOT NULL AND t.tid >= ? AND t.tid < ?
+"""  # noqa: S608
+SLICES_NEWEST: Final = SLICES + " ORDER BY t.tid DESC LIMIT ?"
+SLICES_OLDEST: Final = SLICES + " ORDER BY t.tid LIMIT ?"
 
 
 def first_tid(connection: sqlite3.Connection, time_ms: int) -> int | None:
@@ -66,11 +80,12 @@ def fill_views(rows: Iterator[Any], terms: Terms, user: bytes) -> Iterator[FillV
     """Fills of one account, from rows of `FILLS`."""
     for row in rows:
         is_taker, tid, time_ms, asset, price, lots, flags, hash_, mark, is_cross = row[:10]
-        oid, fee, start, pnl = row[14:18] if is_taker else row[10:14]
+        oid, fee, start, pnl, builder_fee = row[15:20] if is_taker else row[10:15]
+        cloid, twap, victim = row[20:]
         forced = None
-        if row[19] is not None:
+        if victim is not None:
             method = "market" if flags & FLAG_LIQUIDATION else "backstop"
-            forced = Liquidation(row[19], bool(is_cross), mark, method)
+            forced = Liquidation(victim, bool(is_cross), mark, method)
         yield FillView(
             terms[asset],
             tid,
@@ -86,8 +101,10 @@ def fill_views(rows: Iterator[Any], terms: Terms, user: bytes) -> Iterator[FillV
             flags,
             time_ms,
             ZERO_HASH if hash_ is None else hex_text(hash_),
-            row[18],
+            cloid,
             forced,
+            builder_fee,
+            twap if is_taker else None,
         )
 
 
@@ -143,6 +160,7 @@ def order_view(row: Any, terms: Terms) -> tuple[OrderView, str, int]:
         placed_ms,
         cloid,
         trigger,
+        is_slice=bool(flags & ORDER_IS_SLICE),
     )
     return view, status, status_ms
 
@@ -154,6 +172,30 @@ def cum_funding(connection: sqlite3.Connection, user: int | None) -> dict[int, C
         (user,),
     )
     return {asset: CumFunding(*sums) for asset, *sums in rows}
+
+
+def twap_rows(
+    connection: sqlite3.Connection, terms: Terms, user: int, page: tuple[int, int]
+) -> Iterator[tuple[int, Document]]:
+    """Begin and end of an account's TWAP orders, newest first, each with its place in the log.
+    `page` is the place that they come before, and how many at most."""
+    rows = connection.execute(
+        """SELECT e.idx, e.time_ms, e.event, w.id, u.address, w.asset, w.flags, w.lots, w.minutes,
+           w.start_ms, e.executed_lots, e.executed_notional
+           FROM twap_events e JOIN twaps w ON w.id = e.twap JOIN users u ON u.id = e.user
+           WHERE e.user = ? AND e.idx < ? ORDER BY e.idx DESC LIMIT ?""",
+        (user, *page),
+    )
+    for at, time_ms, event, twap_id, account, asset, flags, *numbers in rows:
+        view = TwapView(
+            terms[asset],
+            account,
+            bool(flags & TWAP_IS_BUY),
+            bool(flags & TWAP_REDUCE_ONLY),
+            bool(flags & TWAP_RANDOMIZE),
+            *numbers,
+        )
+        yield at, twap_event(time_ms, TwapEvent(event), twap_id, view)
 
 
 # --- candles -------------------------------------------------------------------------------------

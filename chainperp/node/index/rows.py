@@ -12,7 +12,14 @@ from chainperp.base.errors import ChainperpError
 from chainperp.base.hashing import leaf_hash, tagged_hash
 from chainperp.base.units import USD_ONE, day_of
 from chainperp.chain.genesis import Genesis
-from chainperp.model.decisions import Kind, LiquidationOutcome, OrderStatus, Rejection
+from chainperp.model.decisions import (
+    Kind,
+    LedgerType,
+    LiquidationOutcome,
+    OrderStatus,
+    Rejection,
+    TwapEvent,
+)
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.node.documents import history
@@ -32,7 +39,7 @@ from chainperp.node.index.actions import Action, Spec, read_action
 from chainperp.node.index.markets import CandleRows, MarketDays
 from chainperp.node.index.money import FORCED, LedgerRows
 from chainperp.node.index.money import INSERT as INSERT_LEDGER
-from chainperp.node.index.orders import OrderRows
+from chainperp.node.index.orders import OrderRows, twap_row
 from chainperp.node.index.schema import EXCHANGE, OFF_BOOK
 from chainperp.transition.receipts import SCOPE_CROSS
 from chainperp.transition.recorder import FLAG_ADL, FLAG_MAKER_DONE
@@ -45,10 +52,12 @@ SYSTEM_NAMES: Final = {1: "oracleVote", 2: "deposit", 3: "withdrawalDone", 4: "e
 INSERTS: Final = {
     "blocks": "INSERT INTO blocks VALUES (?,?,?,?,?,?,?)",
     "transactions": "INSERT INTO transactions VALUES (?,?,?,?,?,?,?)",
-    "trades": "INSERT INTO trades VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    "trades": "INSERT INTO trades VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     "fills": "INSERT INTO fills VALUES (?,?,?)",
     "funding_rates": "INSERT OR REPLACE INTO funding_rates VALUES (?,?,?,?,?)",
     "funding_payments": "INSERT INTO funding_payments VALUES (?,?,?,?,?,?,?)",
+    "twaps": "INSERT INTO twaps VALUES (?,?,?,?,?,?,?)",
+    "twap_events": "INSERT INTO twap_events VALUES (?,?,?,?,?,?,?)",
     "agents": "INSERT OR REPLACE INTO agents VALUES (?,?)",
 }
 
@@ -94,6 +103,7 @@ class Rows:
         for kind, handle in (
             (Kind.GENESIS, self._genesis),
             (Kind.TRIGGER, self._trigger),
+            (Kind.TWAP, self._twap),
             (Kind.MARK, self._mark),
             (Kind.FUNDING, self._funding),
             (Kind.DEPOSIT, self._deposit),
@@ -113,6 +123,7 @@ class Rows:
         self.action = NO_ACTION
         self.specs: list[Spec] = []
         self.place = 0
+        self.slice: tuple[int, int] | None = None
         self.scopes: dict[tuple[bytes, int], Scope] = {}
         self.tests: list[tuple[int, dict[str, Any]]] = []
 
@@ -183,6 +194,21 @@ class Rows:
     def _trigger(self, _index: int, raw: bytes) -> None:
         self.orders.fired(int.from_bytes(raw[19:27], "big"), self.time_ms)
 
+    def _twap(self, index: int, raw: bytes) -> None:
+        fields = decode_payload(decode_entry(raw))
+        twap = fields["twap_id"]
+        if fields["event"] == TwapEvent.SLICE:
+            # Its order comes next, and nothing of the last transaction belongs to it.
+            self.slice, self.orders.slice_oid, self.specs = (index, twap), fields["oid"], []
+            return
+        user = self.users.number(fields["account"])
+        if fields["event"] == TwapEvent.ACTIVATED:
+            self.tables["twaps"].append(twap_row(fields, user))
+        executed = fields["executed_lots"], fields["executed_notional"]
+        self.tables["twap_events"].append(
+            (user, index, twap, self.time_ms, fields["event"], *executed)
+        )
+
     def _fill(self, _index: int, raw: bytes) -> None:
         fill = fill_record(raw)
         maker, taker = self.users.number(fill.maker), self.users.number(fill.taker)
@@ -194,6 +220,9 @@ class Rows:
         victim = victim_of(fill)
         if victim is not None:
             mark, is_cross = self.days.marks[fill.asset], self._forced(fill, victim)
+        twap = None
+        if self.slice is not None and self.slice[0] == fill.cause_index:
+            twap = self.slice[1]
         self.last_tid = fill.tid
         self.tables["trades"].append(
             (
@@ -201,6 +230,7 @@ class Rows:
                 maker, fill.maker_oid, fill.maker_fee, fill.maker_start, fill.maker_pnl,
                 taker, fill.taker_oid, fill.taker_fee, fill.taker_start, fill.taker_pnl,
                 fill.flags, hash_, mark, is_cross,
+                fill.maker_builder_fee, fill.taker_builder_fee, twap,
             )
         )  # fmt: skip
         self.tables["fills"] += ((maker, fill.tid, 0), (taker, fill.tid, 1))
@@ -290,6 +320,12 @@ class Rows:
 
     def _ledger(self, index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))
+        if fields["type"] == LedgerType.BUILDER_FEE:
+            # What it costs the trader is in his fill.
+            amount, place = fields["amount"], (index, self.time_ms)
+            row = history.internal_transfer(amount, fields["source"], fields["destination"])
+            self.ledger.add(self.users.number(fields["destination"]), place, None, amount, row)
+            return
         users = self.users.number(fields["source"]), self.users.number(fields["destination"])
         # Only what a user asked for carries the name of his transaction.
         hash_ = None if fields["type"] in FORCED else self.hash

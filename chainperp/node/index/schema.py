@@ -6,11 +6,16 @@ micro-USDC. An order whose form was refused keeps its numbers as signed (`ORDER_
 
 from typing import Final
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 ORDER_IS_BUY: Final = 1
 ORDER_REDUCE_ONLY: Final = 2
 ORDER_AS_SIGNED: Final = 4
+ORDER_IS_SLICE: Final = 8
+
+TWAP_IS_BUY: Final = 1
+TWAP_REDUCE_ONLY: Final = 2
+TWAP_RANDOMIZE: Final = 4
 
 TRIGGER_IS_MARKET: Final = 1
 TRIGGER_IS_STOP: Final = 2
@@ -64,9 +69,20 @@ CREATE TABLE trades (
     maker_oid INTEGER NOT NULL, maker_fee INTEGER NOT NULL, maker_start INTEGER NOT NULL,
     maker_pnl INTEGER NOT NULL, taker INTEGER NOT NULL, taker_oid INTEGER NOT NULL,
     taker_fee INTEGER NOT NULL, taker_start INTEGER NOT NULL, taker_pnl INTEGER NOT NULL,
-    flags INTEGER NOT NULL, hash BLOB, mark INTEGER, is_cross INTEGER
+    flags INTEGER NOT NULL, hash BLOB, mark INTEGER, is_cross INTEGER,
+    maker_builder_fee INTEGER NOT NULL, taker_builder_fee INTEGER NOT NULL, twap INTEGER
 );
 CREATE INDEX trade_market ON trades (asset) WHERE flags & 24 = 0;
+CREATE INDEX trade_twap ON trades (taker, tid) WHERE twap IS NOT NULL;
+CREATE TABLE twaps (
+    id INTEGER PRIMARY KEY, user INTEGER NOT NULL, asset INTEGER NOT NULL, flags INTEGER NOT NULL,
+    lots INTEGER NOT NULL, minutes INTEGER NOT NULL, start_ms INTEGER NOT NULL
+);
+CREATE TABLE twap_events (
+    user INTEGER NOT NULL, idx INTEGER NOT NULL, twap INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+    event INTEGER NOT NULL, executed_lots INTEGER NOT NULL, executed_notional INTEGER NOT NULL,
+    PRIMARY KEY (user, idx)
+) WITHOUT ROWID;
 CREATE TABLE fills (
     user INTEGER NOT NULL, tid INTEGER NOT NULL, is_taker INTEGER NOT NULL,
     PRIMARY KEY (user, tid, is_taker)
@@ -107,10 +123,6 @@ INSERT INTO users (id, address) VALUES (0, x'');
 
 NAMES: Final = (
     "meta", "users", "blocks", "transactions", "orders", "trades", "fills", "candles", "marks",
-    "funding_rates", "funding_payments", "funding_sums", "ledger", "agents", "days",
+    "funding_rates", "funding_payments", "funding_sums", "ledger", "agents", "days", "twaps",
+    "twap_events",
 )  # fmt: skip
-
-TRADE_COLUMNS: Final = (
-    "tid, time_ms, asset, price, lots, maker, maker_oid, maker_fee, maker_start, maker_pnl, "
-    "taker, taker_oid, taker_fee, taker_start, taker_pnl, flags, hash, mark, is_cross"
-)

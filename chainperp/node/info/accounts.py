@@ -7,9 +7,10 @@ from chainperp.model.accounts import Account
 from chainperp.node.documents import accounts, markets
 from chainperp.node.documents.accounts import CumFunding
 from chainperp.node.documents.texts import Document, hex_text, usd
+from chainperp.node.documents.twaps import twap_states
 from chainperp.node.index.read import cum_funding
 from chainperp.node.info.kinds import COIN, DEX, USER, account_of, market_of, raw_address
-from chainperp.node.info.markets import NO_SPOT, nothing, null
+from chainperp.node.info.markets import NO_SPOT, SPOT_CTXS, nothing, null
 from chainperp.node.info.orders import fired_orders, frontend_open_orders
 from chainperp.node.info.registry import Context, Fields, Past, Query
 from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT
@@ -122,11 +123,6 @@ def legal_check(_context: Context, _fields: Fields) -> Any:
     return {"acceptedTerms": True, "userAllowed": True, "restrictions": "n"}
 
 
-def zero(_context: Context, _fields: Fields) -> Any:
-    """The number 0."""
-    return 0
-
-
 def no_stake(_context: Context, _fields: Fields) -> Any:
     """Nothing is staked."""
     return {
@@ -174,6 +170,30 @@ def _sub_accounts(context: Context, fields: Fields) -> list[tuple[Document, Docu
     return found
 
 
+# --- what it arranged ----------------------------------------------------------------------------
+
+
+def multi_sig_signers(context: Context, fields: Fields) -> Any:
+    """Who signs for the account, and how many must; null for an account that signs for itself."""
+    found = context.state().multi_sigs.get(Address(raw_address(fields)))
+    if found is None:
+        return None
+    signers = [hex_text(signer) for signer in found.users]
+    return {"authorizedUsers": signers, "threshold": found.threshold}
+
+
+def max_builder_fee(context: Context, fields: Fields) -> Any:
+    """The highest rate that the account allows a builder, in tenths of a basis point."""
+    approvals = context.state().builder_approvals.get(Address(raw_address(fields)), {})
+    return approvals.get(Address(bytes.fromhex(fields["builder"][2:])), 0)
+
+
+def approved_builders(context: Context, fields: Fields) -> Any:
+    """Builders that the account allows a fee."""
+    approvals = context.state().builder_approvals.get(Address(raw_address(fields)), {})
+    return [hex_text(builder) for builder, rate in sorted(approvals.items()) if rate]
+
+
 # --- everything at once --------------------------------------------------------------------------
 
 
@@ -210,9 +230,9 @@ def web_data(context: Context, fields: Fields, found: dict[str, Any]) -> Documen
         "serverTime": context.clock.now(),
         "isVault": raw in VAULTS,
         "user": hex_text(raw),
-        "twapStates": [],
+        "twapStates": twap_states(state, raw),
         "spotState": _spot_state(context, raw),
-        "spotAssetCtxs": [],
+        "spotAssetCtxs": SPOT_CTXS,
     }
 
 
@@ -253,9 +273,9 @@ QUERIES: Final = [
     Query("webData2", (USER,), look=look_for_page, combine=web_data),
     Query("subAccounts", (USER,), sub_accounts, grade="partial", note=NO_CUM_FUNDING),
     Query("subAccounts2", (USER,), sub_accounts_by_dex, grade="partial", note=NO_CUM_FUNDING),
-    Query("userToMultiSigSigners", (USER,), null, grade="partial", note="null: no such accounts"),
-    Query("maxBuilderFee", (USER, BUILDER), zero, grade="partial", note="0: no builder fees yet"),
-    Query("approvedBuilders", (USER,), nothing, grade="partial", note="no builder fees yet"),
+    Query("userToMultiSigSigners", (USER,), multi_sig_signers),
+    Query("maxBuilderFee", (USER, BUILDER), max_builder_fee),
+    Query("approvedBuilders", (USER,), approved_builders),
     Query("userVaultEquities", (USER,), nothing, grade="partial", note=NO_VAULTS),
     Query(
         "vaultDetails",

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chainperp.node.info import accounts, history, markets, money, orders
+from chainperp.node.info import accounts, history, markets, money, orders, twaps
 from chainperp.node.info.registry import Query
 
 REFUSED: Final = [
@@ -37,6 +37,7 @@ QUERIES: Final = [
     *accounts.QUERIES,
     *orders.QUERIES,
     *history.QUERIES,
+    *twaps.QUERIES,
     *money.QUERIES,
     *REFUSED,
 ]

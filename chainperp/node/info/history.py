@@ -46,18 +46,24 @@ def user_fills(past: Past, fields: Fields) -> Any:
 
 def user_fills_by_time(past: Past, fields: Fields) -> Any:
     """Fills between two times, oldest first unless reversed."""
+    between = fill_window(past, fields)
+    if between is None:
+        return Page([], None)
+    return _fills(past, fields, *between, is_newest_first=fields.get("reversed", False))
+
+
+def fill_window(past: Past, fields: Fields) -> tuple[int, int] | None:
+    """Trade numbers between two times and beyond the cursor: the first, and the one after the last.
+    None when there was no block since."""
     start, end = window(fields)
     low = read.first_tid(past.connection, start)
     if low is None:
-        return Page([], None)
+        return None
     after = read.first_tid(past.connection, end + 1)
     high = I64_MAX if after is None else after
-    is_reversed = fields.get("reversed", False)
-    if is_reversed:
-        high = min(high, cursor_of(fields, I64_MAX))
-    else:
-        low = max(low, cursor_of(fields, -1) + 1)
-    return _fills(past, fields, low, high, is_newest_first=is_reversed)
+    if fields.get("reversed", False):
+        return low, min(high, cursor_of(fields, I64_MAX))
+    return max(low, cursor_of(fields, -1) + 1), high
 
 
 def _fills(past: Past, fields: Fields, low: int, high: int, *, is_newest_first: bool) -> Page:
@@ -94,6 +100,7 @@ def aggregate(views: list[FillView]) -> list[FillView]:
                 lots=lots,
                 fee=sum(view.fee for view in parts),
                 pnl=sum(view.pnl for view in parts),
+                builder_fee=sum(view.builder_fee for view in parts),
             )
         )
     return merged
@@ -191,16 +198,10 @@ def _own_rows(past: Past, fields: Fields, query: str) -> tuple[list[Any], int | 
     return rows[:ROWS_MAX], following
 
 
-def no_rows(_past: Past, _fields: Fields) -> Any:
-    """Nothing happened."""
-    return Page([], None)
-
-
 INTERVAL: Final = field("interval", choice(*history.INTERVALS))
 CANDLES: Final = field(
     "req", shape(COIN, INTERVAL, START, END, optional("cursor", u64), optional("dex", text(64)))
 )
-NO_TWAP: Final = "empty: no TWAP orders"
 
 QUERIES: Final = [
     Query("userFills", (USER, AGGREGATE, CURSOR), look=user_fills),
@@ -224,11 +225,7 @@ QUERIES: Final = [
         (USER, START_OR_NONE, END, CURSOR),
         look=ledger_updates,
         grade="partial",
-        note="money that liquidations moved is an internalTransfer without a hash",
+        note="money that liquidations moved, and what a builder earned, is an internalTransfer"
+        " without a hash",
     ),
-    Query("userTwapSliceFills", (USER,), look=no_rows, grade="partial", note=NO_TWAP),
-    Query(
-        "userTwapSliceFillsByTime", (USER, START, END), look=no_rows, grade="partial", note=NO_TWAP
-    ),
-    Query("twapHistory", (USER,), look=no_rows, grade="partial", note=NO_TWAP),
 ]

@@ -29,7 +29,37 @@ USDC: Final = {
     "fullName": None,
     "deployerTradingFeeShare": "0.0",
 }
-SPOT_META: Final[Document] = {"universe": [], "tokens": [USDC]}
+OWN_TOKEN: Final = {
+    "name": "CHP",
+    "szDecimals": 2,
+    "weiDecimals": 8,
+    "index": 1,
+    "tokenId": "0x" + "00" * 15 + "01",
+    "isCanonical": True,
+    "evmContract": None,
+    "fullName": None,
+    "deployerTradingFeeShare": "0.0",
+}
+"""The exchange's own token, of which there is none yet."""
+
+OWN_PAIR: Final = {"name": "CHP/USDC", "tokens": [1, 0], "index": 0, "isCanonical": True}
+"""A pair without a book: one client does not start where no pair is listed."""
+
+SPOT_META: Final[Document] = {"universe": [OWN_PAIR], "tokens": [USDC, OWN_TOKEN]}
+SPOT_CTXS: Final[list[Document]] = [
+    {
+        "coin": OWN_PAIR["name"],
+        "prevDayPx": "0.0",
+        "dayNtlVlm": "0.0",
+        "markPx": "0.0",
+        "midPx": None,
+        "circulatingSupply": "0.0",
+        "totalSupply": "0.0",
+        "dayBaseVlm": "0.0",
+    }
+]
+"""A context for each pair, in the order of `universe`."""
+
 SINGLE_TIER_MAX: Final = 50
 
 
@@ -49,13 +79,13 @@ def meta_and_ctxs(context: Context, _fields: Fields) -> Any:
 
 
 def spot_meta(_context: Context, _fields: Fields) -> Any:
-    """The tokens: collateral only, no pairs."""
+    """Collateral, and the exchange's own token with a pair that cannot be traded yet."""
     return SPOT_META
 
 
 def spot_meta_and_ctxs(_context: Context, _fields: Fields) -> Any:
-    """The tokens and the contexts of no pair."""
-    return [SPOT_META, []]
+    """The same, and a context for each pair."""
+    return [SPOT_META, SPOT_CTXS]
 
 
 def perp_dexs(_context: Context, _fields: Fields) -> Any:
@@ -135,14 +165,18 @@ def null(_context: Context, _fields: Fields) -> Any:
 FIGURES_MAX: Final = 5
 FIGURES: Final = optional("nSigFigs", integer(2, FIGURES_MAX))
 MANTISSA: Final = optional("mantissa", integer(1, 5))
-NO_SPOT: Final = "no spot pairs yet: USDC is the only token"
+NO_SPOT: Final = "no spot market yet: USDC is the only token that anybody holds"
+NO_SPOT_BOOK: Final = (
+    "one pair is listed, `CHP/USDC`, because one client does not start without; it has no book, and"
+    " orders for it (asset 10000) are refused: `Asset does not exist.`"
+)
 
 QUERIES: Final = [
     Query("meta", (DEX,), meta),
     Query("allPerpMetas", (), all_perp_metas),
     Query("metaAndAssetCtxs", (DEX,), meta_and_ctxs),
-    Query("spotMeta", (), spot_meta, grade="partial", note=NO_SPOT),
-    Query("spotMetaAndAssetCtxs", (), spot_meta_and_ctxs, grade="partial", note=NO_SPOT),
+    Query("spotMeta", (), spot_meta, grade="partial", note=NO_SPOT_BOOK),
+    Query("spotMetaAndAssetCtxs", (), spot_meta_and_ctxs, grade="partial", note=NO_SPOT_BOOK),
     Query("perpDexs", (), perp_dexs, grade="partial", note="one exchange: `[null]`"),
     Query("outcomeMeta", (), outcome_meta, grade="partial", note="no outcome markets"),
     Query("allMids", (DEX,), all_mids, weight=2),

@@ -212,7 +212,8 @@ _TRADED: Final = f"""
  sum(CASE WHEN flags & 24 THEN 0 ELSE lots * price END)
  FROM (SELECT t.time_ms, t.asset, t.lots, t.price, t.flags,
  CASE WHEN (t.flags & 1) = f.is_taker THEN 1 ELSE -1 END way,
- CASE f.is_taker WHEN 1 THEN t.taker_fee ELSE t.maker_fee END fee
+ CASE f.is_taker WHEN 1 THEN t.taker_fee + t.taker_builder_fee
+ ELSE t.maker_fee + t.maker_builder_fee END fee
  FROM fills f JOIN trades t ON t.tid = f.tid WHERE f.user = ?3)
  GROUP BY at, asset
 """  # noqa: S608

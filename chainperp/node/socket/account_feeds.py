@@ -10,6 +10,7 @@ from chainperp.node.documents.fills import fill
 from chainperp.node.documents.history import stream_funding
 from chainperp.node.documents.orders import order_update
 from chainperp.node.documents.texts import Document
+from chainperp.node.documents.twaps import slice_fill
 from chainperp.node.info.history import aggregate
 from chainperp.node.socket.channels import Channel, Frames, Sources
 from chainperp.node.socket.follow import AccountBlock, Followed
@@ -19,6 +20,9 @@ from chainperp.node.socket.view import BlockView
 SNAPSHOT_ROWS: Final = 500
 SNAPSHOT_MS: Final = 30 * DAY_MS
 """How far a snapshot of funding or money goes back, and how many rows it has at most."""
+
+TOLD_MAX: Final = 10_000
+"""TWAP events that a channel remembers, for snapshots that are made while they come."""
 
 
 class AccountChannel(Channel):
@@ -67,13 +71,18 @@ class OrderUpdates(AccountChannel):
 
 
 class UserEvents(AccountChannel):
-    """Fills, funding, liquidations and cancels: one object with one key for each."""
+    """Fills, funding, liquidations, cancels and TWAP orders: one object with one key for each."""
 
     def frames_of(self, block: AccountBlock, view: BlockView) -> Frames:
         """At most one message of fills and one of cancels; one for each other event."""
         found: list[Document] = []
+        if block.twaps:
+            found.append({"twapHistory": block.twaps})
         if block.fills:
             found.append({"fills": [fill(one) for one in block.fills]})
+        slices = slices_of(block)
+        if slices:
+            found.append({"twapSliceFills": slices})
         for funding in block.fundings:
             found.append({"funding": stream_funding(view.time_ms, funding)})
         for liquidation in block.liquidations:
@@ -137,6 +146,64 @@ class UserFills(ListFeed):
         """The block's fills, oldest first."""
         fills = aggregate(block.fills) if self.fields["aggregateByTime"] else block.fills
         return [self.message([fill(one) for one in fills])] if fills else []
+
+
+def slices_of(block: AccountBlock) -> list[Document]:
+    """Fills of TWAP orders, each with its order's number, oldest first."""
+    return [slice_fill(one) for one in block.fills if one.twap_id is not None]
+
+
+class TwapSliceFills(ListFeed):
+    """Fills of the account's TWAP orders. They are in `userFills` as well."""
+
+    key = "twapSliceFills"
+    question = "userTwapSliceFills"
+
+    def time_of(self, row: Document) -> int:
+        """When the slice was filled."""
+        time_ms: int = row["fill"]["time"]
+        return time_ms
+
+    def frames_of(self, block: AccountBlock, view: BlockView) -> Frames:
+        """The block's, oldest first."""
+        rows = slices_of(block)
+        return [self.message(rows)] if rows else []
+
+
+class TwapHistory(ListFeed):
+    """How the account's TWAP orders begin and end."""
+
+    key = "history"
+    question = "twapHistory"
+
+    def __init__(self, subscription: Subscription, sources: Sources) -> None:
+        super().__init__(subscription, sources)
+        self._told: dict[tuple[int, str], int] = {}
+
+    async def history(self, time_ms: int) -> Frames:
+        """What happened up to a time. A row's own time is in whole seconds, so rows that were told
+        since are known by what they say."""
+        told = self._told
+        rows = [row for row in await self.past() if told.get(_event(row), 0) <= time_ms]
+        return [self.message(rows, is_snapshot=True)]
+
+    def frames_of(self, block: AccountBlock, view: BlockView) -> Frames:
+        """The block's, in order."""
+        if not block.twaps:
+            return []
+        self._told.update((_event(row), view.time_ms) for row in block.twaps)
+        while len(self._told) > TOLD_MAX:
+            del self._told[next(iter(self._told))]
+        return [self.message(block.twaps)]
+
+    def reset(self) -> None:
+        """The other chain numbers its orders anew."""
+        super().reset()
+        self._told.clear()
+
+
+def _event(row: Document) -> tuple[int, str]:
+    return row["twapId"], row["status"]["status"]
 
 
 class UserFundings(ListFeed):

@@ -11,6 +11,7 @@ from chainperp.base.units import DAY_MS
 from chainperp.node.documents.history import INTERVALS
 from chainperp.node.documents.orders import open_order
 from chainperp.node.documents.texts import Document
+from chainperp.node.documents.twaps import twap_states
 from chainperp.node.index.read import candle_start
 from chainperp.node.socket.account_feeds import ListFeed
 from chainperp.node.socket.channels import Channel, Frames, Sources, StateChannel
@@ -162,35 +163,18 @@ def _timeless(state: Document) -> Document:
     return state | {"time": 0}
 
 
-class TwapStates(Channel):
-    """Running TWAP orders, of which there are none."""
+class TwapStates(StateChannel):
+    """Running TWAP orders of an account."""
 
-    def snapshot(self) -> Frames:
-        """The empty list."""
-        return [self.frame({"dex": "", "user": self.fields["user"], "states": []})]
-
-
-class EmptyHistory(Channel):
-    """A list of what does not exist here."""
-
-    key: ClassVar[str] = ""
-
-    def snapshot(self) -> Frames:
-        """The empty list."""
+    def document(self) -> Any:
+        """Numbers and states, oldest first."""
         user = self.fields["user"]
-        return [self.frame({"user": user, self.key: [], "isSnapshot": True})]
+        states = twap_states(self.sources.state(), bytes.fromhex(user[2:]))
+        return {"dex": "", "user": user, "states": states}
 
-
-class TwapSliceFills(EmptyHistory):
-    """Fills of TWAP orders."""
-
-    key = "twapSliceFills"
-
-
-class TwapHistory(EmptyHistory):
-    """Past TWAP orders."""
-
-    key = "history"
+    def is_touched(self, _view: BlockView) -> bool:
+        """Asked only for accounts that the block changed."""
+        return True
 
 
 class CandleFeed(Channel):

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from chainperp.base.canonical import Record
 from chainperp.base.units import Address
-from chainperp.model.decisions import LiquidationOutcome, OrderStatus, Rejection
+from chainperp.model.decisions import LiquidationOutcome, OrderStatus, Rejection, TwapEvent
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.markets import MarketTerms
 from chainperp.model.records import CROSS_SCOPE
@@ -34,6 +34,7 @@ from chainperp.node.documents.orders import (
     view_of_record,
 )
 from chainperp.node.documents.texts import Document, hex_text, usd
+from chainperp.node.documents.twaps import event_of_record
 from chainperp.node.effects import FillRecord, OrderRecord
 from chainperp.node.socket.view import BlockView, Decision
 from chainperp.state.store import BACKSTOP_VAULT, State
@@ -73,6 +74,8 @@ class AccountBlock:
     fills: list[FillView]
     fundings: list[Document]
     liquidations: list[Document]
+    twaps: list[Document]
+    "TWAP orders that began or ended, as rows of their history."
 
 
 class Followed:
@@ -97,7 +100,9 @@ class Followed:
     def _read(self, view: BlockView) -> AccountBlock:
         decisions = view.decisions.get(self.user, [])
         cloids = self._cloids(decisions)
-        found = AccountBlock([], [], self._fundings(view), self._liquidations(view))
+        found = AccountBlock(
+            [], [], self._fundings(view), self._liquidations(view), self._twaps(view)
+        )
         for decision in decisions:
             if isinstance(decision, OrderRecord):
                 self._decided(view, decision, found)
@@ -169,7 +174,16 @@ class Followed:
             found.fills.append(maker)
             self._used(record, found)
         if record.taker == self.user:
-            found.fills.append(taker)
+            found.fills.append(replace(taker, twap_id=view.twap_of(record)))
+
+    def _twaps(self, view: BlockView) -> list[Document]:
+        """TWAP orders of the account that began or ended."""
+        markets = view.state.markets
+        return [
+            event_of_record(view.time_ms, fields, markets[fields["asset"]].terms)
+            for fields in view.twaps
+            if fields["account"] == self.user and fields["event"] != TwapEvent.SLICE
+        ]
 
     # --- funding and liquidation -----------------------------------------------------------------
 

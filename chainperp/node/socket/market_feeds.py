@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from chainperp.node.documents.fills import trade
 from chainperp.node.documents.markets import LEVELS_MAX, Merging, bbo, book, mids
+from chainperp.node.info.markets import SPOT_CTXS
 from chainperp.node.socket.channels import Channel, Frames, MarketChannel, Sources, StateChannel
 from chainperp.node.socket.messages import dumps
 from chainperp.node.socket.subscriptions import Subscription
@@ -208,8 +209,8 @@ class FastContexts(_AllContexts):
 
 
 class SpotContexts(Channel):
-    """Contexts of spot pairs, of which there are none."""
+    """Contexts of spot pairs. None has a book, so they never change."""
 
     def snapshot(self) -> Frames:
-        """The empty list."""
-        return [self.frame([])]
+        """One for each pair."""
+        return [self.frame(SPOT_CTXS)]

@@ -87,7 +87,6 @@ def _offer(
 
 
 RECENT: Final = "begins with the last 30 days, at most 500 rows, oldest first"
-NO_TWAP: Final = "no TWAP orders exist, so the lists are empty"
 OFFERS: Final = {
     offer.name: offer
     for offer in (
@@ -117,7 +116,13 @@ OFFERS: Final = {
             tier="P0",
             note="no snapshot; a resting order filled in part is told as `open` with what is left",
         ),
-        _offer("userEvents", USER, tier="P0", channel="user", note="no TWAP events"),
+        _offer(
+            "userEvents",
+            USER,
+            tier="P0",
+            channel="user",
+            note="fills of TWAP orders come under `fills` and under `twapSliceFills`",
+        ),
         _offer("clearinghouseState", USER, DEX, tier="P0"),
         _offer("userFundings", USER, note=RECENT),
         _offer("userNonFundingLedgerUpdates", USER, note=RECENT),
@@ -131,13 +136,13 @@ OFFERS: Final = {
             note="all USDC is collateral of perpetuals: no balances",
         ),
         _offer("webData3", USER),
-        _offer("twapStates", USER, DEX, note=NO_TWAP),
+        _offer("twapStates", USER, DEX),
         _offer("notification", USER, grade="partial", note="nothing is notified yet"),
-        _offer("userTwapSliceFills", USER, note=NO_TWAP),
-        _offer("userTwapHistory", USER, note=NO_TWAP),
+        _offer("userTwapSliceFills", USER),
+        _offer("userTwapHistory", USER),
         _offer("userHistoricalOrders", USER),
         _offer("assetCtxs", DEX, tier="P2"),
-        _offer("spotAssetCtxs", tier="P2", note="there are no spot pairs"),
+        _offer("spotAssetCtxs", tier="P2", note="the only pair has no book"),
         _offer("allDexsAssetCtxs", tier="P2"),
         _offer("allDexsClearinghouseState", USER, tier="P2"),
         _offer("fastAssetCtxs", tier="P2"),

@@ -20,6 +20,7 @@ from chainperp.node.effects import (
 )
 from chainperp.node.index.schema import OFF_BOOK
 from chainperp.state.store import State
+from chainperp.transition.recorder import FLAG_TWAP
 
 Decision = OrderRecord | FillRecord | int
 """What happened to an account's orders: a decision, a trade, or the oid of a trigger that fired."""
@@ -44,6 +45,7 @@ _OWNERS: Final = {
     Kind.WITHDRAW_REQ: ("user",),
     Kind.AGENT: ("account",),
     Kind.LEDGER: ("source", "destination"),
+    Kind.TWAP: ("account",),
 }
 """Which fields of an entry name the accounts that it changed, beside orders, fills and funding."""
 
@@ -87,6 +89,21 @@ class BlockView:
             effects = self._transactions.get(index)
             self._hashes[index] = ZERO_HASH if effects is None else hex_text(effects.hash())
         return self._hashes[index]
+
+    @cached_property
+    def twaps(self) -> list[Record]:
+        """What happened to TWAP orders, in order."""
+        return self.of_kind(Kind.TWAP)
+
+    def twap_of(self, record: FillRecord) -> int | None:
+        """The TWAP order that a trade's aggressor was a slice of: the entry of the slice is the
+        trade's cause."""
+        if not record.flags & FLAG_TWAP:
+            return None
+        published = self.published
+        cause = decode_entry(published.entries[record.cause_index - published.first_index])
+        found: int = decode_payload(cause)["twap_id"]
+        return found
 
     @cached_property
     def orders(self) -> list[OrderRecord]:

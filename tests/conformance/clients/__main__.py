@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.conformance.clients import ccxt_pro, ccxt_sync, python_reads, rust_shapes, typescript_sdk
-from tests.conformance.clients.report import FAILED, Recorder, failures, markdown
+from tests.conformance.clients.report import FAILED, Recorder, failures, markdown, not_working
 from tests.support.node import NodeProcess
 
 CLIENTS: dict[str, Callable[[NodeProcess], Recorder]] = {
@@ -53,6 +53,7 @@ def main() -> int:
         options.write.write_text(table)
     failed = failures(recorders)
     print(f"{len(failed)} calls failed" + "".join(f"\n  {one}" for one in failed), file=sys.stderr)
+    print("first tier, not working: " + ", ".join(not_working(recorders)), file=sys.stderr)
     return 1 if failed else 0
 
 

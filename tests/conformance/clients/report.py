@@ -182,3 +182,14 @@ def failures(recorders: list[Recorder]) -> list[str]:
         for one in recorder.outcomes
         if one.word == FAILED
     ]
+
+
+def not_working(recorders: list[Recorder]) -> list[str]:
+    """Rows of the first tier that some client has and that do not work."""
+    tier = (*P0_ACTIONS, *P0_QUERIES, *P0_SUBSCRIPTIONS)
+    found: dict[str, None] = {}
+    for recorder in recorders:
+        for one in recorder.outcomes:
+            if one.row in tier and one.word != WORKED:
+                found[f"{one.row} ({one.word})"] = None
+    return list(found)

@@ -43,6 +43,35 @@ def test_an_order_is_read_with_its_decimals_times_ten_to_the_eighth() -> None:
         ({"type": "cancel", "cancels": [{"a": 0}]}, "'o'"),
         ({"type": "updateIsolatedMargin", "asset": 0, "isBuy": True, "ntli": 2**63}, "ntli"),
         ({"type": "order", "orders": 5, "grouping": "na"}, "order is malformed"),
+        ({**placed(), "builder": {"b": "0x" + "11" * 20}}, "'f'"),
+        ({**placed(), "builder": {"b": "0x12", "f": 1}}, "b is not an address"),
+        ({**placed(), "builder": {"b": "0x" + "11" * 20, "f": -1}}, "f is not a whole number"),
+        ({**placed(), "builder": 5}, "order is malformed"),
+        ({"type": "scheduleCancel", "time": -1}, "time is not a whole number"),
+        ({"type": "scheduleCancel", "time": "5"}, "time is not a whole number"),
+        ({"type": "createSubAccount", "name": 5}, "name is not text"),
+        ({"type": "subAccountModify", "subAccountUser": "0x12", "name": "x"}, "subAccountUser"),
+        (
+            {
+                "type": "subAccountTransfer",
+                "subAccountUser": "0x" + "11" * 20,
+                "isDeposit": True,
+                "usd": 2**64,
+            },
+            "usd is not a whole number",
+        ),
+        ({"type": "twapOrder", "twap": {"a": 0, "b": True, "s": "1", "r": False, "m": 5}}, "'t'"),
+        ({"type": "twapOrder", "twap": 5}, "twapOrder is malformed"),
+        (
+            {
+                "type": "twapOrder",
+                "details": 5,
+                "twap": {"a": 0, "b": True, "s": "1", "r": False, "m": 5, "t": False},
+            },
+            "twapOrder is malformed",
+        ),
+        ({"type": "twapCancel", "a": 0, "t": True}, "t is not a whole number"),
+        ({"type": "setDisplayName", "displayName": None}, "displayName is not text"),
         ({"type": 5}, "not a map with a type"),
         ([1], "not a map with a type"),
     ],
@@ -83,3 +112,37 @@ def test_a_million_orders_in_one_action_are_refused_at_once() -> None:
     with pytest.raises(BadRequest) as caught:
         canonical_action(many)
     assert str(MAX_ORDERS_PER_ACTION) in str(caught.value)
+
+
+SIGNED: dict[str, Any] = {"type": "multiSig", "signatures": [{}], "payload": {
+    "multiSigUser": "0x" + "11" * 20, "outerSigner": "0x" + "22" * 20, "action": {"type": "noop"},
+}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"type": "noop"}, "malformed"),
+        ({"signatures": 1}, "malformed"),
+        ({"payload": None}, "malformed"),
+        ({"payload": {**SIGNED["payload"], "outerSigner": "0x22"}}, "outerSigner"),
+        ({"payload": {**SIGNED["payload"], "multiSigUser": 5}}, "malformed"),
+        ({"payload": {**SIGNED["payload"], "action": []}}, "malformed"),
+        ({"payload": {**SIGNED["payload"], "action": {"type": "cancel"}}}, "cancel"),
+        ({"signatures": []}, "0 signatures"),
+    ],
+)
+def test_malformed_envelopes_are_refused(change: dict[str, Any], message: str) -> None:
+    """Whatever is no envelope of one signature raises InvalidBytes and nothing else."""
+    packed = msgpack.pack({**SIGNED, **change})
+    raw = encode_envelope(Envelope(3, 5, None, None, packed, 27, bytes(32), bytes(32)))
+    with pytest.raises(InvalidBytes, match=message):
+        transaction_of(raw, bytes(40))
+
+
+def test_an_envelope_inside_an_envelope_is_no_action() -> None:
+    """Nothing nested is carried out."""
+    inner = {"payload": {**SIGNED["payload"], "action": SIGNED}}
+    packed = msgpack.pack({**SIGNED, **inner})
+    raw = encode_envelope(Envelope(3, 5, None, None, packed, 27, bytes(32), bytes(32)))
+    assert isinstance(transaction_of(raw, bytes(40)).action, NotOffered)

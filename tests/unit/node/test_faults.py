@@ -8,12 +8,14 @@ from string import Formatter
 import msgpack
 import pytest
 
+from chainperp.base.errors import InvariantBroken
 from chainperp.chain.decode import transaction_of
 from chainperp.client.wallet import address_of, development_key, sign_action
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import REASONS
 from chainperp.model.envelope import encode_envelope
 from chainperp.node.clock import Clock
+from chainperp.node.halt import load_block
 from chainperp.node.home import open_chain
 from chainperp.node.producer import Pace, Producer, Stopped
 from chainperp.storage.datadir import DataDir
@@ -61,6 +63,37 @@ def test_who_waits_is_told_when_the_loop_breaks(tmp_path: Path) -> None:
             await asyncio.wait_for(producer.submit(_transaction(), ACTION), 1)
 
     asyncio.run(story())
+
+
+def test_a_block_that_breaks_an_invariant_is_kept_and_can_be_made_again(tmp_path: Path) -> None:
+    """Nothing of it is on disk; its inputs are in a file, and a sound engine takes them."""
+    now = time.time_ns() // 1_000_000
+    raw = build_genesis(
+        "local/halt", now, [(address_of(KEY), 1)], accounts=[(address_of(KEY), 1_000)]
+    )
+    path = tmp_path / "chain"
+    DataDir.create(path, raw, bytes(32)).close()
+    chain = open_chain(path)
+    producer = Producer(chain.engine, chain.store, Clock(), Pace())
+
+    async def story() -> None:
+        chain.engine.state.custody += 1
+        sender = asyncio.ensure_future(producer.submit(_transaction(), ACTION))
+        await asyncio.sleep(0)
+        with pytest.raises(InvariantBroken):
+            await producer.make_block()
+        with pytest.raises(Stopped):
+            await sender
+
+    asyncio.run(story())
+    chain.store.abandon()
+    assert producer.halted == path / "halted-000000000001.json"
+    again = open_chain(path)
+    assert again.engine.height == 0
+    block = load_block(producer.halted)
+    assert [one.signer for one in block.transactions] == [address_of(KEY)]
+    assert again.engine.execute(block).height == 1
+    again.store.abandon()
 
 
 def test_every_name_in_a_refusal_is_filled() -> None:

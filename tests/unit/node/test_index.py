@@ -222,10 +222,11 @@ def test_fills_are_those_of_the_log(chain: Path) -> None:
     for time_ms, fill in records(chain, Kind.FILL):
         buys = bool(fill["flags"] & 1)
         for side, is_buy in (("taker", buys), ("maker", not buys)):
+            fee = fill[f"{side}_fee"] + fill[f"{side}_builder_fee"]
             slow[fill[side]].append(
                 (
                     fill["tid"], time_ms, "B" if is_buy else "A", fill[f"{side}_oid"],
-                    side == "taker", format_decimal(fill[f"{side}_fee"], 6),
+                    side == "taker", format_decimal(fee, 6),
                     format_decimal(fill[f"{side}_pnl"], 6),
                 )
             )  # fmt: skip
@@ -266,7 +267,8 @@ def test_ledger_fills_and_funding_add_up_to_the_cash(chain: Path) -> None:
             traded = run(
                 """SELECT coalesce(sum(CASE WHEN (t.flags & 1) = f.is_taker THEN -1 ELSE 1 END
                    * t.lots * t.price
-                   - CASE f.is_taker WHEN 1 THEN t.taker_fee ELSE t.maker_fee END), 0)
+                   - CASE f.is_taker WHEN 1 THEN t.taker_fee + t.taker_builder_fee
+                   ELSE t.maker_fee + t.maker_builder_fee END), 0)
                    FROM fills f JOIN trades t USING (tid) WHERE f.user = ?""",
                 row,
             ).fetchone()[0]

@@ -11,6 +11,7 @@ const wallets = JSON.parse(keysText).map((key) => privateKeyToAccount(key));
 const [me, , friend, , , converted, first, second] = wallets;
 const user = me.address;
 const EVENT_MS = 8000;
+let hasDesk;
 
 function say(row, method, word, text = "") {
   process.stdout.write(JSON.stringify([row, method, word, text.slice(0, 400)]) + "\n");
@@ -107,13 +108,17 @@ async function accounts() {
   await call("order", "order by agent", () => exchangeOf(wallets[20]).order(one(limit(0, true, "91000", "0.01"))),
     async (reply) => (await openOids()).includes(oidOf(reply)));
   await call("noop", "noop", () => exchange.noop());
-  await call("approveBuilderFee", "approveBuilderFee", () => exchange.approveBuilderFee({ maxFeeRate: "0.01%", builder: friend.address }));
+  await call("approveBuilderFee", "approveBuilderFee", () => exchange.approveBuilderFee({ maxFeeRate: "0.01%", builder: friend.address }),
+    async () => (await info.maxBuilderFee({ user, builder: friend.address })) === 10);
+  await call("order", "order with builder", () => exchange.order({ ...one(limit(0, true, "90500", "0.01")), builder: { b: friend.address, f: 10 } }));
+  await call("order", "order Ioc with builder", () => exchange.order({ ...one(limit(0, true, "100500", "0.01", { t: { limit: { tif: "Ioc" } } })), builder: { b: friend.address, f: 10 } }),
+    async () => (await info.userFills({ user }))[0].builderFee === "0.1001");
   await call("setReferrer", "setReferrer", () => exchange.setReferrer({ code: "CODE" }));
   await call("reserveRequestWeight", "reserveRequestWeight", () => exchange.reserveRequestWeight({ weight: 1 }));
   await call("setDisplayName", "setDisplayName", () => exchange.setDisplayName({ displayName: "me" }));
   await call("userSetAbstraction", "userSetAbstraction", () => exchange.userSetAbstraction({ user, abstraction: "disabled" }));
   await call("agentSetAbstraction", "agentSetAbstraction", () => exchange.agentSetAbstraction({ abstraction: "u" }));
-  const made = await call("createSubAccount", "createSubAccount", () => exchange.createSubAccount({ name: "desk" }));
+  const made = hasDesk = await call("createSubAccount", "createSubAccount", () => exchange.createSubAccount({ name: "desk" }));
   const desk = made?.response?.data ?? friend.address;
   await call("subAccountTransfer", "subAccountTransfer", () => exchange.subAccountTransfer({ subAccountUser: desk, isDeposit: true, usd: 1000000000 }));
   await call("subAccountSpotTransfer", "subAccountSpotTransfer", () => exchange.subAccountSpotTransfer({ subAccountUser: desk, isDeposit: true, token: USDC, amount: "1" }));
@@ -165,8 +170,8 @@ async function queries() {
     activeAssetData: [() => info.activeAssetData({ user, coin: "BTC" }), (a) => a.maxTradeSzs.length === 2],
     userAbstraction: [() => info.userAbstraction({ user }), (a) => typeof a === "string"],
     "? maxBuilderFee": [() => info.maxBuilderFee({ user, builder: friend.address }), (a) => typeof a === "number"],
-    "? subAccounts": [() => info.subAccounts({ user }), () => true],
-    "? subAccounts2": [() => info.subAccounts2({ user }), () => true],
+    "? subAccounts": [() => info.subAccounts({ user }), (a) => !hasDesk || a.some((row) => row.master === user.toLowerCase())],
+    "? subAccounts2": [() => info.subAccounts2({ user }), (a) => !hasDesk || a[0].dexToClearinghouseState[0][0] === ""],
     "? userVaultEquities": [() => info.userVaultEquities({ user }), Array.isArray],
     "? vaultDetails": [() => info.vaultDetails({ vaultAddress: "0x" + "00".repeat(18) + "ff02" }), () => true],
     "? userToMultiSigSigners": [() => info.userToMultiSigSigners({ user }), () => true],
