@@ -3,8 +3,9 @@
     solvency {checkpoint, seal, genesis, address, descriptors, state, root, index, path}
 
 `descriptors` are all collections of the state, so the identities hold for everything there is:
-cash_sum = custody, and on every market as many lots long as short. `root`, `index` and `path` place
-the account's own leaf in the liabilities tree; the sums that the path adds up to must be custody.
+cash_sum = custody, where cash is accounts, spot balances and pending withdrawals, and on every
+market as many lots long as short. `root`, `index` and `path` place the account's own leaf, spot
+balance included, in the liabilities tree; the sums that the path adds up to must be custody.
 
 The root of the liabilities tree is not an entry of the log: it is derived from the state. Who holds
 the whole state (an auditor) derives the same root; who holds one leaf compares it with theirs.
