@@ -9,15 +9,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from chainperp.base.errors import BadRequest
 from chainperp.base.units import (
-    E8,
-    E8_DECIMALS,
     I64_MAX,
     U64_MAX,
-    USD_DECIMALS,
     Address,
     parse_decimal,
+)
+from chainperp.chain.decode_fields import (
+    read_address,
+    read_amount,
+    read_cloid,
+    read_decimal,
+    read_flag,
+    read_text,
+    read_whole,
 )
 from chainperp.model.actions import (
     Action,
@@ -25,6 +30,7 @@ from chainperp.model.actions import (
     ApproveBuilderFee,
     BuilderTerms,
     CancelOrders,
+    ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
     Grouping,
@@ -35,7 +41,9 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SendAsset,
     SetDisplayName,
+    SubAccountSpotTransfer,
     SubAccountTransfer,
     TimeInForce,
     TriggerTerms,
@@ -62,64 +70,21 @@ GROUPINGS: Final = {
 }
 U32_MAX: Final = 2**32 - 1
 RATE_DECIMALS: Final = 3
+USDC: Final = "USDC:0x6d1e7cde53ba9467b783cb7c530ce054"
+# The cell that a dex stands for: the margin of perpetuals, or the spot balance.
+DEXES: Final = {"": False, "spot": True}
+# An address nobody can have a sub-account at: stands for a text that is no address.
+NOWHERE: Final = Address(bytes(20))
+ON_BEHALF: Final = re.compile(r"(.*) subaccount:(?:0x)?([0-9a-fA-F]{40})", re.ASCII)
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 RATE: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?%", re.ASCII)
-
-
-def _whole(value: object, key: str, highest: int) -> int:
-    if type(value) is not int or not 0 <= value <= highest:
-        raise ValueError(f"{key} is not a whole number up to {highest}: was {value!r}")
-    return value
-
-
-def _flag(value: object, key: str) -> bool:
-    if type(value) is not bool:
-        raise TypeError(f"{key} is not a boolean: was {value!r}")
-    return value
-
-
-def _decimal(value: object, key: str) -> E8:
-    if not isinstance(value, str):
-        raise TypeError(f"{key} is not a decimal string: was {value!r}")
-    number = parse_decimal(value, E8_DECIMALS, key)
-    if not 0 <= number <= I64_MAX:
-        raise ValueError(f"{key} is out of range: was {value}")
-    return E8(number)
-
-
-def _text(value: object, key: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{key} is not text: was {value!r}")
-    return value
-
-
-def _address(value: object, key: str) -> Address:
-    if not isinstance(value, str) or len(value) != 42 or not value.startswith(("0x", "0X")):
-        raise ValueError(f"{key} is not an address: was {value!r}")
-    return Address(bytes.fromhex(value[2:]))
-
-
-def _cloid(value: object, key: str) -> bytes:
-    if not isinstance(value, str) or len(value) != 34 or not value.startswith("0x"):
-        raise ValueError(f"{key} is not a client order id: was {value!r}")
-    return bytes.fromhex(value[2:])
-
-
-def _amount(value: object) -> int | None:
-    """Micro-USDC of an amount as signed, None when it is not one: the engine refuses it."""
-    if not isinstance(value, str):
-        raise TypeError(f"amount is not a string: was {value!r}")
-    try:
-        return parse_decimal(value, USD_DECIMALS, "amount")
-    except BadRequest:
-        return None
 
 
 def _trigger(fields: Fields) -> TriggerTerms:
     """The trigger of an order: isMarket, triggerPx, tpsl."""
     return TriggerTerms(
-        _decimal(fields["triggerPx"], "triggerPx"),
-        _flag(fields["isMarket"], "isMarket"),
+        read_decimal(fields["triggerPx"], "triggerPx"),
+        read_flag(fields["isMarket"], "isMarket"),
         {"sl": True, "tp": False}[fields["tpsl"]],
     )
 
@@ -133,13 +98,13 @@ def _order(fields: Fields) -> OrderRequest:
     else:
         tif, trigger = TIFS[kind["limit"]["tif"]], None
     return OrderRequest(
-        _whole(fields["a"], "a", U32_MAX),
-        _flag(fields["b"], "b"),
-        _decimal(fields["p"], "p"),
-        _decimal(fields["s"], "s"),
-        _flag(fields["r"], "r"),
+        read_whole(fields["a"], "a", U32_MAX),
+        read_flag(fields["b"], "b"),
+        read_decimal(fields["p"], "p"),
+        read_decimal(fields["s"], "s"),
+        read_flag(fields["r"], "r"),
         tif,
-        cloid=_cloid(fields["c"], "c") if "c" in fields else None,
+        cloid=read_cloid(fields["c"], "c") if "c" in fields else None,
         trigger=trigger,
     )
 
@@ -155,44 +120,44 @@ def _place(fields: Fields) -> Action:
 
 def _builder(fields: Fields) -> BuilderTerms | None:
     """A builder and its rate; one who charges nothing is as none."""
-    rate = _whole(fields["f"], "f", U64_MAX)
-    builder = _address(fields["b"], "b")
+    rate = read_whole(fields["f"], "f", U64_MAX)
+    builder = read_address(fields["b"], "b")
     return (builder, rate) if rate else None
 
 
 def _cancel(fields: Fields) -> Action:
     return CancelOrders(
-        [(_whole(one["a"], "a", U32_MAX), _whole(one["o"], "o", 2 * I64_MAX + 1))
+        [(read_whole(one["a"], "a", U32_MAX), read_whole(one["o"], "o", 2 * I64_MAX + 1))
          for one in fields["cancels"]]
     )  # fmt: skip
 
 
 def _cancel_by_cloid(fields: Fields) -> Action:
     return CancelOrders(
-        [(_whole(one["asset"], "asset", U32_MAX), _cloid(one["cloid"], "cloid"))
+        [(read_whole(one["asset"], "asset", U32_MAX), read_cloid(one["cloid"], "cloid"))
          for one in fields["cancels"]]
     )  # fmt: skip
 
 
 def _target(value: object) -> int | bytes:
-    return _cloid(value, "oid") if isinstance(value, str) else _whole(value, "oid", I64_MAX)
+    return read_cloid(value, "oid") if isinstance(value, str) else read_whole(value, "oid", I64_MAX)
 
 
 def _modify(fields: Fields) -> Action:
     modifies = [(_target(fields["oid"]), _order(fields["order"]))]
-    return ModifyOrders(modifies, _flag(fields.get("a", False), "a"))
+    return ModifyOrders(modifies, read_flag(fields.get("a", False), "a"))
 
 
 def _batch_modify(fields: Fields) -> Action:
     modifies = [(_target(one["oid"]), _order(one["order"])) for one in fields["modifies"]]
-    return ModifyOrders(modifies, _flag(fields.get("a", False), "a"))
+    return ModifyOrders(modifies, read_flag(fields.get("a", False), "a"))
 
 
 def _leverage(fields: Fields) -> Action:
     return UpdateLeverage(
-        _whole(fields["asset"], "asset", U32_MAX),
-        _flag(fields["isCross"], "isCross"),
-        _whole(fields["leverage"], "leverage", U32_MAX),
+        read_whole(fields["asset"], "asset", U32_MAX),
+        read_flag(fields["isCross"], "isCross"),
+        read_whole(fields["leverage"], "leverage", U32_MAX),
     )
 
 
@@ -200,28 +165,28 @@ def _isolated_margin(fields: Fields) -> Action:
     amount = fields["ntli"]
     if type(amount) is not int or abs(amount) > I64_MAX:
         raise ValueError(f"ntli is not a whole number: was {amount!r}")
-    return UpdateIsolatedMargin(_whole(fields["asset"], "asset", U32_MAX), amount)
+    return UpdateIsolatedMargin(read_whole(fields["asset"], "asset", U32_MAX), amount)
 
 
 def _schedule_cancel(fields: Fields) -> Action:
     at = fields.get("time")
-    return ScheduleCancel(None if at is None else _whole(at, "time", U64_MAX))
+    return ScheduleCancel(None if at is None else read_whole(at, "time", U64_MAX))
 
 
 def _create_sub_account(fields: Fields) -> Action:
-    return CreateSubAccount(_text(fields["name"], "name"))
+    return CreateSubAccount(read_text(fields["name"], "name"))
 
 
 def _rename_sub_account(fields: Fields) -> Action:
-    sub = _address(fields["subAccountUser"], "subAccountUser")
-    return RenameSubAccount(sub, _text(fields["name"], "name"))
+    sub = read_address(fields["subAccountUser"], "subAccountUser")
+    return RenameSubAccount(sub, read_text(fields["name"], "name"))
 
 
 def _sub_account_transfer(fields: Fields) -> Action:
     return SubAccountTransfer(
-        _address(fields["subAccountUser"], "subAccountUser"),
-        _flag(fields["isDeposit"], "isDeposit"),
-        _whole(fields["usd"], "usd", U64_MAX),
+        read_address(fields["subAccountUser"], "subAccountUser"),
+        read_flag(fields["isDeposit"], "isDeposit"),
+        read_whole(fields["usd"], "usd", U64_MAX),
     )
 
 
@@ -229,24 +194,24 @@ def _twap_order(fields: Fields) -> Action:
     """a, b, s, r, m, t; and `details`, whose trigger and stop prices may both be nothing."""
     twap = fields["twap"]
     order = TwapOrder(
-        _whole(twap["a"], "a", U32_MAX),
-        _flag(twap["b"], "b"),
-        _decimal(twap["s"], "s"),
-        _flag(twap["r"], "r"),
-        _whole(twap["m"], "m", U32_MAX),
+        read_whole(twap["a"], "a", U32_MAX),
+        read_flag(twap["b"], "b"),
+        read_decimal(twap["s"], "s"),
+        read_flag(twap["r"], "r"),
+        read_whole(twap["m"], "m", U32_MAX),
     )
-    order.randomize = _flag(twap["t"], "t")
+    order.randomize = read_flag(twap["t"], "t")
     details = fields.get("details", {})
     order.has_details = details.get("t") is not None or details.get("s") is not None
     return order
 
 
 def _twap_cancel(fields: Fields) -> Action:
-    return TwapCancel(_whole(fields["a"], "a", U32_MAX), _whole(fields["t"], "t", U64_MAX))
+    return TwapCancel(read_whole(fields["a"], "a", U32_MAX), read_whole(fields["t"], "t", U64_MAX))
 
 
 def _display_name(fields: Fields) -> Action:
-    return SetDisplayName(_text(fields["displayName"], "displayName"))
+    return SetDisplayName(read_text(fields["displayName"], "displayName"))
 
 
 def _noop(fields: Fields) -> Action:
@@ -255,30 +220,74 @@ def _noop(fields: Fields) -> Action:
 
 def _oracle_vote(fields: Fields) -> Action:
     return OracleVote(
-        [(_whole(one["a"], "a", U32_MAX), _decimal(one["p"], "p"),
-          _decimal(one["x"], "x") if "x" in one else None)
+        [(read_whole(one["a"], "a", U32_MAX), read_decimal(one["p"], "p"),
+          read_decimal(one["x"], "x") if "x" in one else None)
          for one in fields["pxs"]]
     )  # fmt: skip
 
 
 def _usd_send(fields: Fields) -> Action:
-    return UsdSend(_address(fields["destination"], "destination"), _amount(fields["amount"]))
+    return UsdSend(
+        read_address(fields["destination"], "destination"), read_amount(fields["amount"])
+    )
+
+
+def _class_transfer(fields: Fields) -> Action:
+    """The amount's text may name a sub-account; CCXT leaves its 0x out."""
+    text = read_text(fields["amount"], "amount")
+    found = ON_BEHALF.fullmatch(text)
+    sub = None
+    if found is not None:
+        text, sub = found.group(1), Address(bytes.fromhex(found.group(2)))
+    return ClassTransfer(read_amount(text), read_flag(fields["toPerp"], "toPerp"), sub)
+
+
+def _spot_send(fields: Fields) -> Action:
+    destination = read_address(fields["destination"], "destination")
+    return SendAsset(destination, read_amount(fields["amount"]), _is_usdc(fields))
+
+
+def _send_asset(fields: Fields) -> Action:
+    destination = read_address(fields["destination"], "destination")
+    action = SendAsset(destination, read_amount(fields["amount"]), _is_usdc(fields))
+    action.from_spot = DEXES.get(read_text(fields["sourceDex"], "sourceDex"))
+    action.to_spot = DEXES.get(read_text(fields["destinationDex"], "destinationDex"))
+    action.is_plain = False
+    sub = read_text(fields["fromSubAccount"], "fromSubAccount")
+    if sub:
+        action.sub = Address(bytes.fromhex(sub[2:])) if ADDRESS.fullmatch(sub) else NOWHERE
+    return action
+
+
+def _sub_account_spot_transfer(fields: Fields) -> Action:
+    return SubAccountSpotTransfer(
+        read_address(fields["subAccountUser"], "subAccountUser"),
+        read_flag(fields["isDeposit"], "isDeposit"),
+        read_amount(fields["amount"]),
+        _is_usdc(fields),
+    )
+
+
+def _is_usdc(fields: Fields) -> bool:
+    return read_text(fields["token"], "token") == USDC
 
 
 def _withdraw(fields: Fields) -> Action:
-    return Withdraw(_address(fields["destination"], "destination"), _amount(fields["amount"]))
+    return Withdraw(
+        read_address(fields["destination"], "destination"), read_amount(fields["amount"])
+    )
 
 
 def _approve_agent(fields: Fields) -> Action:
     name = fields.get("agentName") or ""
     if not isinstance(name, str) or not name.isascii() or len(name) > 60:
         raise ValueError(f"agentName is not a short ASCII name: was {str(name)[:70]!r}")
-    return ApproveAgent(_address(fields["agentAddress"], "agentAddress"), name)
+    return ApproveAgent(read_address(fields["agentAddress"], "agentAddress"), name)
 
 
 def _approve_builder_fee(fields: Fields) -> Action:
-    builder = _address(fields["builder"], "builder")
-    return ApproveBuilderFee(builder, _rate(_text(fields["maxFeeRate"], "maxFeeRate")))
+    builder = read_address(fields["builder"], "builder")
+    return ApproveBuilderFee(builder, _rate(read_text(fields["maxFeeRate"], "maxFeeRate")))
 
 
 def _rate(text: str) -> int | None:
@@ -289,7 +298,7 @@ def _rate(text: str) -> int | None:
 
 
 def _convert_to_multi_sig(fields: Fields) -> Action:
-    return _multi_sig_terms(_text(fields["signers"], "signers"))
+    return _multi_sig_terms(read_text(fields["signers"], "signers"))
 
 
 def _multi_sig_terms(text: str) -> ConvertToMultiSig:
@@ -338,12 +347,16 @@ L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "createSubAccount": _create_sub_account,
     "subAccountModify": _rename_sub_account,
     "subAccountTransfer": _sub_account_transfer,
+    "subAccountSpotTransfer": _sub_account_spot_transfer,
     "setDisplayName": _display_name,
     "noop": _noop,
     "setGlobal": _oracle_vote,
 }
 USER_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "usdSend": _usd_send,
+    "usdClassTransfer": _class_transfer,
+    "spotSend": _spot_send,
+    "sendAsset": _send_asset,
     "withdraw3": _withdraw,
     "approveAgent": _approve_agent,
     "approveBuilderFee": _approve_builder_fee,

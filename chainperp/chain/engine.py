@@ -210,6 +210,7 @@ def recount(state: State) -> None:
         cash += account.raw
         for exposure in account.exposures.values():
             cash += exposure.raw_isolated
+    cash += sum(state.spot.values())
     for pending in state.withdrawals.values():
         cash += pending.amount
     check_cash(cash, state.custody)

@@ -48,6 +48,18 @@ MOVED: Final = {
     LedgerType.ADL_HAIRCUT: ("profit taken by the ADL policy", "ADL-1"),
     LedgerType.SUB_ACCOUNT_TRANSFER: ("between a master and its sub-account", "SUB-3"),
     LedgerType.BUILDER_FEE: ("fee of the builder that the order names", "FEE-5"),
+    LedgerType.CLASS_TO_PERP: ("out of the spot balance into the margin", "TRF-5"),
+    LedgerType.CLASS_TO_SPOT: ("out of the margin into the spot balance", "TRF-5"),
+    LedgerType.SPOT_SEND: ("sent from spot balance to spot balance", "TRF-6"),
+    LedgerType.ASSET_PERP_TO_PERP: ("sent", "TRF-6"),
+    LedgerType.ASSET_PERP_TO_SPOT: ("sent to the spot balance", "TRF-6"),
+    LedgerType.ASSET_SPOT_TO_PERP: ("sent out of the spot balance", "TRF-6"),
+    LedgerType.ASSET_SPOT_TO_SPOT: ("sent from spot balance to spot balance", "TRF-6"),
+    LedgerType.SUB_ACCOUNT_SPOT_TRANSFER: (
+        "between the spot balances of a master and its sub-account",
+        "SUB-3",
+    ),
+    LedgerType.SPOT_ACTIVATION_FEE: ("paid out of the spot balance for a new address", "TRF-2"),
     LedgerType.DEFICIT: ("owed by the insurance for a closed scope", "LIQ-8"),
 }
 

@@ -258,6 +258,51 @@ class SubAccountTransfer:
         self.amount = amount
 
 
+class ClassTransfer:
+    """`usdClassTransfer`: micro-USDC between the margin of perpetuals and the spot balance, of the
+    signer or of its sub-account `sub`."""
+
+    __slots__ = ("amount", "sub", "to_perp")
+
+    def __init__(self, amount: int | None, to_perp: bool, sub: Address | None = None) -> None:
+        self.amount = amount
+        self.to_perp = to_perp
+        self.sub = sub
+
+
+class SendAsset:
+    """`spotSend` and `sendAsset`: micro-USDC from one cell to another, of any two accounts.
+
+    `from_spot` and `to_spot` are None for a dex that does not exist. `sub` is the sub-account that
+    sends; `is_plain` says that it was a `spotSend`.
+    """
+
+    __slots__ = ("amount", "destination", "from_spot", "is_plain", "is_usdc", "sub", "to_spot")
+
+    def __init__(self, destination: Address, amount: int | None, is_usdc: bool = True) -> None:
+        self.destination = destination
+        self.amount = amount
+        self.is_usdc = is_usdc
+        self.from_spot: bool | None = True
+        self.to_spot: bool | None = True
+        self.sub: Address | None = None
+        self.is_plain = True
+
+
+class SubAccountSpotTransfer:
+    """`subAccountSpotTransfer`: micro-USDC between the spot balances of a master and a sub."""
+
+    __slots__ = ("amount", "is_deposit", "is_usdc", "sub")
+
+    def __init__(
+        self, sub: Address, is_deposit: bool, amount: int | None, is_usdc: bool = True
+    ) -> None:
+        self.sub = sub
+        self.is_deposit = is_deposit
+        self.amount = amount
+        self.is_usdc = is_usdc
+
+
 class Noop:
     """`noop`: uses up the nonce."""
 
@@ -300,6 +345,9 @@ Action = (
     | CreateSubAccount
     | RenameSubAccount
     | SubAccountTransfer
+    | ClassTransfer
+    | SendAsset
+    | SubAccountSpotTransfer
     | Noop
     | OracleVote
     | NotOffered

@@ -129,6 +129,15 @@ class LedgerType(IntEnum):
     DEFICIT = 12
     SUB_ACCOUNT_TRANSFER = 13
     BUILDER_FEE = 14
+    CLASS_TO_PERP = 15  # between the two cells of one account
+    CLASS_TO_SPOT = 16
+    SPOT_SEND = 17  # spot to spot
+    ASSET_PERP_TO_PERP = 18
+    ASSET_PERP_TO_SPOT = 19
+    ASSET_SPOT_TO_PERP = 20
+    ASSET_SPOT_TO_SPOT = 21
+    SUB_ACCOUNT_SPOT_TRANSFER = 22  # spot to spot
+    SPOT_ACTIVATION_FEE = 23  # spot to cash
 
 
 RULE_FAMILIES: Final = (

@@ -198,5 +198,5 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.BUILDER: ("FEE-6", "FEE-7"),
     Kind.MULTI_SIG_USER: ("SIG-1",),
     Kind.DISPLAY_NAME: ("ADM-7",),
-    Kind.LEDGER: ("TRF-1", "TRF-2", "FEE-3", "FEE-5", "SUB-3"),
+    Kind.LEDGER: ("TRF-1", "TRF-2", "TRF-5", "TRF-6", "FEE-3", "FEE-5", "SUB-3"),
 }  # fmt: skip

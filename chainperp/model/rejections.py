@@ -116,6 +116,8 @@ class Rejection(IntEnum):
     REFERRAL_NOT_OFFERED = 151
     NO_REWARDS = 152
     DISPLAY_NAME_INVALID = 153
+    TOKEN_UNKNOWN = 154
+    DEX_UNKNOWN = 155
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -357,6 +359,8 @@ REASONS: Final[dict[Rejection, Reason]] = {
     ),
     Rejection.NO_REWARDS: Reason("ADM-6", "rejected", "No rewards to claim"),
     Rejection.DISPLAY_NAME_INVALID: Reason("ADM-7", "rejected", "Display name is invalid."),
+    Rejection.TOKEN_UNKNOWN: Reason("TRF-6", "rejected", "Token is not offered by this exchange."),
+    Rejection.DEX_UNKNOWN: Reason("TRF-6", "rejected", "Dex is not offered by this exchange."),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(

@@ -14,6 +14,7 @@ from chainperp.wire.actions import SHAPES
 Row = tuple[str, str, str]
 
 SPOT: Final = "there is no spot market yet"
+USDC_6: Final = "six decimals at most"
 VAULTS: Final = "there are no user vaults yet"
 STAKING: Final = "there is no staking"
 ONE_DEX: Final = "there is one exchange, whose name is empty"
@@ -25,6 +26,10 @@ PARTIAL: Final = {
     "order": "`grouping {p}` is taken as `na`: there is no priority to buy",
     "twapOrder": "`details` (trigger and stop prices) are refused",
     "withdraw3": "the payout is a recorded input of the operator, not of a bridge",
+    "usdClassTransfer": USDC_6,
+    "spotSend": f"USDC only; {USDC_6}",
+    "sendAsset": f"USDC between dex `` (perpetuals) and `spot`; {USDC_6}",
+    "subAccountSpotTransfer": f"USDC only; {USDC_6}",
     "setDisplayName": "kept and shown; nothing else depends on it",
 }
 REFUSED: Final = {
@@ -32,7 +37,7 @@ REFUSED: Final = {
     "CValidatorAction": STAKING,
     "activateOutcomeDeployer": DEPLOYERS,
     "agentEnableDexAbstraction": ABSTRACTION,
-    "agentSendAsset": SPOT,
+    "agentSendAsset": "agents move no money",
     "agentSetAbstraction": ABSTRACTION,
     "authorizeAqav2Role": DEPLOYERS,
     "borrowLend": "there is no lending",
@@ -48,17 +53,13 @@ REFUSED: Final = {
     "perpDeploy": DEPLOYERS,
     "registerReferrer": "there are no referrals; the published text says so",
     "reserveRequestWeight": "the number of requests is not limited by volume",
-    "sendAsset": SPOT,
     "sendToEvmWithData": EVM,
     "setReferrer": "there are no referrals; the published text says so, and CCXT goes on",
     "spotDeploy": SPOT,
-    "spotSend": SPOT,
     "spotUser": SPOT,
     "stakingLinkDisableTradingUser": STAKING,
-    "subAccountSpotTransfer": SPOT,
     "tokenDelegate": STAKING,
     "topUpIsolatedOnlyMargin": "use updateIsolatedMargin",
-    "usdClassTransfer": SPOT,
     "userDexAbstraction": ABSTRACTION,
     "userOutcome": "there are no outcome markets",
     "userPortfolioMargin": ABSTRACTION,

@@ -10,7 +10,14 @@ from chainperp.base.units import (
     usd_text,
 )
 from chainperp.model.accounts import Account, NonceSet
-from chainperp.model.actions import RenameSubAccount, SubAccountTransfer, TwapOrder
+from chainperp.model.actions import (
+    ClassTransfer,
+    RenameSubAccount,
+    SendAsset,
+    SubAccountSpotTransfer,
+    SubAccountTransfer,
+    TwapOrder,
+)
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import REASONS, Rejection
 from chainperp.node.effects import OrderRecord
@@ -76,9 +83,11 @@ def _words(state: State, code: Rejection, transaction: Transaction) -> dict[str,
     action = transaction.action
     if isinstance(action, TwapOrder):
         words["minutes"] = str(action.minutes)
-    if isinstance(action, SubAccountTransfer | RenameSubAccount):
+    if isinstance(action, SubAccountTransfer | SubAccountSpotTransfer | RenameSubAccount):
         words["sub"] = address_text(action.sub)
-    if isinstance(action, SubAccountTransfer):
+    if isinstance(action, ClassTransfer | SendAsset) and action.sub is not None:
+        words["sub"] = address_text(action.sub)
+    if isinstance(action, SubAccountTransfer | SubAccountSpotTransfer):
         ends = [words["user"], words["sub"]]
         words["source"], words["destination"] = ends if action.is_deposit else ends[::-1]
     return words

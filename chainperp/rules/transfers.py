@@ -59,3 +59,43 @@ def is_next_deposit(nonce: int, deposits: int) -> bool:
     (True, False)
     """
     return nonce == deposits + 1
+
+
+@rule("TRF-5")
+def check_class_transfer(amount: int | None, available: int) -> Rejection:
+    """An account has two cells of USDC: the margin of its perpetuals, and a spot balance, which is
+    no margin. It moves a positive amount between them without a fee; what comes in counts at once.
+
+    `available`: out of the margin what is withdrawable (MRG-5), out of the spot balance all of it.
+    Rejects: not an amount of micro-USDC, more than is available.
+    Source: DOC[Exchange endpoint], DOC[Margining], U-SPT-1 (who may be liquidated).
+
+    >>> check_class_transfer(5, 5).name, check_class_transfer(6, 5).name
+    ('ACCEPTED', 'BALANCE_TRANSFER')
+    """
+    return check_send(amount, available, False)
+
+
+@rule("TRF-6")
+def check_asset_send(
+    is_usdc: bool, from_spot: bool | None, to_spot: bool | None, is_same_account: bool
+) -> Rejection:
+    """A send of a token names a cell of the sender and one of the receiver: the margin (dex "") or
+    the spot balance (dex "spot"). USDC is the only token; sender and receiver may be one account
+    when the cells differ. What may leave a cell is what TRF-5 says, a new address costs the fee of
+    TRF-2, taken from the same cell.
+
+    `from_spot` and `to_spot` are None for another dex. Rejects: another token, another dex, a cell
+    to itself. Source: DOC[Exchange endpoint], hyperliquid-api 4.4, U-SPT-2 (who pays the fee).
+
+    >>> check_asset_send(True, True, False, True).name
+    'ACCEPTED'
+    >>> check_asset_send(True, True, True, True).name
+    'DESTINATION_INVALID'
+    """
+    if not is_usdc:
+        return Rejection.TOKEN_UNKNOWN
+    if from_spot is None or to_spot is None:
+        return Rejection.DEX_UNKNOWN
+    is_same_cell = is_same_account and from_spot is to_spot
+    return Rejection.DESTINATION_INVALID if is_same_cell else Rejection.ACCEPTED

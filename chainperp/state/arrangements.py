@@ -8,6 +8,7 @@
 | twap | id u64 | a running TWAP order |
 | name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
+| spot/00000000 | address | USDC outside the margin of perpetuals; its column is a cell of custody |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
 which keys there are. `State.note` marks a value that changed.
@@ -27,6 +28,8 @@ from chainperp.state.schemas import (
     DISPLAY_NAME,
     MULTI_SIG,
     SCHEDULE,
+    SPOT,
+    SPOT_USDC,
     SUB_ACCOUNT,
     TWAP,
     VERSION,
@@ -35,12 +38,14 @@ from chainperp.state.store import State
 
 
 class Collection(NamedTuple):
-    """One collection. `write` gives no fields for a key that is gone."""
+    """One collection. `write` gives no fields for a key that is gone; `amount` is the field that is
+    summed, empty for none."""
 
     schema: Schema
     keys: Callable[[State], Iterable[bytes]]
     write: Callable[[State, bytes], Record | None]
     read: Callable[[State, bytes, Record], None]
+    amount: str = ""
 
 
 def _schedule_keys(state: State) -> Iterable[bytes]:
@@ -170,6 +175,19 @@ def _read_name(state: State, key: bytes, value: Record) -> None:
     state.display_names[address] = value["name"].decode("ascii")
 
 
+def _spot_keys(state: State) -> Iterable[bytes]:
+    return state.spot
+
+
+def _write_spot(state: State, key: bytes) -> Record | None:
+    total = state.spot.get(Address(key))
+    return None if total is None else {"total": total}
+
+
+def _read_spot(state: State, key: bytes, value: Record) -> None:
+    state.spot[state.accounts[Address(key)].address] = value["total"]
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
     "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
@@ -177,16 +195,18 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "msig": Collection(MULTI_SIG, _multi_sig_keys, _write_multi_sig, _read_multi_sig),
     "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
     "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
+    SPOT_USDC: Collection(SPOT, _spot_keys, _write_spot, _read_spot, "total"),
 }
 
 
-def encode(state: State, name: str, key: bytes) -> bytes | None:
-    """Value of a key in a collection, None when it has none."""
+def encode(state: State, name: str, key: bytes) -> tuple[bytes, tuple[int, ...]] | None:
+    """Value of a key in a collection with its columns, None when it has none."""
     collection = COLLECTIONS[name]
     fields = collection.write(state, key)
     if fields is None:
         return None
-    return canonical.encode(collection.schema, {"version": VERSION, **fields})
+    columns = (fields[collection.amount],) if collection.amount else ()
+    return canonical.encode(collection.schema, {"version": VERSION, **fields}), columns
 
 
 def restore(state: State, name: str, key: bytes, value: Record) -> None:

@@ -8,7 +8,7 @@ from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Exposure
 from chainperp.state import arrangements, leaves
 from chainperp.state.proof import Root
-from chainperp.state.root import descriptors, list_root
+from chainperp.state.root import cash_of, descriptors, list_root
 from chainperp.state.store import State
 from chainperp.state.tree import Tree
 
@@ -37,8 +37,8 @@ class Committed:
         self.collections = len(listed)
 
     def cash_sum(self) -> int:
-        """Every cell of the custody sum: accounts with isolated positions, and withdrawals."""
-        return self.roots["acct"].sums[0] + self.roots["wd"].sums[0]
+        """Every cell of the custody sum."""
+        return cash_of(self.roots)
 
 
 class Commitment:
@@ -49,7 +49,7 @@ class Commitment:
     def __init__(self, state: State) -> None:
         self.trees: dict[str, Tree] = {name: Tree(name, columns) for name, columns in FIXED}
         for name, collection in arrangements.COLLECTIONS.items():
-            self.trees[name] = Tree(name, 0)
+            self.trees[name] = Tree(name, 1 if collection.amount else 0)
             for key in collection.keys(state):
                 state.note(name, key)
         for market in state.markets:
@@ -114,11 +114,11 @@ class Commitment:
 
     def _collect_arrangements(self, state: State) -> None:
         for name, key in state.changed_arrangements:
-            value = arrangements.encode(state, name, key)
-            if value is None:
+            found = arrangements.encode(state, name, key)
+            if found is None:
                 self.trees[name].delete(key)
             else:
-                self.trees[name].set(key, value, ())
+                self.trees[name].set(key, *found)
         state.changed_arrangements = {}
 
     def _collect_rest(self, state: State) -> None:

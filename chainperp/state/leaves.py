@@ -15,7 +15,7 @@ name the fields when two states differ. Collections (audit-log 5.1):
 | meta | "counters" | – |
 | book | asset u32, at snapshot heights only | – |
 
-and those of `state/arrangements.py`, without columns.
+and those of `state/arrangements.py`, which have none but for spot balances.
 """
 
 import struct

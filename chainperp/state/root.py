@@ -20,6 +20,7 @@ from chainperp.base.canonical import Reader, pack_i128
 from chainperp.base.errors import InvalidBytes, ensure
 from chainperp.base.hashing import EMPTY_LOG_ROOT, leaf_hash
 from chainperp.state.proof import COLUMNS_MAX, NAME_MAX, Root, encode_name
+from chainperp.state.schemas import CASH_COLLECTIONS
 
 DESCRIPTOR_TAG: Final = 0x5C
 
@@ -101,3 +102,9 @@ def descriptors(roots: Mapping[str, Root]) -> list[bytes]:
 def state_root(roots: Mapping[str, Root]) -> bytes:
     """One hash over every non-empty collection; `len(descriptors(roots))` is n_collections."""
     return list_root(descriptors(roots))
+
+
+def cash_of(roots: Mapping[str, Root]) -> int:
+    """Every cell of the custody sum: accounts with isolated positions, spot balances, pending
+    withdrawals. A collection that is empty need not be there (INV-1)."""
+    return sum(roots[name].sums[0] for name in CASH_COLLECTIONS if name in roots)

@@ -9,6 +9,9 @@ from typing import Final
 from chainperp.base.canonical import Schema
 
 VERSION: Final = 1
+SPOT_USDC: Final = "spot/00000000"
+# The cells of the custody sum: the first column of each of these collections.
+CASH_COLLECTIONS: Final = ("acct", SPOT_USDC, "wd")
 
 ACCOUNT: Final[Schema] = (
     ("version", "u16"), ("raw", "i128"), ("raw_isolated", "i128"), ("nonces", "u8"),
@@ -81,6 +84,7 @@ TWAP: Final[Schema] = (
     ("slices", "u32"), ("index", "u32"), ("due", "u64"),
     ("executed_lots", "u64"), ("executed_notional", "u128"),
 )  # fmt: skip
+SPOT: Final[Schema] = (("version", "u16"), ("total", "u128"))
 DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
 BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
@@ -103,6 +107,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "sub": SUB_ACCOUNT,
     "twap": TWAP,
     "name": DISPLAY_NAME,
+    "spot": SPOT,
 }
 
 

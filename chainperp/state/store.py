@@ -7,6 +7,7 @@ leaf once per commit; whatever changes a committed value calls them.
 
 from typing import Final
 
+from chainperp.base.errors import ensure
 from chainperp.base.units import Address
 from chainperp.model.accounts import (
     Account,
@@ -20,6 +21,7 @@ from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twa
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
+from chainperp.state.schemas import SPOT_USDC
 from chainperp.state.triggers import TriggerBook
 
 ASSISTANCE_FUND: Final = Address(b"\xfe" * 20)
@@ -125,6 +127,7 @@ class State:
         "parameters",
         "schedule_queue",
         "schedules",
+        "spot",
         "sub_accounts",
         "subs_of",
         "time_ms",
@@ -173,6 +176,8 @@ class State:
         # Highest rate in tenths of a basis point, by account and builder.
         self.builder_approvals: dict[Address, dict[Address, int]] = {}
         self.multi_sigs: dict[Address, MultiSigUser] = {}
+        # USDC outside the margin of perpetuals, in micro-USDC; accounts without any are not in it.
+        self.spot: dict[Address, int] = {}
         self.display_names: dict[Address, str] = {}
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
@@ -226,6 +231,16 @@ class State:
         if account.is_filed:
             account.is_filed = False
             self.unfiled.append(account)
+
+    def add_spot(self, address: Address, amount: int) -> None:
+        """Change the spot balance of an account that exists by signed micro-USDC."""
+        total = self.spot.get(address, 0) + amount
+        ensure(total >= 0, "INV-1", "spot balance below zero", total=total)
+        if total:
+            self.spot[address] = total
+        else:
+            self.spot.pop(address, None)
+        self.note(SPOT_USDC, address)
 
     def add_sub_account(self, sub: SubAccount) -> None:
         """Register a sub-account under its master, in the order of numbers."""

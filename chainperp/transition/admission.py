@@ -20,6 +20,7 @@ from chainperp.model.actions import (
     RenameSubAccount,
     ScheduleCancel,
     SetDisplayName,
+    SubAccountSpotTransfer,
     SubAccountTransfer,
     TwapCancel,
     TwapOrder,
@@ -42,7 +43,13 @@ from chainperp.transition.multisig import admit_envelope
 
 # What no agent may do, and what may be done in a sub-account's name.
 FOR_OWNER: Final = frozenset(
-    (CreateSubAccount, RenameSubAccount, SubAccountTransfer, SetDisplayName)
+    (
+        CreateSubAccount,
+        RenameSubAccount,
+        SubAccountTransfer,
+        SubAccountSpotTransfer,
+        SetDisplayName,
+    )
 )
 TRADING: Final = frozenset(
     (

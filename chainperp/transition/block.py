@@ -22,6 +22,7 @@ from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
+    ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
     ModifyOrders,
@@ -30,7 +31,9 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SendAsset,
     SetDisplayName,
+    SubAccountSpotTransfer,
     SubAccountTransfer,
     TwapCancel,
     TwapOrder,
@@ -66,6 +69,11 @@ from chainperp.transition.schedules import (
     process_schedule,
     process_schedules,
     prune_schedules,
+)
+from chainperp.transition.spot import (
+    process_asset_send,
+    process_class_transfer,
+    process_sub_account_spot_transfer,
 )
 from chainperp.transition.subaccounts import (
     process_create_sub_account,
@@ -108,6 +116,9 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     CreateSubAccount: process_create_sub_account,
     RenameSubAccount: process_rename_sub_account,
     SubAccountTransfer: process_sub_account_transfer,
+    ClassTransfer: process_class_transfer,
+    SendAsset: process_asset_send,
+    SubAccountSpotTransfer: process_sub_account_spot_transfer,
 }
 
 

@@ -19,7 +19,11 @@ from chainperp.storage.package import build_genesis, default_markets
 from tests.support.world import START, VALIDATOR, address_of
 
 BTC, ETH, ODD = 0, 1, 2
-USER_SIGNED = ("usdSend", "withdraw3", "approveAgent", "approveBuilderFee", "convertToMultiSigUser")
+USER_SIGNED = (
+    "usdSend", "withdraw3", "approveAgent", "approveBuilderFee", "convertToMultiSigUser",
+    "usdClassTransfer", "spotSend", "sendAsset",
+)  # fmt: skip
+USDC = "USDC:0x6d1e7cde53ba9467b783cb7c530ce054"
 
 
 class Script:
@@ -339,6 +343,34 @@ def _sub_accounts() -> Iterator[tuple[str, dict[str, Any], str]]:
     yield "carol", {"type": "noop"}, "bob/1"
 
 
+def _spot() -> Iterator[tuple[str, dict[str, Any], str]]:
+    """USDC between margin and spot balance, well and badly."""
+    own, carol = address_text(address_of("bob/1")), address_text(address_of("carol"))
+    to_spot = {"type": "usdClassTransfer", "amount": "50", "toPerp": False}
+    sent = {"type": "spotSend", "destination": carol, "token": USDC, "amount": "5"}
+    asset = {"type": "sendAsset", "destination": carol, "sourceDex": "spot", "destinationDex": "",
+             "token": USDC, "amount": "5", "fromSubAccount": ""}  # fmt: skip
+    shunted = {"type": "subAccountSpotTransfer", "subAccountUser": own, "isDeposit": True,
+               "token": USDC, "amount": "5"}  # fmt: skip
+    yield "bob", {**to_spot, "amount": "0.0000001"}, ""
+    yield "bob", {**to_spot, "amount": "99999999999"}, ""
+    yield "bob", to_spot, ""
+    yield "bob", {**to_spot, "amount": f"7 subaccount:{own[2:]}"}, ""
+    yield "carol", {**to_spot, "amount": f"7 subaccount:{own}"}, ""
+    yield "bob", {**sent, "token": "PURR:0xc1fb593aeffbeb02f85e0308e9956a90"}, ""
+    yield "bob", sent, ""
+    yield "bob", {**sent, "destination": address_text(address_of("bob"))}, ""
+    yield "bob", {**sent, "destination": address_text(address_of("fresh")), "amount": "44"}, ""
+    yield "bob", asset, ""
+    yield "bob", {**asset, "destinationDex": "dex"}, ""
+    yield "bob", {**asset, "fromSubAccount": "nobody"}, ""
+    yield "bob", {**asset, "sourceDex": "", "fromSubAccount": own}, ""
+    yield "bob", shunted, ""
+    yield "bob", {**shunted, "token": "PURR"}, ""
+    yield "bob", {**shunted, "amount": "9" * 9}, ""
+    yield "bob", shunted, "bob/1"
+
+
 def _builders() -> Iterator[dict[str, Any]]:
     """Builders approved and charged, well and badly."""
     rich, poor = address_text(address_of("alice")), address_text(address_of("nobody"))
@@ -425,6 +457,9 @@ def _accounts(script: Script) -> Iterator[None]:
     script.block(script.by("bob", schedule(script.time_ms + 60_000)))
     script.block(script.by("bob", schedule(None)))
     for who, action, behalf in _sub_accounts():
+        vault = address_of(behalf) if behalf else None
+        script.block(script.by(who, action, vault=vault))
+    for who, action, behalf in _spot():
         vault = address_of(behalf) if behalf else None
         script.block(script.by(who, action, vault=vault))
     for action in _builders():

@@ -22,6 +22,7 @@ from chainperp.model.actions import (
     Action,
     ApproveBuilderFee,
     CancelOrders,
+    ClassTransfer,
     CreateSubAccount,
     ModifyOrders,
     Noop,
@@ -30,6 +31,8 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SendAsset,
+    SubAccountSpotTransfer,
     SubAccountTransfer,
     TimeInForce,
     TwapCancel,
@@ -65,9 +68,11 @@ class Holding:
 
 @dataclass
 class Person:
-    """Cash, positions, settings, used nonces, and every trade ever made as (day, notional)."""
+    """Cash, spot balance, positions, settings, used nonces, and every trade ever made as
+    (day, notional)."""
 
     raw: int = 0
+    spot: int = 0
     holdings: dict[int, Holding] = field(default_factory=dict)
     settings: dict[int, tuple[bool, int]] = field(default_factory=dict)
     nonces: set[int] = field(default_factory=set)
@@ -120,6 +125,9 @@ class Place:
         """Number of the tier that a notional falls into."""
         steps = self.row["margin_tiers"]
         return max(at for at, step in enumerate(steps) if notional >= step[0] * 10**6)
+
+
+ABOUT_SUBS = CreateSubAccount | RenameSubAccount | SubAccountTransfer | SubAccountSpotTransfer
 
 
 class NaiveExchange:
@@ -401,7 +409,7 @@ class NaiveExchange:
             who = one.vault
             if who not in self.subs.get(one.signer, []):
                 return R.VAULT_NOT_REGISTERED
-            if isinstance(one.action, CreateSubAccount | RenameSubAccount | SubAccountTransfer):
+            if isinstance(one.action, ABOUT_SUBS):
                 return R.NOT_FOR_SUB
         if one.expires_after is not None and self.time > one.expires_after:
             return R.EXPIRED
@@ -425,6 +433,8 @@ class NaiveExchange:
             return self.move_margin(who, action)
         if isinstance(action, UsdSend):
             return self.send(who, action)
+        if isinstance(action, ClassTransfer | SendAsset | SubAccountSpotTransfer):
+            return self.move_spot(who, action)
         if isinstance(action, Withdraw):
             return self.withdraw(who, action)
         if isinstance(action, ScheduleCancel):
@@ -827,6 +837,61 @@ class NaiveExchange:
         self.people[FUND].raw += fee
         return R.ACCEPTED
 
+    def move_spot(
+        self, who: bytes, action: ClassTransfer | SendAsset | SubAccountSpotTransfer
+    ) -> Rejection:
+        """TRF-5, TRF-6 and what of SUB-3 is about spot balances."""
+        if isinstance(action, SubAccountSpotTransfer):
+            if not action.is_usdc:
+                return R.TOKEN_UNKNOWN
+            if action.amount is None:
+                return R.AMOUNT_INVALID
+            if action.sub not in self.subs.get(who, []):
+                return R.SUB_NOT_REGISTERED
+            if action.amount == 0:
+                return R.SUB_TRANSFER_INVALID
+            ends = (who, action.sub) if action.is_deposit else (action.sub, who)
+            return self.carry(ends[0], True, ends[1], True, action.amount)
+        if action.sub is not None and action.sub not in self.subs.get(who, []):
+            return R.SUB_NOT_REGISTERED
+        owner: bytes = who if action.sub is None else action.sub
+        if isinstance(action, ClassTransfer):
+            return self.carry(owner, action.to_perp, owner, not action.to_perp, action.amount)
+        if action.destination in (FUND, VAULT, ROUNDING):
+            return R.DESTINATION_INVALID
+        if not action.is_usdc:
+            return R.TOKEN_UNKNOWN
+        if action.from_spot is None or action.to_spot is None:
+            return R.DEX_UNKNOWN
+        if action.destination == owner and action.from_spot == action.to_spot:
+            return R.DESTINATION_INVALID
+        return self.carry(owner, action.from_spot, action.destination, action.to_spot,
+                          action.amount)  # fmt: skip
+
+    def carry(
+        self, source: bytes, from_spot: bool, target: bytes, to_spot: bool, amount: int | None
+    ) -> Rejection:
+        """Move USDC between two cells; a new address costs the fee, from the same cell."""
+        free = self.people[source].spot if from_spot else self.free(source)
+        if amount is None or amount <= 0:
+            return R.AMOUNT_INVALID
+        if amount > free:
+            return R.BALANCE_TRANSFER
+        fee = 0 if target in self.people else self.p["activation_fee"]
+        if amount + fee > free:
+            return R.BALANCE_TRANSFER_GAS
+        if from_spot:
+            self.people[source].spot -= amount + fee
+        else:
+            self.people[source].raw -= amount + fee
+        person = self.people.setdefault(target, Person())
+        if to_spot:
+            person.spot += amount
+        else:
+            person.raw += amount
+        self.people[FUND].raw += fee
+        return R.ACCEPTED
+
     def withdraw(self, who: bytes, action: Withdraw) -> Rejection:
         """TRF-3."""
         fee = self.p["withdrawal_fee"]
@@ -1066,11 +1131,16 @@ class Drawn:
 class Life:
     """Draws blocks. Prices wander and sometimes jump by -60 % to +200 %; time mostly creeps.
 
-    `arranging` is how often somebody arranges for something instead of trading.
+    `arranging` is how often somebody arranges for something instead of trading,
+    `spot` how often somebody moves USDC between cells instead of anything else.
     """
 
     def __init__(
-        self, seed: int, names: tuple[str, ...] = tuple(PURSES), arranging: float = 0.01
+        self,
+        seed: int,
+        names: tuple[str, ...] = tuple(PURSES),
+        arranging: float = 0.01,
+        spot: float = 0.0,
     ) -> None:
         self.draw = random.Random(seed)
         self.names = names
@@ -1078,6 +1148,7 @@ class Life:
         self.cloid = 0
         self.clock = START
         self.arranging = arranging
+        self.moving = spot
 
     def block(self, live: dict[str, list[tuple[int, int]]], transactions: int) -> Drawn:
         """One block; `live` are each name's orders as (asset, oid)."""
@@ -1113,6 +1184,8 @@ class Life:
     def action(self, name: str, live: list[tuple[int, int]]) -> tuple[Any, bool]:
         """Something to do, and whether it is signed as a user-signed action."""
         draw = self.draw
+        if self.moving and draw.random() < self.moving:
+            return self.spot(name.partition("/")[0])
         if draw.random() < self.arranging:
             return self.arrangement(name)
         dice = draw.random()
@@ -1158,8 +1231,11 @@ class Life:
         return Noop(), False
 
     def arrangement(self, name: str) -> tuple[Any, bool]:
-        """A TWAP order, a dead man's switch, a builder, or something about a sub-account."""
+        """Spot balances, a TWAP order, a dead man's switch, a builder, or something about a
+        sub-account."""
         draw = self.draw
+        if draw.random() < 0.2:
+            return self.spot(name.partition("/")[0])
         if draw.random() < 0.3:
             return self.twap(), False
         if draw.random() < 0.3:
@@ -1169,6 +1245,28 @@ class Life:
             ahead = draw.choice((None, 0, 5_000, 6_000, 7_000, 60_000, 60_000))
             return ScheduleCancel(None if ahead is None else self.clock + ahead), False
         return self.sub_account(name.partition("/")[0]), False
+
+    def spot(self, name: str) -> tuple[Any, bool]:
+        """USDC from one cell to another, mostly between those that there are."""
+        draw = self.draw
+        amount = draw.choice((None, 0, 1, 10**6, draw.randint(1, 10**8), draw.randint(1, 10**9)))
+        sub = address(f"{name}/1")
+        behalf = sub if draw.random() < 0.2 else None
+        dice = draw.random()
+        if dice < 0.45:
+            return ClassTransfer(amount, draw.random() < 0.3, behalf), True
+        is_usdc = draw.random() < 0.95
+        if dice < 0.6:
+            return SubAccountSpotTransfer(sub, draw.random() < 0.6, amount, is_usdc), False
+        other = draw.choice((*self.names, *self.names, "late", name, f"{name}/1"))
+        action = SendAsset(address(other), amount, is_usdc)
+        if dice < 0.75:
+            return action, True
+        cells = (True, True, True, False, False, False, None)
+        action.from_spot, action.to_spot = draw.choice(cells), draw.choice(cells)
+        action.is_plain = False
+        action.sub = behalf
+        return action, True
 
     def twap(self) -> Any:
         """A TWAP order, or the end of one."""

@@ -71,7 +71,10 @@ def check_money(state: State, draw: random.Random) -> None:
     """E1, E3, INV-M5: cells are custody; at any marks the values of all accounts are its cash."""
     cash = sum(one.raw + one.raw_isolated_total for one in state.accounts.values())
     pending = sum(one.amount for one in state.withdrawals.values())
-    assert cash + pending == state.custody
+    spot = sum(state.spot.values())
+    assert all(total > 0 for total in state.spot.values())
+    assert set(state.spot) <= set(state.accounts)
+    assert cash + spot + pending == state.custody
     marks = [draw.randint(1, 2**40) for _ in state.markets]
     value = 0
     for account in state.accounts.values():
@@ -202,7 +205,9 @@ def all_leaves(state: State) -> dict[tuple[str, bytes], Record]:
     note("meta", b"counters", leaves.encode_counters(state))
     for name, collection in arrangements.COLLECTIONS.items():
         for key in collection.keys(state):
-            note(name, key, arrangements.encode(state, name, key) or b"")
+            encoded = arrangements.encode(state, name, key)
+            assert encoded is not None
+            note(name, key, encoded[0])
     return found
 
 
@@ -438,15 +443,17 @@ def strange(draw: random.Random, world: World, transactions: list[Transaction]) 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("transactions", [1, 6])
+@pytest.mark.parametrize("spot", [0.0, 0.3], ids=["trading", "moving-spot"])
 def test_every_invariant_holds_after_every_transaction(
-    seed: int, transactions: int, monkeypatch: pytest.MonkeyPatch
+    seed: int, transactions: int, spot: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Random lives in blocks of one and of many, with strange nonces, watched from inside."""
+    """Random lives in blocks of one and of many, with strange nonces, watched from inside; some
+    move spot balances most of the time."""
     watch = Watch(random.Random(seed))
     world = living_world()
     make = world.transaction
     watch.install(monkeypatch)
-    life = Life(7_000 + seed * 10 + transactions, arranging=0.15)
+    life = Life(7_000 + seed * 10 + transactions, arranging=0.15, spot=spot)
 
     def odd(*args: Any, **kwargs: Any) -> Transaction:
         one = make(*args, **kwargs)
@@ -468,6 +475,7 @@ def test_every_invariant_holds_after_every_transaction(
         before = check_uninvolved(world, result, before)
     assert watch.fills > 25, "the life is too quiet to mean anything"
     assert watch.rejected > 150
+    assert world.state.spot or not spot
 
 
 def check_withdrawable(state: State) -> None:
@@ -480,6 +488,7 @@ def check_withdrawable(state: State) -> None:
     ]
     if min(values) >= 0:
         free = sum(available(state, account) for account in state.accounts.values())
+        free += sum(state.spot.values())
         assert free + sum(one.amount for one in state.withdrawals.values()) <= state.custody
 
 
@@ -496,7 +505,7 @@ def check_uninvolved(world: World, result: Result, before: Cells) -> Cells:
     # Fees and their share have no entry of their own beside the fill.
     named |= {ASSISTANCE_FUND, LIQUIDITY_VAULT, VALIDATOR}
     for name, key, what in changes(before, after):
-        if name == "acct" or name.startswith("pos/"):
+        if name == "acct" or name.startswith(("pos/", "spot/")):
             assert key in named, (name, key, what)
     return after
 

@@ -18,15 +18,18 @@ from chainperp.base.units import E8
 from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
+    ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
     Noop,
     PlaceOrders,
     ScheduleCancel,
+    SendAsset,
     SetDisplayName,
     TwapOrder,
+    Withdraw,
 )
-from chainperp.model.decisions import RULE_OF, Kind, Rejection
+from chainperp.model.decisions import RULE_OF, Kind, LedgerType, Rejection
 from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
 from chainperp.model.records import KIND_RULES, SCHEMAS
 from chainperp.state import leaves, schemas
@@ -55,6 +58,10 @@ def lived(seed: int, blocks: int = 120) -> World:
     life = Life(80_000 + seed, arranging=0.15)
     for _ in range(blocks):
         carry_out(world, life.block(live_orders(world), 5))
+    world.fund(mid="9000", rich="1000")
+    for action in (ClassTransfer(5_000_000, False), SendAsset(address_of("newcomer"), 1_000_000)):
+        world.act("rich", action, user_signed=True)
+    world.act("rich", Withdraw(address_of("rich"), 5_000_000), user_signed=True)
     world.act("rich", ScheduleCancel(None))
     world.act("rich", CreateSubAccount("last"))
     world.act("rich", ApproveBuilderFee(address_of("mid"), 10), user_signed=True)
@@ -213,9 +220,19 @@ def test_a_changed_entry_is_refused_or_says_something_else(seed: int) -> None:
         assert (head, found) != ((first.kind, first.height, first.seq), fields)
 
 
-def account_book(world: World) -> dict[bytes, int]:
-    """Cash of every account, from nothing but the money that the log's entries name."""
+# Which side of a transfer is a spot balance: source, destination.
+SPOT_SIDES = {
+    LedgerType.CLASS_TO_PERP: (True, False), LedgerType.CLASS_TO_SPOT: (False, True),
+    LedgerType.SPOT_SEND: (True, True), LedgerType.SUB_ACCOUNT_SPOT_TRANSFER: (True, True),
+    LedgerType.ASSET_PERP_TO_SPOT: (False, True), LedgerType.ASSET_SPOT_TO_PERP: (True, False),
+    LedgerType.ASSET_SPOT_TO_SPOT: (True, True), LedgerType.SPOT_ACTIVATION_FEE: (True, False),
+}  # fmt: skip
+
+
+def account_books(world: World) -> tuple[dict[bytes, int], dict[bytes, int]]:
+    """Cash and spot balance of every account, from nothing but the money that the log names."""
     cash: dict[bytes, int] = defaultdict(int)
+    spot: dict[bytes, int] = defaultdict(int)
     for block in world.blocks:
         for raw in block.entries:
             entry = decode_entry(raw)
@@ -225,8 +242,9 @@ def account_book(world: World) -> dict[bytes, int]:
             elif entry.kind is Kind.WITHDRAW_REQ:
                 cash[fields["user"]] -= fields["amount"]
             elif entry.kind is Kind.LEDGER:
-                cash[fields["source"]] -= fields["amount"]
-                cash[fields["destination"]] += fields["amount"]
+                sides = SPOT_SIDES.get(LedgerType(fields["type"]), (False, False))
+                (spot if sides[0] else cash)[fields["source"]] -= fields["amount"]
+                (spot if sides[1] else cash)[fields["destination"]] += fields["amount"]
             elif entry.kind is Kind.FUNDING:
                 for row in fields["rows"]:
                     cash[row["account"]] -= row["payment"]
@@ -237,19 +255,21 @@ def account_book(world: World) -> dict[bytes, int]:
                 cash[fields["taker"]] -= paid + fields["taker_fee"]
                 cash[fields["maker"]] += paid - fields["maker_fee"]
                 cash[ASSISTANCE_FUND] += fields["taker_fee"] + fields["maker_fee"]
-    return cash
+    return cash, spot
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_accountant_who_knows_no_rules_gets_everybodys_cash(seed: int) -> None:
     """INV-G7: deposits, fills, funding, transfers and withdrawals are all that moves money."""
     world = lived(seed)
-    cash = account_book(world)
+    cash, spot = account_books(world)
     assert cash.pop(CLEARING, 0) == 0
     for address, account in world.engine.state.accounts.items():
         total = account.raw + account.raw_isolated_total
         assert cash.pop(address, 0) == total, f"seed {seed}, {address!r}"
     assert not {address: amount for address, amount in cash.items() if amount}
+    assert {who: amount for who, amount in spot.items() if amount} == world.engine.state.spot
+    assert spot
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -627,6 +627,24 @@ def _deposit(row: Row) -> str:
     return yes_no(transfers.is_next_deposit(whole(row, "number"), whole(row, "credited so far")))
 
 
+@case("TRF-5")
+def _class_transfer(row: Row) -> str:
+    return verdict(transfers.check_class_transfer(amount_of(row), usd(row, "available")))
+
+
+@case("TRF-6")
+def _asset_send(row: Row) -> str:
+    cells = {"spot": True, "perps": False, "another dex": None}
+    return verdict(
+        transfers.check_asset_send(
+            row["token"] == "USDC",
+            cells[row["from"]],
+            cells[row["into"]],
+            row["to"] == "oneself",
+        )
+    )
+
+
 def holds(check: Callable[[], None]) -> str:
     """Whether an invariant holds, or the code with which the process stops."""
     try:

@@ -16,6 +16,9 @@
 | a name | `schedule +10 s` (all orders are cancelled then), `schedule none` |
 | a name | `open sub named desk`, `rename Ann/1 to desk`, `move 5 to Ann/1`, `move 5 from Ann/1` |
 | `Ann for Ann/1` | anything: Ann signs for her first sub-account |
+| a name | `shift 5 to spot`, `shift 5 to perps`, `shift 5 to spot of Ann/1`: `usdClassTransfer` |
+| a name | `spot 5 to Ben`: `spotSend`; `shunt 5 to Ann/1`, `… from Ann/1`: of spot balances |
+| a name | `asset 5 USDC from spot to Ben perps`, with `of Ann/1`: `sendAsset` |
 | a name | `signers Ben, Cat need 2` (a multi-sig user), `signers none` |
 | `Ben with Ben, Cat as Ann` | anything: Ben sends it for Ann, Ben and Cat signed it |
 | a name | `twap buy 10 BTC over 30`, with `reduce-only` or `random`; `untwap BTC 1` |
@@ -25,7 +28,7 @@
 | a name | `family buy … + sell …`: parent and children |
 | a name | `position sell …`: of the position; size 0 is all of it |
 | a name | `orders none`, `deposit 5 number 7`, `votes BTC 100`, `paid out 7` |
-| a name | `shows withdrawable`, `shows value`, `shows position BTC`, `shows orders` |
+| a name | `shows withdrawable`, `shows value`, `shows spot`, `shows position BTC`, `shows orders` |
 | market | `shows mark BTC`, `shows best BTC` |
 
 Steps with the same number in the column `block` make one block. Names are accounts. What a step
@@ -51,6 +54,7 @@ from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
+    ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
     Grouping,
@@ -62,7 +66,9 @@ from chainperp.model.actions import (
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SendAsset,
     SetDisplayName,
+    SubAccountSpotTransfer,
     SubAccountTransfer,
     TriggerTerms,
     TwapCancel,
@@ -96,7 +102,9 @@ ORDER = re.compile(
     r"(?: (stop|profit) ([\d.]+))?"
 )
 SYSTEM_NAMES = {"liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT}
-USER_SIGNED = (UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig)
+USER_SIGNED = (
+    UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig, ClassTransfer, SendAsset,
+)  # fmt: skip
 
 
 class Story:
@@ -288,6 +296,12 @@ class Story:
             "move": lambda w: SubAccountTransfer(
                 self.address(w[2]), w[1] == "to", decimal(w[0], 6)
             ),
+            "shift": lambda w: ClassTransfer(decimal(w[0], 6), w[2] == "perps", self.behalf(w)),
+            "spot": lambda w: SendAsset(self.address(w[2]), decimal(w[0], 6)),
+            "shunt": lambda w: SubAccountSpotTransfer(
+                self.address(w[2]), w[1] == "to", decimal(w[0], 6)
+            ),
+            "asset": lambda w: self.send_asset(w),
             "approve": lambda w: ApproveBuilderFee(self.address(w[0]), rate_of(w[1])),
             "signers": lambda w: self.convert(does.partition(" ")[2]),
             "twap": lambda w: self.twap(w),
@@ -303,6 +317,19 @@ class Story:
             "position": lambda w: self.grouped(does, Grouping.POSITION),
         }
         return makers[verb](words)
+
+    def send_asset(self, words: list[str]) -> SendAsset:
+        """`5 USDC from spot to Ben perps`, perhaps with `of Ann/1`."""
+        cells = {"spot": True, "perps": False}
+        action = SendAsset(self.address(words[5]), decimal(words[0], 6), words[1] == "USDC")
+        action.from_spot, action.to_spot = cells.get(words[3]), cells.get(words[6])
+        action.is_plain = False
+        action.sub = self.behalf(words)
+        return action
+
+    def behalf(self, words: list[str]) -> Address | None:
+        """The sub-account behind `of`, None without one."""
+        return self.address(words[-1]) if words[-2] == "of" else None
 
     def twap(self, words: list[str]) -> TwapOrder:
         """`buy 10 BTC over 30`, with `reduce-only`, `random` or `details`."""
@@ -358,6 +385,8 @@ class Story:
             return strip_decimal(available(state, account), 6)
         if words[0] == "value":
             return strip_decimal(account_value(account), 6)
+        if words[0] == "spot":
+            return strip_decimal(state.spot.get(account.address, 0), 6)
         if words[0] == "orders":
             return " ".join(f"#{oid}" for oid in sorted(account.orders)) or "none"
         exposure = account.exposures[self.asset(words[1])]

@@ -181,6 +181,10 @@ FUNDING: Final = {
               "nSamples": None},
 }  # fmt: skip
 LEDGER: Final = {"time": int, "hash": TX, "delta": dict}
+SENT: Final[dict[str, Any]] = {
+    "type": str, "token": str, "amount": DEC, "usdcValue": DEC, "user": ADDR,
+    "destination": ADDR, "fee": DEC, "nativeTokenFee": DEC, "nonce": int, "feeToken": str,
+}  # fmt: skip
 DELTAS: Final[dict[str, dict[str, Any]]] = {
     "deposit": {"type": str, "usdc": DEC},
     "withdraw": {"type": str, "usdc": DEC, "nonce": int, "fee": DEC},
@@ -188,6 +192,9 @@ DELTAS: Final[dict[str, dict[str, Any]]] = {
         "type": str, "usdc": DEC, "user": ADDR, "destination": ADDR, "fee": DEC,
     },
     "subAccountTransfer": {"type": str, "usdc": DEC, "user": ADDR, "destination": ADDR},
+    "accountClassTransfer": {"type": str, "usdc": DEC, "toPerp": bool},
+    "spotTransfer": SENT,
+    "send": {**SENT, "sourceDex": str, "destinationDex": str},
     "liquidation": {
         "type": str, "liquidatedNtlPos": DEC, "accountValue": DEC, "leverageType": str,
         "liquidatedPositions": [{"coin": str, "szi": DEC}],

@@ -6,6 +6,7 @@ from typing import Any
 from chainperp.base import canonical, msgpack
 from chainperp.base.units import Address, address_text, strip_decimal
 from chainperp.chain.audit.audit import Auditor, AuditReport, audit
+from chainperp.chain.decode_actions import USDC
 from chainperp.chain.engine import SealedBlock
 from chainperp.chain.genesis import Genesis
 from chainperp.chain.proving.source import Source
@@ -19,9 +20,11 @@ from chainperp.evidence.verifier.verify import verify_proof
 from chainperp.model.actions import (
     Action,
     CancelOrders,
+    ClassTransfer,
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    SendAsset,
     TimeInForce,
     UpdateIsolatedMargin,
     UpdateLeverage,
@@ -71,6 +74,12 @@ def action_map(action: Action) -> dict[str, Any]:
         return {"type": "cancel", "cancels": [{"a": a, "o": o} for a, o in action.targets]}
     if isinstance(action, Withdraw):
         return {"type": "withdraw3", "destination": address_text(action.destination),
+                "amount": strip_decimal(action.amount or 0, 6)}  # fmt: skip
+    if isinstance(action, ClassTransfer):
+        return {"type": "usdClassTransfer", "amount": strip_decimal(action.amount or 0, 6),
+                "toPerp": action.to_perp}  # fmt: skip
+    if isinstance(action, SendAsset):
+        return {"type": "spotSend", "destination": address_text(action.destination), "token": USDC,
                 "amount": strip_decimal(action.amount or 0, 6)}  # fmt: skip
     if isinstance(action, OracleVote):
         rows = [{"a": a, "p": strip_decimal(p, 8)} | ({"x": strip_decimal(x, 8)} if x else {})

@@ -16,7 +16,7 @@ from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.margin import is_liquidatable, maintenance_margin
 from chainperp.state.commitment import Commitment, Committed
 from chainperp.state.proof import Root
-from chainperp.state.schemas import ACCOUNT, MARKET, POSITION, schema_of
+from chainperp.state.schemas import ACCOUNT, MARKET, POSITION, SPOT_USDC, schema_of
 from chainperp.state.store import State
 from chainperp.state.tree import Tree
 
@@ -108,11 +108,14 @@ class Census:
         return found
 
     def equities(self, trees: Mapping[str, Tree]) -> dict[bytes, int]:
-        """Value of everything that each account has, at the state's own marks."""
+        """Value of everything that each account has, spot balance included, at the state's own
+        marks."""
         marks = marks_of(trees, len(self.terms.markets))
         totals = self.accounts(trees)
         for key, held in self.positions(trees).items():
             totals[key] += sum(one.raw_isolated + one.lots * marks[one.asset] for one in held)
+        for key, _value, sums in trees[SPOT_USDC].items():
+            totals[key] += sums[0]
         return totals
 
     def failing(self, trees: Mapping[str, Tree]) -> list[Failing]:

@@ -16,6 +16,7 @@ from chainperp.model.decisions import Kind, LedgerType, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.backstop import routed_share
+from chainperp.state.root import cash_of
 from chainperp.state.schemas import COUNTERS, EXEMPTION
 from chainperp.state.store import ASSISTANCE_FUND, BACKSTOP_VAULT, INSURANCE
 from chainperp.state.tree import Tree
@@ -125,10 +126,11 @@ class MoneyTrail:
     def close(self, moment: Moment, seal: Record) -> Iterator[str]:
         """The state at a SEAL: custody, and open interest equal on both sides."""
         roots = moment.committed.roots
-        cash = roots["acct"].sums[0] + roots["wd"].sums[0]
+        cash = cash_of(roots)
         if (cash, seal["cash_sum"] - seal["entry_sum"]) != (seal["custody"], seal["custody"]):
             yield (
-                f"accounts and withdrawals hold {cash}, the SEAL says {seal['cash_sum']} less "
+                f"accounts, spot balances and withdrawals hold {cash}, the SEAL says "
+                f"{seal['cash_sum']} less "
                 f"{seal['entry_sum']} against custody {seal['custody']}"
             )
         for name, root in roots.items():

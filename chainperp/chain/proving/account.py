@@ -8,7 +8,7 @@ from chainperp.chain.proving.source import BlockAt, Source, execute_watched
 from chainperp.evidence.verifier.bundle import encode_bundle
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.state.commitment import Commitment, Committed
-from chainperp.state.schemas import ACCOUNT
+from chainperp.state.schemas import ACCOUNT, SPOT_USDC
 from chainperp.state.store import State
 
 
@@ -75,6 +75,7 @@ def prove_account(source: Source, address: Address, state: SealedState) -> bytes
     check_sealed(block, state)
     prover = state.prover()
     show_account(prover, address)
+    prover.leaf(SPOT_USDC, address)
     return encode_bundle(
         "account",
         {

@@ -8,6 +8,7 @@ from chainperp.chain.proving.refutation import terms_of_genesis
 from chainperp.chain.proving.source import Source
 from chainperp.evidence.liabilities import liability_root, prove_liability
 from chainperp.evidence.verifier.bundle import base64_list, base64_text, encode_bundle
+from chainperp.state.schemas import SPOT_USDC
 
 
 def prove_solvency(source: Source, address: Address, state: SealedState) -> bytes:
@@ -19,6 +20,7 @@ def prove_solvency(source: Source, address: Address, state: SealedState) -> byte
     check_sealed(block, state)
     prover = state.prover()
     show_account(prover, address)
+    prover.leaf(SPOT_USDC, address)
     trees = state.commitment.trees
     rows = liabilities_of(trees, Census(terms_of_genesis(source.genesis)).equities(trees))
     index = next(at for at, row in enumerate(rows) if row.address == address)

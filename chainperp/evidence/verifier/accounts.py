@@ -25,6 +25,7 @@ from chainperp.evidence.verifier.steps import Steps
 from chainperp.model.markets import MarketTerms, margin_tiers
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.margin import maintenance_margin
+from chainperp.state.schemas import SPOT_USDC
 
 SIDES: Final = ("L", "S")
 
@@ -145,10 +146,16 @@ class AccountView:
         return Scope(CROSS_SCOPE, value, needed, crossed)
 
     def equity(self, marks: dict[int, int]) -> int:
-        """Value of everything the account has: cross, isolated cash, positions at mark."""
+        """Value of all that is margin: cross, isolated cash, positions at mark."""
         worth = sum(one.lots * marks[one.asset] for one in self.positions)
         total: int = self.fields["raw"] + self.fields["raw_isolated"] + worth
         return total
+
+
+def spot_balance(view: Leaves, address: Address) -> int:
+    """USDC of an account outside the margin of perpetuals; its leaf, or its absence, is shown."""
+    found = view.record(SPOT_USDC, address)
+    return 0 if found is None else int(found["total"])
 
 
 def _held(view: Leaves, address: Address, asset: int) -> Held:

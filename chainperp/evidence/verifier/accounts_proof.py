@@ -12,6 +12,7 @@ from chainperp.evidence.verifier.accounts import (
     read_genesis,
     read_terms,
     scope_words,
+    spot_balance,
     state_marks,
 )
 from chainperp.evidence.verifier.bundle import Fields
@@ -36,6 +37,7 @@ def verify_account(steps: Steps, fields: Fields, trust: Trust) -> None:
     steps.begin("account and positions")
     account = AccountView(view, address)
     marks = state_marks(view, account.positions)
+    spot = spot_balance(view, address)
     view.finish()
     steps.done(f"{address_text(address)} with {len(account.positions)} positions")
     equity = account.equity(marks)
@@ -44,6 +46,8 @@ def verify_account(steps: Steps, fields: Fields, trust: Trust) -> None:
         f"had {usd_text(account.fields['raw'])} USDC of cross cash and was worth "
         f"{usd_text(equity)} USDC"
     )
+    if spot:
+        steps.say(f"Besides, it had {usd_text(spot)} USDC of spot balance, which is no margin")
     for one in account.positions:
         steps.say(f"It was {position_words(terms, one, marks[one.asset])}", "PNL-1")
     assets = [CROSS_SCOPE] + [one.asset for one in account.positions if not one.is_cross]

@@ -207,6 +207,8 @@ def sums_of(collection: str, value: bytes) -> tuple[int, ...]:
         return (fields["lots"], entry if collection.endswith("/L") else -entry)
     if family == "wd":
         return (fields["amount"],)
+    if family == "spot":
+        return (fields["total"],)
     return ()
 
 

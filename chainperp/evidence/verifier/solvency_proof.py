@@ -3,8 +3,9 @@
     solvency {checkpoint, seal, genesis, address, descriptors, state, root, index, path}
 
 `descriptors` are all collections of the state, so the identities hold for everything there is:
-cash_sum = custody, and on every market as many lots long as short. `root`, `index` and `path` place
-the account's own leaf in the liabilities tree; the sums that the path adds up to must be custody.
+cash_sum = custody, where cash is accounts, spot balances and pending withdrawals, and on every
+market as many lots long as short. `root`, `index` and `path` place the account's own leaf, spot
+balance included, in the liabilities tree; the sums that the path adds up to must be custody.
 
 The root of the liabilities tree is not an entry of the log: it is derived from the state. Who holds
 the whole state (an auditor) derives the same root; who holds one leaf compares it with theirs.
@@ -18,6 +19,7 @@ from chainperp.evidence.verifier.accounts import (
     AccountView,
     read_genesis,
     read_terms,
+    spot_balance,
     state_marks,
 )
 from chainperp.evidence.verifier.bundle import Fields
@@ -25,7 +27,7 @@ from chainperp.evidence.verifier.pieces import Placed, read_seal, read_state
 from chainperp.evidence.verifier.steps import Steps
 from chainperp.evidence.verifier.trust import Trust, read_note
 from chainperp.state.proof import Root
-from chainperp.state.root import decode_descriptor, list_root
+from chainperp.state.root import cash_of, decode_descriptor, list_root
 
 
 def verify_solvency(steps: Steps, fields: Fields, trust: Trust) -> None:
@@ -42,7 +44,7 @@ def verify_solvency(steps: Steps, fields: Fields, trust: Trust) -> None:
     address = fields.address("address")
     steps.begin("own claim")
     account = AccountView(view, address)
-    equity = account.equity(state_marks(view, account.positions))
+    equity = account.equity(state_marks(view, account.positions)) + spot_balance(view, address)
     value = view.value("acct", address)
     view.finish()
     leaf = Liability.of(address, equity, value or b"")
@@ -85,11 +87,11 @@ def _read_descriptors(steps: Steps, fields: Fields, seal: Placed) -> dict[str, R
 def _check_identities(steps: Steps, roots: dict[str, Root], seal: Placed) -> None:
     """Cash is custody; on every market the lots of both sides are equal (INV-1, INV-2)."""
     steps.begin("cash is custody")
-    cash = roots["acct"].sums[0] + (roots["wd"].sums[0] if "wd" in roots else 0)
+    cash = cash_of(roots)
     if (cash, seal.fields["cash_sum"]) != (seal.fields["custody"], seal.fields["custody"]):
         raise InvalidProof(f"the columns add up to {cash}, the SEAL says {seal.fields['cash_sum']} "
                            f"and custody {seal.fields['custody']}")  # fmt: skip
-    steps.done(f"accounts and withdrawals {usd_text(cash)}")
+    steps.done(f"accounts, spot balances and withdrawals {usd_text(cash)}")
     steps.begin("open interest equal on both sides")
     markets = dict.fromkeys(name[:-2] for name in roots if name.startswith("pos/"))
     for market in markets:

@@ -180,7 +180,7 @@ def leverage(exposure: Exposure) -> Document:
 
 
 def spot_state(total: int = 0, hold: int = 0) -> Document:
-    """Token balances: this exchange keeps all USDC as collateral, so there is at most that row."""
+    """Token balances: USDC outside the margin of perpetuals, the only token."""
     if not total:
         return {"balances": []}
     row = {"coin": "USDC", "token": 0, "total": usd(total), "hold": usd(hold), "entryNtl": "0.0"}

@@ -142,6 +142,45 @@ def sub_account_transfer(amount: int, source: bytes, destination: bytes) -> Docu
     }
 
 
+def class_transfer(amount: int, *, to_perp: bool) -> Document:
+    """Money between an account's margin and its spot balance."""
+    return {"type": "accountClassTransfer", "usdc": usd(amount), "toPerp": to_perp}
+
+
+def spot_transfer(amount: int, source: bytes, destination: bytes, nonce: int) -> Document:
+    """USDC from spot balance to spot balance; the fee is the sender's, on top."""
+    return {
+        "type": "spotTransfer",
+        **_sent(amount, source, destination, nonce),
+    }
+
+
+def asset_send(
+    amount: int, source: bytes, destination: bytes, dexes: tuple[str, str], nonce: int
+) -> Document:
+    """USDC between two cells of accounts, named by their dexes."""
+    return {
+        "type": "send",
+        **_sent(amount, source, destination, nonce),
+        "sourceDex": dexes[0],
+        "destinationDex": dexes[1],
+    }
+
+
+def _sent(amount: int, source: bytes, destination: bytes, nonce: int) -> Document:
+    return {
+        "token": "USDC",
+        "amount": usd(amount),
+        "usdcValue": usd(amount),
+        "user": hex_text(source),
+        "destination": hex_text(destination),
+        "fee": "0.0",
+        "nativeTokenFee": "0.0",
+        "nonce": nonce,
+        "feeToken": "USDC",
+    }
+
+
 def liquidation(
     notional: int, value: int, *, is_cross: bool, positions: list[tuple[MarketTerms, int]]
 ) -> Document:

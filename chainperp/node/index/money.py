@@ -32,6 +32,49 @@ FORCED: Final = (
 """Moved by the waterfall: no transaction asked for it."""
 
 
+ASSET_DEXES: Final = {
+    LedgerType.ASSET_PERP_TO_PERP: ("", ""),
+    LedgerType.ASSET_PERP_TO_SPOT: ("", "spot"),
+    LedgerType.ASSET_SPOT_TO_PERP: ("spot", ""),
+    LedgerType.ASSET_SPOT_TO_SPOT: ("spot", "spot"),
+}
+SPOT_TO_SPOT: Final = (LedgerType.SPOT_SEND, LedgerType.SUB_ACCOUNT_SPOT_TRANSFER)
+FROM_SPOT: Final = (
+    *SPOT_TO_SPOT,
+    LedgerType.CLASS_TO_PERP,
+    LedgerType.ASSET_SPOT_TO_PERP,
+    LedgerType.ASSET_SPOT_TO_SPOT,
+)
+TO_SPOT: Final = (
+    *SPOT_TO_SPOT,
+    LedgerType.CLASS_TO_SPOT,
+    LedgerType.ASSET_PERP_TO_SPOT,
+    LedgerType.ASSET_SPOT_TO_SPOT,
+)
+
+
+def cash_moved(kind: int, amount: int) -> tuple[int, int]:
+    """What a transfer does to the margin of its source and of its destination: nothing where the
+    cell is a spot balance."""
+    return 0 if kind in FROM_SPOT else -amount, 0 if kind in TO_SPOT else amount
+
+
+def delta_of(fields: Record, nonce: int) -> Document:
+    """What a ledger says of a transfer that a user asked for."""
+    kind, amount = fields["type"], fields["amount"]
+    source, destination = fields["source"], fields["destination"]
+    if kind in (LedgerType.SUB_ACCOUNT_TRANSFER, LedgerType.SUB_ACCOUNT_SPOT_TRANSFER):
+        return history.sub_account_transfer(amount, source, destination)
+    if kind in (LedgerType.CLASS_TO_PERP, LedgerType.CLASS_TO_SPOT):
+        return history.class_transfer(amount, to_perp=kind == LedgerType.CLASS_TO_PERP)
+    if kind == LedgerType.SPOT_SEND:
+        return history.spot_transfer(amount, source, destination, nonce)
+    dexes = ASSET_DEXES.get(kind)
+    if dexes is not None:
+        return history.asset_send(amount, source, destination, dexes, nonce)
+    return history.internal_transfer(amount, source, destination)
+
+
 class LedgerRows:
     """Rows of a batch."""
 
@@ -60,28 +103,27 @@ class LedgerRows:
         hash_: bytes | None,
         fields: Record,
         users: tuple[int, int],
+        nonce: int,
     ) -> None:
         """A LEDGER record: a row for each side of it. An activation fee belongs to the send that
         comes right before it, a withdrawal's fee is in the withdrawal."""
         kind, amount = fields["type"], fields["amount"]
-        source, destination = fields["source"], fields["destination"]
         if kind in SILENT or kind == LedgerType.WITHDRAWAL_FEE:
             return
-        if kind == LedgerType.ACTIVATION_FEE:
+        if kind in (LedgerType.ACTIVATION_FEE, LedgerType.SPOT_ACTIVATION_FEE):
             if self._fee_of is not None:
-                self._fee_of[4] -= amount
+                if kind == LedgerType.ACTIVATION_FEE:
+                    self._fee_of[4] -= amount
                 for row in self.rows[-2:]:
                     row[5] = row[5] | {"fee": usd(amount)}
             return
-        if kind == LedgerType.SUB_ACCOUNT_TRANSFER:
-            delta = history.sub_account_transfer(amount, source, destination)
-        else:
-            delta = history.internal_transfer(amount, source, destination)
-        first = self.add(users[0], place, hash_, -amount, delta)
+        delta = delta_of(fields, nonce)
+        lost, gained = cash_moved(kind, amount)
+        first = self.add(users[0], place, hash_, lost, delta)
         if users[0] != users[1]:
-            self.add(users[1], place, hash_, amount, delta)
+            self.add(users[1], place, hash_, gained, delta)
         else:
-            first[4] = 0
+            first[4] = lost + gained
         self._fee_of = first
 
     def values(self) -> list[tuple[Any, ...]]:

@@ -329,7 +329,7 @@ class Rows:
         users = self.users.number(fields["source"]), self.users.number(fields["destination"])
         # Only what a user asked for carries the name of his transaction.
         hash_ = None if fields["type"] in FORCED else self.hash
-        self.ledger.transfer((index, self.time_ms), hash_, fields, users)
+        self.ledger.transfer((index, self.time_ms), hash_, fields, users, self.action.nonce)
 
     def _test(self, index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))

@@ -50,9 +50,13 @@ def clearinghouse_states(
     ]
 
 
-def spot_state(_context: Context, _fields: Fields) -> Any:
-    """Token balances: all USDC is collateral of perpetuals."""
-    return accounts.spot_state()
+def spot_state(context: Context, fields: Fields) -> Any:
+    """Token balances: USDC outside the margin of perpetuals."""
+    return _spot_state(context, raw_address(fields))
+
+
+def _spot_state(context: Context, address: bytes) -> Document:
+    return accounts.spot_state(context.state().spot.get(Address(address), 0))
 
 
 def active_asset_data(context: Context, fields: Fields) -> Any:
@@ -136,8 +140,8 @@ def sub_accounts(context: Context, fields: Fields) -> Any:
     """The account's sub-accounts in the order they were opened; null for none. What a position
     paid in funding is told when the sub-account itself is asked about."""
     rows = [
-        {**head, "clearinghouseState": margin, "spotState": accounts.spot_state()}
-        for head, margin in _sub_accounts(context, fields)
+        {**head, "clearinghouseState": margin, "spotState": spot}
+        for head, margin, spot in _sub_accounts(context, fields)
     ]
     return rows or None
 
@@ -145,15 +149,16 @@ def sub_accounts(context: Context, fields: Fields) -> Any:
 def sub_accounts_by_dex(context: Context, fields: Fields) -> Any:
     """The same, with the margin by exchange."""
     rows = [
-        {**head, "dexToClearinghouseState": [["", margin]], "spotState": accounts.spot_state()}
-        for head, margin in _sub_accounts(context, fields)
+        {**head, "dexToClearinghouseState": [["", margin]], "spotState": spot}
+        for head, margin, spot in _sub_accounts(context, fields)
     ]
     return rows or None
 
 
-def _sub_accounts(context: Context, fields: Fields) -> list[tuple[Document, Document]]:
+def _sub_accounts(context: Context, fields: Fields) -> list[tuple[Document, Document, Document]]:
+    """Each with its margin and its spot balance."""
     state = context.state()
-    found: list[tuple[Document, Document]] = []
+    found: list[tuple[Document, Document, Document]] = []
     for sub in state.subs_of.get(Address(raw_address(fields)), []):
         head = {
             "name": sub.name,
@@ -161,7 +166,7 @@ def _sub_accounts(context: Context, fields: Fields) -> list[tuple[Document, Docu
             "master": hex_text(sub.master),
         }
         margin = accounts.clearinghouse_state(state, state.accounts[sub.address], {})
-        found.append((head, margin))
+        found.append((head, margin, _spot_state(context, sub.address)))
     return found
 
 
@@ -226,7 +231,7 @@ def web_data(context: Context, fields: Fields, found: dict[str, Any]) -> Documen
         "isVault": raw in VAULTS,
         "user": hex_text(raw),
         "twapStates": twap_states(state, raw),
-        "spotState": accounts.spot_state(),
+        "spotState": _spot_state(context, raw),
         "spotAssetCtxs": SPOT_CTXS,
     }
 

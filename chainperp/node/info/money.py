@@ -263,6 +263,11 @@ QUERIES: Final = [
         note="no maker rebates, staking or referral discounts",
     ),
     Query("userRateLimit", (USER,), look=requests_sent),
-    Query("portfolio", (USER,), look=portfolio, note="at most 48 points a period"),
+    Query(
+        "portfolio",
+        (USER,),
+        look=portfolio,
+        note="at most 48 points a period; spot balances are not in it",
+    ),
     Query("referral", (USER,), look=referral, grade="partial", note="no referral codes"),
 ]

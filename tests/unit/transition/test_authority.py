@@ -8,13 +8,16 @@ from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
+    ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
     ModifyOrders,
     PlaceOrders,
     RenameSubAccount,
     ScheduleCancel,
+    SendAsset,
     SetDisplayName,
+    SubAccountSpotTransfer,
     SubAccountTransfer,
     TwapOrder,
     UpdateIsolatedMargin,
@@ -44,9 +47,14 @@ OWN_KEY: dict[str, Action] = {
     "rename": RenameSubAccount(SUB, "other"),
     "fund": SubAccountTransfer(SUB, True, USDC),
     "take back": SubAccountTransfer(SUB, False, USDC),
+    "fund spot": SubAccountSpotTransfer(SUB, True, USDC),
+    "take spot back": SubAccountSpotTransfer(SUB, False, USDC),
 }
 USER_SIGNED: dict[str, Action] = {
     "send": UsdSend(address_of("eve"), USDC),
+    "to spot": ClassTransfer(USDC, False),
+    "to spot for a sub-account": ClassTransfer(USDC, False, SUB),
+    "send spot": SendAsset(address_of("eve"), USDC),
     "withdraw": Withdraw(address_of("eve"), 5 * USDC),
     "agent": ApproveAgent(address_of("new key"), "second"),
     "builder": ApproveBuilderFee(address_of("app"), 10),
@@ -63,6 +71,8 @@ def scene() -> World:
     world.act("ann", CreateSubAccount("desk"))
     world.act("ann", SubAccountTransfer(SUB, True, 1_000 * USDC))
     world.act("ann", ApproveBuilderFee(address_of("app"), 10), user_signed=True)
+    for sub in (None, SUB):
+        world.act("ann", ClassTransfer(100 * USDC, False, sub), user_signed=True)
     for who in ("ann", "ann/1"):
         world.act(who, UpdateLeverage(2, False, 5))
     world.place("eve", order(2, "sell", "2", "100"))

@@ -99,7 +99,7 @@ async function accounts() {
   await call("scheduleCancel", "scheduleCancel off", () => exchange.scheduleCancel());
   await call("usdSend", "usdSend", () => exchange.usdSend({ destination: friend.address, amount: "10" }));
   await call("withdraw3", "withdraw3", () => exchange.withdraw3({ destination: friend.address, amount: "5" }));
-  await call("usdClassTransfer", "usdClassTransfer", () => exchange.usdClassTransfer({ amount: "1", toPerp: false }));
+  await call("usdClassTransfer", "usdClassTransfer", () => exchange.usdClassTransfer({ amount: "5", toPerp: false }));
   await call("spotSend", "spotSend", () => exchange.spotSend({ destination: friend.address, token: USDC, amount: "1" }));
   await call("sendAsset", "sendAsset", () => exchange.sendAsset(
     { destination: friend.address, sourceDex: "", destinationDex: "", token: USDC, amount: "1", fromSubAccount: "" }));
