@@ -20,7 +20,7 @@ from chainperp.chain.proving.liquidation import prove_liquidation, refute_liquid
 from chainperp.chain.proving.log import prove_equivocation, prove_fork, prove_growth
 from chainperp.chain.proving.refutation import refute_rounds, terms_of_genesis
 from chainperp.chain.proving.source import Source
-from chainperp.client.promise_check import check_promise
+from chainperp.client.promise_check import OVERDUE_MS, check_promise
 from chainperp.evidence.liabilities import liability_root
 from chainperp.evidence.promise import Promise, sign_promise
 from chainperp.evidence.tiles import Fetch, TileBuilder, format_tile_path
@@ -423,6 +423,25 @@ def test_t18_transaction_left_out_breaks_its_promise() -> None:
         # A log that ends before the promised size is late at first, and caught by the clock.
         assert failed.name in ("promised transaction", "checkpoint covers it"), failed
         assert failed.detail.startswith("BROKEN PROMISE: ")
+
+
+def test_t18_silence_is_told_by_the_readers_clock() -> None:
+    """A log that stands still before the promised size: not due, then not kept, never kept."""
+    stage = before_the_fall()
+    served = _served(stage.source)
+    size, due = stage.source.checkpoint.size, stage.blocks[-1].time_ms
+    promise = Promise(ORIGIN, bytes(32), stage.blocks[-1].height + 1, size, size + 2, due)
+    note = sign_promise(promise, KEY.verifier, KEY.sign)
+    for now_ms in (0, due + OVERDUE_MS):
+        verdict = check_promise(note, served, KEY.verifier, verify_ed25519, now_ms)
+        assert verdict.holds
+        assert [step.name for step in verdict.not_checked] == [
+            "checkpoint covers it", "promised transaction",
+        ]  # fmt: skip
+        assert verdict.sentences == []
+    late = check_promise(note, served, KEY.verifier, verify_ed25519, due + OVERDUE_MS + 1)
+    assert late.failed is not None
+    assert late.failed.detail.startswith("NOT KEPT: ")
 
 
 def _promises(stage: LoggedStage) -> dict[tuple[int, int], bytes]:

@@ -65,6 +65,9 @@ def test_checkpoints_are_cosigned_while_the_node_trades(tmp_path: Path) -> None:
                 node.request("GET", "/log/checkpoint").body,
                 parse_vkey(vkey), verify_ed25519, [witness.key],
             )  # fmt: skip
+            outside = run_cli("verify", node.url, "--policy", str(policy), "--json")
+            assert outside.code == 0, outside.out + outside.err
+            assert outside.document["not_checked"] == []
             counted = figures(node, "chainperp_witness_submissions_total")
             name = 'chainperp_witness_submissions_total{outcome="cosigned",witness="a.example/w"}'
             assert counted[name] >= 2
