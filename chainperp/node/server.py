@@ -82,8 +82,10 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
         say(f"halted: the inputs of the block that could not be made are in {node.producer.halted}")
     if is_whole:
         await node.cosigning.finish()
-        node.past.look()
     node.close(is_whole=is_whole)
+    if is_whole:
+        # Closing publishes what was not published yet.
+        node.past.look()
     await blocks
 
 
