@@ -9,6 +9,7 @@ from chainperp.evidence.note import format_vkey
 from chainperp.evidence.tiles import Tile, format_tile_path
 from chainperp.storage.logkey import LogKey, verify_ed25519
 from tests.support.chain import DemoChain, run_cli
+from tests.support.live_node import until
 from tests.support.node import account, limit_order, running_node
 from tests.support.static_log import static_log
 
@@ -35,6 +36,8 @@ def test_a_running_node_is_followed_and_its_key_kept(tmp_path: Path) -> None:
         assert first.document["not_checked"] == []
         kept = state.read_bytes()
         node.act(account(0), limit_order(0, True, "90000", "0.1"))
+        # A checkpoint is published once a second at most.
+        until(lambda: node.request("GET", "/log/checkpoint").body not in kept)
         second = run_cli("verify", node.url, "--state", str(state), "--json")
         assert (second.code, second.err) == (0, "")
         names = [one["check"] for one in second.document["checks"]]
