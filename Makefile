@@ -21,7 +21,7 @@ test: setup     ## the whole test suite; .ci/run calls exactly this
 long: setup     ## more seeds, deeper small worlds: about ten minutes
 	CHAINPERP_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/property tests/simulation
 
-soak: setup     ## 200 rounds of kill -9 under load: about five minutes
+soak: setup     ## 200 rounds of kill -9 under load: about six minutes
 	CHAINPERP_KILL_ROUNDS=200 $(BIN)/python -m pytest -s --timeout 1800 tests/simulation/test_node_kill.py
 
 load: setup     ## transactions a second through HTTP and websocket, clients included: about five minutes
