@@ -22,7 +22,6 @@ from chainperp.model.markets import MarketTerms
 from chainperp.rules.prices import grid_step, is_on_price_grid
 
 HUNDRED_PERCENT_E6: Final = 100_000_000
-SIZE_DECIMALS_MAX: Final = 6
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from chainperp.model.accounts import Account, Exposure
 from chainperp.model.decisions import AdlReason, CommitReason, Kind, LedgerType, rule_number
 from chainperp.rules.adl.allocate import round_seed, tie_keys, waterfill
 from chainperp.rules.adl.choose import allocate, policy_with_id
-from chainperp.rules.adl.policy import Allocation, PriceRule, Round, terms_of
+from chainperp.rules.adl.policy import Candidate, PriceRule, Round, terms_of
 from chainperp.rules.adl.price import (
     adl_lots,
     adl_price,
@@ -238,26 +238,30 @@ def _decide(state: State, phase: AdlPhase, market: Market, receipt: Receipt) -> 
     allocation = allocate(policy, receipt.round, receipt.candidates)
     if not policy.in_lots:
         receipt.amounts = allocation.takes
-        allocation.takes = _lots_at_mark(receipt, allocation)
+        allocation.takes = lots_at_mark(
+            receipt.candidates, allocation.reasons, receipt.round.lots, receipt.round.seed
+        )
         allocation.shortfall = receipt.round.lots - sum(allocation.takes)
     receipt.allocation = allocation
     receipt.rows = receipt_rows(receipt.candidates, allocation)
 
 
-def _lots_at_mark(receipt: Receipt, allocation: Allocation) -> list[int]:
-    """Lots of each candidate under a policy that takes money."""
-    candidates, lots = receipt.candidates, receipt.round.lots
-    ties = tie_keys(receipt.round.seed, candidates)
+def lots_at_mark(
+    candidates: list[Candidate], reasons: list[AdlReason], lots: int, seed: bytes
+) -> list[int]:
+    """Lots of each candidate under a policy that takes money: pro rata by position, from the
+    candidates first."""
+    ties = tie_keys(seed, candidates)
     eligible = [
         0 if reason else candidate.lots
-        for candidate, reason in zip(candidates, allocation.reasons, strict=True)
+        for candidate, reason in zip(candidates, reasons, strict=True)
     ]
     takes = waterfill(lots, eligible, eligible, ties)
     left = lots - sum(takes)
     if left:
         others = [
             candidate.lots if reason and reason != AdlReason.EXEMPT else 0
-            for candidate, reason in zip(candidates, allocation.reasons, strict=True)
+            for candidate, reason in zip(candidates, reasons, strict=True)
         ]
         more = waterfill(left, others, others, ties)
         takes = [first + second for first, second in zip(takes, more, strict=True)]

@@ -24,11 +24,11 @@ from chainperp.evidence.verifier.adl_round import (
 )
 from chainperp.model.decisions import AdlReason
 from chainperp.model.records import ADL_ROW
-from chainperp.rules.adl.allocate import tie_keys, waterfill
 from chainperp.rules.adl.choose import allocate, policy_with_id
 from chainperp.rules.adl.policy import Allocation, Candidate
 from chainperp.state.root import merkle_root
 from chainperp.state.tree import Tree
+from chainperp.transition.deleverage import lots_at_mark
 
 WORST_MAX: Final = 20
 
@@ -73,7 +73,9 @@ def check_round(
     faults += _order(logged.rows, candidates, allocation)
     takes = allocation.takes
     if not allocation.in_lots:
-        takes = lots_at_mark(found, candidates, allocation)
+        takes = lots_at_mark(
+            candidates, allocation.reasons, found.begin["target_lots"], found.begin["seed"]
+        )
     faults += _takes(logged.rows, candidates, takes)
     faults += _list(found, logged.rows)
     faults += _price(found, number)
@@ -205,24 +207,3 @@ def _trades(found: RoundView, logged: RoundRecord) -> list[Fault]:
     if end is None or (end["filled_lots"], end["shortfall_lots"], end["n_fills"]) != expected:
         faults.append(Fault("end", f"the end does not say {expected}"))
     return faults
-
-
-def lots_at_mark(found: RoundView, candidates: list[Candidate], due: Allocation) -> list[int]:
-    """Lots that close at the mark under a policy that takes money: pro rata by position, from the
-    candidates first."""
-    total = found.begin["target_lots"]
-    ties = tie_keys(found.begin["seed"], candidates)
-    caps = [
-        0 if reason else candidate.lots
-        for candidate, reason in zip(candidates, due.reasons, strict=True)
-    ]
-    takes = waterfill(total, caps, caps, ties)
-    left = total - sum(takes)
-    if left:
-        caps = [
-            candidate.lots if reason and reason != AdlReason.EXEMPT else 0
-            for candidate, reason in zip(candidates, due.reasons, strict=True)
-        ]
-        more = waterfill(left, caps, caps, ties)
-        takes = [first + second for first, second in zip(takes, more, strict=True)]
-    return takes

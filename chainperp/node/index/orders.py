@@ -10,7 +10,6 @@ from chainperp.model.markets import MarketTerms
 from chainperp.node.documents.orders import (
     AS_SIGNED,
     FILLED,
-    OPEN,
     TRIGGERED,
     status_word,
     trigger_of_record,
@@ -176,8 +175,3 @@ def twap_row(fields: Record, user: int) -> tuple[Any, ...]:
     )
     names = "lots", "minutes", "start"
     return (fields["twap_id"], user, fields["asset"], flags, *(fields[name] for name in names))
-
-
-def is_live(word: str) -> bool:
-    """Whether an order with this word may still trade."""
-    return word in (OPEN, TRIGGERED)

@@ -24,7 +24,6 @@ CUT_SECONDS: Final = 5
 
 MESSAGE_MAX: Final = 128 * 1024
 PING_SECONDS: Final = 30
-SILENCE_SECONDS: Final = 60
 
 
 def text_frame(text: str) -> bytes:
