@@ -142,7 +142,7 @@ class LedgerType(IntEnum):
 
 RULE_FAMILIES: Final = (
     "ADM", "BLK", "PRC", "ORD", "MAT", "MRG", "PNL", "FEE", "FND", "TRF", "INV",
-    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY", "SUB", "SIG", "TWP",
+    "TRG", "LIQ", "BKS", "ADL", "EXM", "VLT", "BUY", "SUB", "SIG", "TWP", "SPT", "REF",
 )  # fmt: skip
 
 
