@@ -49,6 +49,7 @@ class Kind(IntEnum):
     BUILDER = 0x0075
     MULTI_SIG_USER = 0x0076
     DISPLAY_NAME = 0x0077
+    TOKEN = 0x0078
     LEDGER = 0x0080
     PARAM = 0x0090
 
@@ -138,6 +139,7 @@ class LedgerType(IntEnum):
     ASSET_SPOT_TO_SPOT = 21
     SUB_ACCOUNT_SPOT_TRANSFER = 22  # spot to spot
     SPOT_ACTIVATION_FEE = 23  # spot to cash
+    SPOT_FEE_BURN = 24  # in a TOKEN entry: a buyer's fee in the token, gone from the supply
 
 
 RULE_FAMILIES: Final = (
