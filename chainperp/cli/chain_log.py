@@ -12,10 +12,18 @@ from typing import Any
 
 from chainperp.base.canonical import Record
 from chainperp.base.errors import BadRequest, NotFound
-from chainperp.base.units import address_text, price_text, size_text, usd_text
+from chainperp.base.units import (
+    address_text,
+    format_decimal,
+    price_text,
+    size_text,
+    usd_text,
+)
 from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.markets import MarketTerms
+from chainperp.model.tokens import SPOT_FIRST, Token, tokens_of
+from chainperp.rules.spot import is_pair_known
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.recovery import inspect
 from chainperp.storage.segments import read_blocks
@@ -108,6 +116,7 @@ class ChainLog:
         self.directory = DataDir.open(path, write=False)
         self.genesis = self.directory.genesis
         self.terms: list[MarketTerms] = self.genesis.terms
+        self.tokens = tokens_of(self.genesis.listing)
         self.marks: dict[int, Mark] = {}
 
     def blocks(self) -> Iterator[LoggedBlock]:
@@ -133,21 +142,40 @@ class ChainLog:
             seal = decode_payload(decode_entry(stored.entries[-1]))
             yield LoggedBlock(stored.height, seal["first_index"], stored.entries)
 
+    def base(self, asset: int) -> Token | None:
+        """The token that a spot pair trades; None for a perpetual, and for no pair."""
+        pairs = self.genesis.listing.pairs
+        is_pair = is_pair_known(asset, len(pairs))
+        return self.tokens[pairs[asset - SPOT_FIRST]] if is_pair else None
+
     def market(self, asset: int) -> str:
-        """Name of a market."""
+        """Name of a market or spot pair."""
+        base = self.base(asset)
+        if base is not None:
+            return f"{base.name}/USDC"
         return self.terms[asset].name if asset < len(self.terms) else f"market {asset}"
+
+    def _decimals(self, asset: int) -> int:
+        base = self.base(asset)
+        return self.terms[asset].size_decimals if base is None else base.size_decimals
 
     def price(self, asset: int, price: int) -> str:
         """A grid price for people."""
-        return price_text(price, self.terms[asset].size_decimals)
+        return price_text(price, self._decimals(asset))
 
     def units(self, asset: int, lots: int) -> str:
         """Lots in base units."""
-        return size_text(lots, self.terms[asset].size_decimals)
+        return size_text(lots, self._decimals(asset))
 
     def size(self, asset: int, lots: int) -> str:
-        """Lots for people, with the market's name."""
-        return f"{self.units(asset, lots)} {self.market(asset)}"
+        """Lots for people, with the name of what is traded."""
+        base = self.base(asset)
+        return f"{self.units(asset, lots)} {self.market(asset) if base is None else base.name}"
+
+    def amount(self, token: int, amount: int) -> str:
+        """An amount of a token for people."""
+        terms = self.tokens[token]
+        return f"{format_decimal(amount, terms.wei_decimals)} {terms.name}"
 
     def position(self, asset: int, lots: int) -> str:
         """A signed position in words."""

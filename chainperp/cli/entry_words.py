@@ -17,6 +17,7 @@ from chainperp.model.decisions import (
     rule_code,
 )
 from chainperp.model.envelope import SCHEMES, decode_envelope, transaction_hash
+from chainperp.model.tokens import Token
 from chainperp.transition.recorder import (
     FLAG_ADL,
     FLAG_BACKSTOP,
@@ -32,6 +33,9 @@ AS_SIGNED: Final = frozenset(
         Rejection.SIZE_ZERO,
         Rejection.TICK,
         Rejection.NO_PRICE,
+        Rejection.SPOT_REDUCE_ONLY,
+        Rejection.SPOT_TRIGGER,
+        Rejection.SPOT_BUILDER,
     )
 )
 MOVED: Final = {
@@ -60,6 +64,7 @@ MOVED: Final = {
         "SUB-3",
     ),
     LedgerType.SPOT_ACTIVATION_FEE: ("paid out of the spot balance for a new address", "TRF-2"),
+    LedgerType.SPOT_FEE_BURN: ("the buyer's fee, burned", "SPT-6"),
     LedgerType.DEFICIT: ("owed by the insurance for a closed scope", "LIQ-8"),
 }
 
@@ -119,12 +124,30 @@ def fill_side(log: ChainLog, fields: Record, side: str) -> str:
     asset, lots = fields["asset"], fields["lots"]
     buys = bool(fields["flags"] & FLAG_TAKER_BUYS) == (side == "taker")
     before = fields[f"{side}_start"]
+    base = log.base(asset)
+    if base is not None:
+        return _spot_side(log, base, fields, side)
     after = before + (lots if buys else -lots)
     extra = fields[f"{side}_builder_fee"]
     builders = f", to the builder {money(extra)}" if extra else ""
     return (
         f"{log.position(asset, before)} became {log.position(asset, after)}; realised "
         f"{money(fields[f'{side}_pnl'])}; fee {money(fields[f'{side}_fee'])}{builders}"
+    )
+
+
+def _spot_side(log: ChainLog, base: Token, fields: Record, side: str) -> str:
+    """One side of a spot trade: balance of the token before and after, fee in what it receives."""
+    buys = bool(fields["flags"] & FLAG_TAKER_BUYS) == (side == "taker")
+    before, fee = fields[f"{side}_start"], fields[f"{side}_fee"]
+    given = fields["lots"] * 10 ** (base.wei_decimals - base.size_decimals)
+    after = before + given - fee if buys else before - given
+    usdc = fields["price"] * fields["lots"]
+    paid = f"paid {money(usdc)}" if buys else f"received {money(usdc)}"
+    cost = log.amount(base.index, fee) if buys else money(fee)
+    return (
+        f"{log.amount(base.index, before)} became {log.amount(base.index, after)}; {paid}; "
+        f"fee {cost}"
     )
 
 
@@ -137,11 +160,11 @@ def fill_sentence(log: ChainLog, entry: Logged, account: bytes | None = None) ->
     buys = bool(fields["flags"] & FLAG_TAKER_BUYS) == (side == "taker")
     subject = "" if account else f"{who(fields['taker'])} "
     verb = ("bought" if buys else "sold") if subject else ("Bought" if buys else "Sold")
-    mark = log.marks[asset].mark if asset in log.marks else 0
+    # A spot pair has no mark that matters to anybody.
+    mark = f" ({percent_from(price, log.marks[asset].mark)})" if asset in log.marks else ""
     text = (
-        f"{subject}{verb} {log.size(asset, fields['lots'])} at {log.price(asset, price)} "
-        f"({percent_from(price, mark)}) {'from' if buys else 'to'} {who(other)}: "
-        f"{fill_side(log, fields, side)}"
+        f"{subject}{verb} {log.size(asset, fields['lots'])} at {log.price(asset, price)}"
+        f"{mark} {'from' if buys else 'to'} {who(other)}: {fill_side(log, fields, side)}"
     )
     return Sentence(text, fill_rule(fields), entry.index)
 
@@ -158,6 +181,18 @@ def ledger_sentence(entry: Logged) -> Sentence:
     )
 
 
+def token_sentence(log: ChainLog, entry: Logged) -> Sentence:
+    """An amount of a token that moved without a trade, or is gone."""
+    fields = entry.fields()
+    words, rule = MOVED[LedgerType(fields["type"])]
+    amount, source = log.amount(fields["token"], fields["amount"]), who(fields["source"])
+    if not any(fields["destination"]):
+        left = log.amount(fields["token"], fields["circulating"])
+        return Sentence(f"{amount} of {source}: {words}; {left} are left", rule, entry.index)
+    text = f"{amount} from {source} to {who(fields['destination'])}: {words}"
+    return Sentence(text, rule, entry.index)
+
+
 def entry_sentence(log: ChainLog, entry: Logged) -> Sentence:
     """Any entry: in its own words where there are any, else its fields."""
     if entry.kind is Kind.ORDER:
@@ -166,6 +201,8 @@ def entry_sentence(log: ChainLog, entry: Logged) -> Sentence:
         return fill_sentence(log, entry)
     if entry.kind is Kind.LEDGER:
         return ledger_sentence(entry)
+    if entry.kind is Kind.TOKEN:
+        return token_sentence(log, entry)
     fields = entry.fields()
     told = ", ".join(f"{name} {show(value)}" for name, value in fields.items() if name != "rule")
     rule = rule_code(fields["rule"]) if "rule" in fields else ""

@@ -364,9 +364,11 @@ def _fill_sentences(
     else:
         price += f"that of the resting order {fields['maker_oid']}"
     fee_rule = fill_rule(fields) if flags & (FLAG_ADL | FLAG_BACKSTOP) else "FEE-2"
+    if log.base(asset) is not None:
+        fee_rule = "SPT-6"
     sentences = [
         fill_sentence(log, entry),
-        Sentence(f"It is worth {total}", "PNL-1", index),
+        Sentence(f"It is worth {total}", "PNL-1" if log.base(asset) is None else "SPT-4", index),
         Sentence(price, fill_rule(fields), index),
         *(
             Sentence(f"{side.capitalize()} {who(fields[side])}: {fill_side(log, fields, side)}",
