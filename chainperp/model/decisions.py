@@ -49,6 +49,7 @@ class Kind(IntEnum):
     BUILDER = 0x0075
     MULTI_SIG_USER = 0x0076
     DISPLAY_NAME = 0x0077
+    REFERRAL = 0x0079
     LEDGER = 0x0080
     PARAM = 0x0090
 
@@ -82,6 +83,14 @@ class TwapEvent(IntEnum):
     SLICE = 2  # its order follows
     TERMINATED = 3  # by its account, or with its scope
     FINISHED = 4  # its time is over
+
+
+class ReferralEvent(IntEnum):
+    """What a REFERRAL entry says."""
+
+    CODE = 1  # the account has a code now
+    REFERRED = 2  # the account has a referrer now
+    REWARDED = 3  # fees of the account earned its referrer a reward
 
 
 class CommitReason(IntEnum):
@@ -138,6 +147,8 @@ class LedgerType(IntEnum):
     ASSET_SPOT_TO_SPOT = 21
     SUB_ACCOUNT_SPOT_TRANSFER = 22  # spot to spot
     SPOT_ACTIVATION_FEE = 23  # spot to cash
+    REFERRAL_REWARD = 50  # from the fund: the rewards of a block's trades
+    REFERRAL_CLAIM = 51
 
 
 RULE_FAMILIES: Final = (

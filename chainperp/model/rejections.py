@@ -113,11 +113,16 @@ class Rejection(IntEnum):
     TWAP_DETAILS = 148
     TWAP_MISSING = 149
     REFERRAL_UNKNOWN = 150
-    REFERRAL_NOT_OFFERED = 151
     NO_REWARDS = 152
     DISPLAY_NAME_INVALID = 153
     TOKEN_UNKNOWN = 154
     DEX_UNKNOWN = 155
+    REFERRAL_VOLUME = 205
+    REFERRAL_CODE_INVALID = 206
+    REFERRAL_CODE_TAKEN = 207
+    REFERRAL_CODE_HELD = 208
+    REFERRER_HELD = 209
+    REFERRER_SELF = 210
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -353,11 +358,18 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.TWAP_MISSING: Reason(
         "TWP-6", "rejected", "TWAP was never placed, already canceled, or filled."
     ),
-    Rejection.REFERRAL_UNKNOWN: Reason("ADM-6", "rejected", "Referral code not registered"),
-    Rejection.REFERRAL_NOT_OFFERED: Reason(
-        "ADM-6", "rejected", "Referral codes are not offered by this exchange"
+    Rejection.REFERRAL_UNKNOWN: Reason("REF-2", "rejected", "Referral code not registered"),
+    Rejection.NO_REWARDS: Reason("REF-5", "rejected", "No rewards to claim"),
+    Rejection.REFERRAL_VOLUME: Reason(
+        "REF-1", "rejected", "Cannot generate referral code until enough volume traded"
     ),
-    Rejection.NO_REWARDS: Reason("ADM-6", "rejected", "No rewards to claim"),
+    Rejection.REFERRAL_CODE_INVALID: Reason("REF-1", "rejected", "Referral code is invalid."),
+    Rejection.REFERRAL_CODE_TAKEN: Reason("REF-1", "rejected", "Referral code already registered"),
+    Rejection.REFERRAL_CODE_HELD: Reason(
+        "REF-1", "rejected", "Account already has a referral code."
+    ),
+    Rejection.REFERRER_HELD: Reason("REF-2", "rejected", "Referrer already set."),
+    Rejection.REFERRER_SELF: Reason("REF-2", "rejected", "Cannot refer oneself."),
     Rejection.DISPLAY_NAME_INVALID: Reason("ADM-7", "rejected", "Display name is invalid."),
     Rejection.TOKEN_UNKNOWN: Reason("TRF-6", "rejected", "Token is not offered by this exchange."),
     Rejection.DEX_UNKNOWN: Reason("TRF-6", "rejected", "Dex is not offered by this exchange."),

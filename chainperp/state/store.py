@@ -17,7 +17,13 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
-from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.arrangements import (
+    MultiSigUser,
+    Referral,
+    Schedule,
+    SubAccount,
+    Twap,
+)
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
@@ -29,12 +35,15 @@ LIQUIDITY_VAULT: Final = Address(bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158
 ROUNDING: Final = Address(b"\x00" * 18 + b"\xff\x01")
 BACKSTOP_VAULT: Final = Address(b"\x00" * 18 + b"\xff\x02")
 INSURANCE: Final = Address(b"\x00" * 18 + b"\xff\x03")
+# Holds rewards of referrers until they claim them.
+REFERRALS: Final = Address(b"\x00" * 18 + b"\xff\x05")
 SYSTEM_ACCOUNTS: Final = (
     ASSISTANCE_FUND,
     LIQUIDITY_VAULT,
     ROUNDING,
     BACKSTOP_VAULT,
     INSURANCE,
+    REFERRALS,
 )
 
 
@@ -123,8 +132,11 @@ class State:
         "next_tid",
         "next_twap",
         "next_wid",
+        "owed_rewards",
         "owed_to_vault",
         "parameters",
+        "referral_codes",
+        "referrals",
         "schedule_queue",
         "schedules",
         "spot",
@@ -137,6 +149,8 @@ class State:
         "uncovered",
         "unfiled",
         "validators",
+        "volume_day",
+        "volume_days",
         "withdrawals",
     )  # fmt: skip
 
@@ -159,6 +173,12 @@ class State:
         self.next_twap = 1
         self.mark_epoch = 0
         self.owed_to_vault = 0
+        # Of the block so far, by account that trades: its fees, and the reward for them.
+        self.owed_rewards: dict[Address, tuple[int, int]] = {}
+        # Volume of the exchange today and on closed days (day, weighted micro-USDC): that of its
+        # makers, which is that of its takers.
+        self.volume_day = 0
+        self.volume_days: list[tuple[int, int]] = []
         self.uncovered = 0
         self.exempt: dict[Address, list[Exemption]] = {}
         self.changed_exempt: dict[Address, None] = {}
@@ -179,6 +199,8 @@ class State:
         # USDC outside the margin of perpetuals, in micro-USDC; accounts without any are not in it.
         self.spot: dict[Address, int] = {}
         self.display_names: dict[Address, str] = {}
+        self.referrals: dict[Address, Referral] = {}
+        self.referral_codes: dict[str, Address] = {}
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}
