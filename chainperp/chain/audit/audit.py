@@ -15,6 +15,7 @@ from chainperp.base import msgpack
 from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidBlock
 from chainperp.base.units import address_text
+from chainperp.chain.audit.fees import FeeTrail
 from chainperp.chain.audit.leaves import Census, Moment, liabilities_of
 from chainperp.chain.audit.money import MoneyTrail
 from chainperp.chain.audit.rounds import Fault, RoundRecord, check_round
@@ -35,7 +36,7 @@ from chainperp.state.store import INSURANCE, State
 
 CHECKS: Final = (
     "execution", "liquidations", "adl rounds", "conservation", "routing and exemptions",
-    "solvency",
+    "fees", "solvency",
 )  # fmt: skip
 FINDINGS_MAX: Final = 100
 
@@ -88,6 +89,7 @@ class Auditor:
         self.census = Census(self.terms)
         self.report = AuditReport(self.run.report)
         self.trail: MoneyTrail | None = None
+        self.fees = FeeTrail(genesis.parameters)
         self.block = LoggedParts(0, 0, [])
         self.last: Moment | None = None
         self._watch()
@@ -115,11 +117,14 @@ class Auditor:
             self.trail = MoneyTrail(engine.genesis.parameters, engine.commitment.trees)
         for text in self.trail.follow(height, entries):
             self.find("routing and exemptions", text)
+        seal = decode_payload(decode_entry(entries[-1]))
+        if self.last is not None:
+            for text in self.fees.follow(entries, self.last, seal["time_ms"]):
+                self.find("fees", text)
         if difference is not None:
             self.find("execution", difference.sentence())
             return False
         if self.last is not None:
-            seal = decode_payload(decode_entry(entries[-1]))
             for text in self.trail.close(self.last, seal):
                 self.find("conservation", text)
             for text in self.trail.close_list(height, self.last):
