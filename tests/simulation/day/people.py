@@ -120,7 +120,7 @@ class Trader(Person):
         self.usdc = usdc
         self.boldness = boldness
         self.sides: dict[int, bool] = {}
-        self.in_vault: bytes | None = None
+        self.in_vault: str | None = None
 
     def act(
         self, prices: Prices, time_ms: int, others: list["Trader"], vaults: list[str]
