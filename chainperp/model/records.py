@@ -156,6 +156,17 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     ),
     Kind.LEDGER: (("source", "b20"), ("destination", "b20"), ("amount", "i128"),
                   ("type", "u16")),
+    # A purchase of the fund that was due: all that decided it, what it did, and the fund's books
+    # before it. Prices on the pair's grid; `depth`, `balance`, `spent` in micro-USDC; `bought` and
+    # `burned` in the token's smallest unit. Its transfers, trades, order and burn follow.
+    Kind.BUYBACK: (
+        ("asset", "u32"), ("outcome", "u8"), ("rule", "u16"), ("balance", "i128"),
+        ("tried_ms", "u64"), ("bid", "opt:u64"), ("ask", "opt:u64"), ("last", "opt:u64"),
+        ("mark", "opt:u64"), ("limit", "u64"), ("depth", "u128"), ("lots", "u64"), ("oid", "u64"),
+        ("filled", "u64"), ("spent", "u128"), ("bought", "u128"), ("burned", "u128"),
+        ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"), ("to_vault", "u128"),
+        ("to_referrals", "i128"), ("spent_before", "u128"), ("bought_before", "u128"),
+    ),
 }  # fmt: skip
 
 # Which rules an entry kind records by itself, where its payload carries no rule field.
@@ -198,5 +209,6 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.BUILDER: ("FEE-6", "FEE-7"),
     Kind.MULTI_SIG_USER: ("SIG-1",),
     Kind.DISPLAY_NAME: ("ADM-7",),
+    Kind.BUYBACK: ("BUY-1", "BUY-2", "BUY-3", "BUY-4", "BUY-5", "BUY-6"),
     Kind.LEDGER: ("TRF-1", "TRF-2", "TRF-5", "TRF-6", "FEE-3", "FEE-5", "SUB-3"),
 }  # fmt: skip

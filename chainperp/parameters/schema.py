@@ -88,6 +88,11 @@ class Parameters:
     unwind_slippage_bps: int
     liquidation_fund_bps: int
     liquidation_insurance_bps: int
+    buyback_balance_min: int
+    buyback_interval_ms: int
+    buyback_slippage_bps: int
+    buyback_depth_bps: int
+    buyback_value_min: int
     adl_policy: int
     adl_score_mode: int
     adl_tolerance: int

@@ -9,6 +9,7 @@
 | name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
 | spot/00000000 | address | USDC outside the margin of perpetuals; its column is a cell of custody |
+| fund | "fund" | the books of the assistance fund |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
 which keys there are. `State.note` marks a value that changed.
@@ -23,9 +24,11 @@ from chainperp.base.canonical import Record, Schema
 from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import Address
 from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.fund import FUND_KEY
 from chainperp.state.schemas import (
     BUILDERS,
     DISPLAY_NAME,
+    FUND,
     MULTI_SIG,
     SCHEDULE,
     SPOT,
@@ -188,6 +191,22 @@ def _read_spot(state: State, key: bytes, value: Record) -> None:
     state.spot[state.accounts[Address(key)].address] = value["total"]
 
 
+FUND_FIELDS: Final = tuple(name for name, _ in FUND if name != "version")
+
+
+def _fund_keys(_state: State) -> Iterable[bytes]:
+    return (FUND_KEY,)
+
+
+def _write_fund(state: State, _key: bytes) -> Record | None:
+    return {str(name): getattr(state.fund, str(name)) for name in FUND_FIELDS}
+
+
+def _read_fund(state: State, _key: bytes, value: Record) -> None:
+    for name in FUND_FIELDS:
+        setattr(state.fund, str(name), value[str(name)])
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
     "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
@@ -196,6 +215,7 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
     "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
     SPOT_USDC: Collection(SPOT, _spot_keys, _write_spot, _read_spot, "total"),
+    "fund": Collection(FUND, _fund_keys, _write_fund, _read_fund),
 }
 
 

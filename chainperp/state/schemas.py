@@ -90,6 +90,13 @@ BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
 )  # fmt: skip
 
+# The assistance fund's books; amounts in micro-USDC, tokens in their smallest unit.
+FUND: Final[Schema] = (
+    ("version", "u16"), ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"),
+    ("to_vault", "u128"), ("to_referrals", "i128"), ("spent", "u128"), ("bought", "u128"),
+    ("burned", "u128"), ("purchases", "u64"), ("tried_ms", "u64"),
+)  # fmt: skip
+
 SCHEMAS: Final[dict[str, Schema]] = {
     "acct": ACCOUNT,
     "pos": POSITION,
@@ -108,6 +115,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "twap": TWAP,
     "name": DISPLAY_NAME,
     "spot": SPOT,
+    "fund": FUND,
 }
 
 

@@ -18,6 +18,7 @@ from chainperp.model.accounts import (
     Withdrawal,
 )
 from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.fund import Fund
 from chainperp.model.markets import MarketTerms
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
@@ -114,6 +115,7 @@ class State:
         "deposits",
         "display_names",
         "exempt",
+        "fund",
         "height",
         "mark_epoch",
         "markets",
@@ -179,6 +181,7 @@ class State:
         # USDC outside the margin of perpetuals, in micro-USDC; accounts without any are not in it.
         self.spot: dict[Address, int] = {}
         self.display_names: dict[Address, str] = {}
+        self.fund = Fund()
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}

@@ -58,6 +58,7 @@ from chainperp.transition.accounts import (
 from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
 from chainperp.transition.builders import process_approve_builder
+from chainperp.transition.buyback import settle_fund
 from chainperp.transition.exemptions import end_exemptions, process_exemption
 from chainperp.transition.funding import process_funding
 from chainperp.transition.multisig import process_convert, record_envelope
@@ -170,6 +171,7 @@ def apply_block(
     process_housekeeping(state, recorder, time_before)
     risk = process_risk(state, recorder, beside.sweep, beside.commitment, moved, beside.parent_hash)
     pay_vault_share(state, recorder)
+    settle_fund(state, recorder)
     for market in state.markets:
         check_lots(market.asset, market.lots_long, market.lots_short)
         check_book(market.asset, market.book.bids.best_price(), market.book.asks.best_price())
