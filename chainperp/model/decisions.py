@@ -150,6 +150,7 @@ class LedgerType(IntEnum):
     SPOT_ACTIVATION_FEE = 23  # spot to cash
     BUYBACK_MONEY = 44  # the fund's cash to its spot balance, for a purchase
     BUYBACK_REST = 45  # back again: what a purchase left
+    BUYBACK_BURN = 46  # in a TOKEN entry: what the fund bought, gone from the supply
 
 
 RULE_FAMILIES: Final = (

@@ -1,6 +1,10 @@
 """The books of the assistance fund: where its money came from and what became of it."""
 
-FUND_KEY = b"fund"
+from typing import Final
+
+FUND_KEY: Final = b"fund"
+NATIVE: Final = 1
+"""Number of the token that the exchange issues, the fund buys and nobody mints again."""
 
 
 class Fund:

@@ -4,11 +4,13 @@ Everything is a function of the committed state: nobody chooses a time, a size o
 no rule here, nor anywhere else, that sells: what is bought is burned in the same block.
 """
 
+from collections.abc import Callable
 from enum import IntEnum
+from typing import NamedTuple
 
 from chainperp.base.rounding import ceil_div, floor_div
 from chainperp.base.units import Price
-from chainperp.model.decisions import LedgerType
+from chainperp.model.decisions import BuybackOutcome, LedgerType
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import rule
 from chainperp.rules.prices import round_for_buyer
@@ -119,3 +121,47 @@ def tokens_to_burn(held_before: int, bought: int) -> int:
     2970000000
     """
     return held_before + bought
+
+
+class Quotes(NamedTuple):
+    """A spot pair at one moment: best prices, last trade, and its mark; None where there is none."""
+
+    bid: int | None
+    ask: int | None
+    last: int | None
+    mark: int | None
+
+
+class Purchase(NamedTuple):
+    """A purchase that is due: what is to be bought, or why nothing is, with the deciding rule.
+    `limit` and `depth` are 0 where there is no mark to go by."""
+
+    outcome: BuybackOutcome
+    rule: str
+    limit: int
+    depth: int
+    lots: int
+
+
+def plan_purchase(
+    balance: int,
+    quotes: Quotes,
+    size_decimals: int,
+    worth_within: Callable[[int], int],
+    parameters: Parameters,
+) -> Purchase:
+    """What a purchase that is due comes to (BUY-2 to BUY-4).
+
+    `worth_within` gives the sum of price times lots of all asks up to a price, in micro-USDC.
+    """
+    mark = quotes.mark
+    if mark is None or not is_mark_usable(quotes.bid, quotes.ask, mark):
+        return Purchase(BuybackOutcome.NO_MARK, "BUY-4", 0, 0, 0)
+    limit = purchase_limit(mark, size_decimals, parameters.buyback_slippage_bps)
+    depth = worth_within(limit)
+    lots = purchase_lots(balance, depth, limit, parameters)
+    if lots:
+        return Purchase(BuybackOutcome.BOUGHT, "BUY-3", limit, depth, lots)
+    is_thin = depth < parameters.buyback_value_min
+    outcome = BuybackOutcome.NO_DEPTH if is_thin else BuybackOutcome.TOO_LITTLE
+    return Purchase(outcome, "BUY-3", limit, depth, 0)
