@@ -49,6 +49,7 @@ class Kind(IntEnum):
     BUILDER = 0x0075
     MULTI_SIG_USER = 0x0076
     DISPLAY_NAME = 0x0077
+    TOKEN = 0x0078
     LEDGER = 0x0080
     BUYBACK = 0x0082
     PARAM = 0x0090
@@ -151,6 +152,7 @@ class LedgerType(IntEnum):
     BUYBACK_MONEY = 44  # the fund's cash to its spot balance, for a purchase
     BUYBACK_REST = 45  # back again: what a purchase left
     BUYBACK_BURN = 46  # in a TOKEN entry: what the fund bought, gone from the supply
+    SPOT_FEE_BURN = 24  # in a TOKEN entry: a buyer's fee in the token, gone from the supply
 
 
 RULE_FAMILIES: Final = (

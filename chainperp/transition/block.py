@@ -178,6 +178,8 @@ def apply_block(
     for market in state.markets:
         check_lots(market.asset, market.lots_long, market.lots_short)
         check_book(market.asset, market.book.bids.best_price(), market.book.asks.best_price())
+    for pair in state.pairs:
+        check_book(pair.asset, pair.book.bids.best_price(), pair.book.asks.best_price())
     return BlockOutcome(moved, risk)
 
 
