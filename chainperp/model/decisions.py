@@ -8,9 +8,11 @@ Source: audit-log-and-consensus section 4.
 from enum import IntEnum, unique
 from typing import Final
 
-from chainperp.model.rejections import REASONS as REASONS
+from chainperp.model import reasons, rejections
 from chainperp.model.rejections import Reason as Reason
 from chainperp.model.rejections import Rejection as Rejection
+
+REASONS: Final[dict[Rejection, Reason]] = {**rejections.REASONS, **reasons.REFERRALS}
 
 
 @unique
@@ -49,8 +51,10 @@ class Kind(IntEnum):
     BUILDER = 0x0075
     MULTI_SIG_USER = 0x0076
     DISPLAY_NAME = 0x0077
+    TOKEN = 0x0078
     REFERRAL = 0x0079
     LEDGER = 0x0080
+    BUYBACK = 0x0082
     PARAM = 0x0090
 
 
@@ -110,6 +114,15 @@ class LiquidationOutcome(IntEnum):
     WAITING = 4  # beyond the block's limit, or no fresh price: tested again in the next block
 
 
+class BuybackOutcome(IntEnum):
+    """What became of a purchase of the assistance fund that was due."""
+
+    BOUGHT = 0
+    NO_MARK = 1  # one side of the book is empty, or nothing was ever traded
+    NO_DEPTH = 2  # less than the smallest order is offered up to the limit
+    TOO_LITTLE = 3  # the fund's money does not buy the smallest order
+
+
 class AdlReason(IntEnum):
     """Why a position of the other side is, or is not, a candidate of an ADL round."""
 
@@ -147,6 +160,10 @@ class LedgerType(IntEnum):
     ASSET_SPOT_TO_SPOT = 21
     SUB_ACCOUNT_SPOT_TRANSFER = 22  # spot to spot
     SPOT_ACTIVATION_FEE = 23  # spot to cash
+    BUYBACK_MONEY = 44  # the fund's cash to its spot balance, for a purchase
+    BUYBACK_REST = 45  # back again: what a purchase left
+    BUYBACK_BURN = 46  # in a TOKEN entry: what the fund bought, gone from the supply
+    SPOT_FEE_BURN = 24  # in a TOKEN entry: a buyer's fee in the token, gone from the supply
     REFERRAL_REWARD = 50  # from the fund: the rewards of a block's trades
     REFERRAL_CLAIM = 51
 

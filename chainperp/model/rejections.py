@@ -117,6 +117,15 @@ class Rejection(IntEnum):
     DISPLAY_NAME_INVALID = 153
     TOKEN_UNKNOWN = 154
     DEX_UNKNOWN = 155
+    # Spot.
+    SPOT_MIN_NOTIONAL = 156
+    SPOT_BALANCE = 157
+    SPOT_REDUCE_ONLY = 158
+    SPOT_TRIGGER = 159
+    SPOT_BUILDER = 160
+    SPOT_TWAP = 161
+    TOKEN_NOT_MARGIN = 162
+    FORCED_PURCHASE = 163
     REFERRAL_VOLUME = 205
     REFERRAL_CODE_INVALID = 206
     REFERRAL_CODE_TAKEN = 207
@@ -358,21 +367,25 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.TWAP_MISSING: Reason(
         "TWP-6", "rejected", "TWAP was never placed, already canceled, or filled."
     ),
-    Rejection.REFERRAL_UNKNOWN: Reason("REF-2", "rejected", "Referral code not registered"),
-    Rejection.NO_REWARDS: Reason("REF-5", "rejected", "No rewards to claim"),
-    Rejection.REFERRAL_VOLUME: Reason(
-        "REF-1", "rejected", "Cannot generate referral code until enough volume traded"
-    ),
-    Rejection.REFERRAL_CODE_INVALID: Reason("REF-1", "rejected", "Referral code is invalid."),
-    Rejection.REFERRAL_CODE_TAKEN: Reason("REF-1", "rejected", "Referral code already registered"),
-    Rejection.REFERRAL_CODE_HELD: Reason(
-        "REF-1", "rejected", "Account already has a referral code."
-    ),
-    Rejection.REFERRER_HELD: Reason("REF-2", "rejected", "Referrer already set."),
-    Rejection.REFERRER_SELF: Reason("REF-2", "rejected", "Cannot refer oneself."),
     Rejection.DISPLAY_NAME_INVALID: Reason("ADM-7", "rejected", "Display name is invalid."),
     Rejection.TOKEN_UNKNOWN: Reason("TRF-6", "rejected", "Token is not offered by this exchange."),
     Rejection.DEX_UNKNOWN: Reason("TRF-6", "rejected", "Dex is not offered by this exchange."),
+    Rejection.SPOT_MIN_NOTIONAL: Reason(
+        "SPT-3", "minTradeNtlRejected", "Order must have minimum value of 10 USDC."
+    ),
+    Rejection.SPOT_BALANCE: Reason(
+        "SPT-5", "insufficientSpotBalanceRejected", "Insufficient spot balance"
+    ),
+    Rejection.SPOT_REDUCE_ONLY: Reason(
+        "SPT-2", "rejected", "Reduce only orders are not offered on spot."
+    ),
+    Rejection.SPOT_TRIGGER: Reason("SPT-2", "rejected", "TP/SL orders are not offered on spot."),
+    Rejection.SPOT_BUILDER: Reason("SPT-2", "rejected", "Builder fees are not offered on spot."),
+    Rejection.SPOT_TWAP: Reason("SPT-2", "rejected", "TWAP orders are not offered on spot."),
+    Rejection.TOKEN_NOT_MARGIN: Reason(
+        "TRF-6", "rejected", "Only USDC is margin; other tokens stay in the spot balance."
+    ),
+    Rejection.FORCED_PURCHASE: Reason("SPT-4", "filled", ""),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(

@@ -58,6 +58,7 @@ class Parameters:
     fee_tiers: tuple[tuple[int, int, int], ...]
     spot_fee_tiers: tuple[tuple[int, int, int], ...]
     spot_volume_weight: int
+    spot_order_value_min: int
     maker_rebate_tiers: tuple[tuple[int, int], ...]
     volume_window_days: int
     hlp_fee_share_bps: int
@@ -97,6 +98,11 @@ class Parameters:
     unwind_slippage_bps: int
     liquidation_fund_bps: int
     liquidation_insurance_bps: int
+    buyback_balance_min: int
+    buyback_interval_ms: int
+    buyback_slippage_bps: int
+    buyback_depth_bps: int
+    buyback_value_min: int
     adl_policy: int
     adl_score_mode: int
     adl_tolerance: int

@@ -56,3 +56,39 @@ def check_time(before_ms: int, now_ms: int) -> None:
     Source: reliability INV-C1.
     """
     ensure(now_ms > before_ms, "INV-4", "block time did not rise", before=before_ms, now=now_ms)
+
+
+@rule("INV-5")
+def check_supply(token: int, balances: int, burned: int, supply: int) -> None:
+    """Of each token, what everybody has and what was burned is what genesis made. USDC is counted
+    by INV-1.
+
+    Source: reliability E4, INV-T1.
+    """
+    ensure(
+        balances + burned == supply,
+        "INV-5",
+        "tokens were made or lost",
+        token=token,
+        balances=balances,
+        burned=burned,
+        supply=supply,
+    )
+
+
+@rule("INV-6")
+def check_held(token: int, reserved: int, held: int, balance: int) -> None:
+    """What is held of a balance is what its owner's resting orders reserve, and never more than
+    there is.
+
+    Source: reliability INV-M4.
+    """
+    ensure(
+        reserved == held and held <= balance,
+        "INV-6",
+        "a hold differs from its orders",
+        token=token,
+        reserved=reserved,
+        held=held,
+        balance=balance,
+    )

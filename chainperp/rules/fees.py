@@ -134,18 +134,6 @@ def is_builder_fee_approved(rate: int, approved: int, highest: int) -> bool:
 
 
 @rule("FEE-8")
-def weighted_volume(perps: int, spot: int, weight: int) -> int:
-    """A trade of spot counts twice in the volume that decides an account's tier.
-
-    Notionals are in micro-USDC. Source: DOC[Fees].
-
-    >>> weighted_volume(3_000_000, 1_000_000, 2)
-    5000000
-    """
-    return perps + weight * spot
-
-
-@rule("FEE-9")
 def maker_rate(rate: int, volume: int, exchange: int, tiers: tuple[tuple[int, int], ...]) -> int:
     """Who has made more than 0.5 % of the exchange's maker volume in the 14 days before a UTC day
     gets a rebate on that day instead of paying as maker: 0.001 %, above 1.5 % 0.002 %, above 3 %
@@ -168,7 +156,7 @@ def maker_rate(rate: int, volume: int, exchange: int, tiers: tuple[tuple[int, in
     return rate
 
 
-@rule("FEE-10")
+@rule("FEE-9")
 def maker_fee_paid(fee: int, taker_fee: int) -> int:
     """A maker's rebate is paid out of the taker's fee of the same trade, so it is at most that.
 

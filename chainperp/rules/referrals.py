@@ -79,7 +79,8 @@ def referral_reward(fee: int, left: int, reward_bps: int) -> int:
     already taken off.
 
     `left` is what the trade has brought so far, after a maker's rebate and another reward: no trade
-    pays out more than it brings. A rebate earns nothing. The rewards of a block's trades move
+    pays out more than it brings. A rebate earns nothing, nor does a fee in a token: it is burned.
+    Amounts are in micro-USDC. The rewards of a block's trades move
     together at its end. Rounding: down, at each trade, so the residue is the fund's.
     Source: DOC[Referrals], U-REF-2.
 

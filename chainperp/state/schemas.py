@@ -87,6 +87,12 @@ TWAP: Final[Schema] = (
     ("executed_lots", "u64"), ("executed_notional", "u128"),
 )  # fmt: skip
 SPOT: Final[Schema] = (("version", "u16"), ("total", "u128"))
+# `circulating` is supply less burned: the column that the balances of all tokens but USDC sum to.
+TOKEN: Final[Schema] = (
+    ("version", "u16"), ("name", "bytes"), ("size_decimals", "u8"), ("wei_decimals", "u8"),
+    ("supply", "u128"), ("burned", "u128"), ("circulating", "u128"),
+)  # fmt: skip
+PAIR: Final[Schema] = (("version", "u16"), ("base", "u32"), ("price_last", "opt:u64"))
 DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
 BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
@@ -95,6 +101,13 @@ REFERRAL: Final[Schema] = (
     ("version", "u16"), ("code", "bytes"), ("users", "u32"), ("unclaimed", "u128"),
     ("claimed", "u128"), ("referrer", "opt:b20"), ("joined", "u64"), ("fees", "u128"),
     ("rewarded", "u128"),
+)  # fmt: skip
+
+# The assistance fund's books; amounts in micro-USDC, tokens in their smallest unit.
+FUND: Final[Schema] = (
+    ("version", "u16"), ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"),
+    ("to_vault", "u128"), ("to_referrals", "i128"), ("spent", "u128"), ("bought", "u128"),
+    ("burned", "u128"), ("purchases", "u64"), ("tried_ms", "u64"),
 )  # fmt: skip
 
 SCHEMAS: Final[dict[str, Schema]] = {
@@ -116,7 +129,15 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "name": DISPLAY_NAME,
     "spot": SPOT,
     "ref": REFERRAL,
+    "fund": FUND,
+    "token": TOKEN,
+    "pair": PAIR,
 }
+
+
+def spot_collection(token: int) -> str:
+    """Name of the collection of a token's balances."""
+    return f"spot/{token:08x}"
 
 
 def schema_of(collection: str) -> Schema:

@@ -7,7 +7,6 @@ leaf once per commit; whatever changes a committed value calls them.
 
 from typing import Final
 
-from chainperp.base.errors import ensure
 from chainperp.base.units import Address
 from chainperp.model.accounts import (
     Account,
@@ -24,10 +23,13 @@ from chainperp.model.arrangements import (
     SubAccount,
     Twap,
 )
+from chainperp.model.fund import Fund
 from chainperp.model.markets import MarketTerms
+from chainperp.model.tokens import NO_SPOT, SPOT_FIRST, SpotListing, tokens_of, wire_name
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
-from chainperp.state.schemas import SPOT_USDC
+from chainperp.state.pairs import SpotPair, change
+from chainperp.state.schemas import spot_collection
 from chainperp.state.triggers import TriggerBook
 
 ASSISTANCE_FUND: Final = Address(b"\xfe" * 20)
@@ -123,7 +125,9 @@ class State:
         "deposits",
         "display_names",
         "exempt",
+        "fund",
         "height",
+        "held",
         "mark_epoch",
         "markets",
         "multi_sigs",
@@ -134,6 +138,7 @@ class State:
         "next_wid",
         "owed_rewards",
         "owed_to_vault",
+        "pairs",
         "parameters",
         "referral_codes",
         "referrals",
@@ -143,6 +148,8 @@ class State:
         "sub_accounts",
         "subs_of",
         "time_ms",
+        "token_numbers",
+        "tokens",
         "twap_queue",
         "twaps",
         "twaps_of",
@@ -154,7 +161,13 @@ class State:
         "withdrawals",
     )  # fmt: skip
 
-    def __init__(self, parameters: Parameters, terms: list[MarketTerms], network: str) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        terms: list[MarketTerms],
+        network: str,
+        listing: SpotListing = NO_SPOT,
+    ) -> None:
         self.parameters = parameters
         self.network = network
         self.height = 0
@@ -172,13 +185,6 @@ class State:
         self.next_wid = 1
         self.next_twap = 1
         self.mark_epoch = 0
-        self.owed_to_vault = 0
-        # Of the block so far, by account that trades: its fees, and the reward for them.
-        self.owed_rewards: dict[Address, tuple[int, int]] = {}
-        # Volume of the exchange today and on closed days (day, weighted micro-USDC): that of its
-        # makers, which is that of its takers.
-        self.volume_day = 0
-        self.volume_days: list[tuple[int, int]] = []
         self.uncovered = 0
         self.exempt: dict[Address, list[Exemption]] = {}
         self.changed_exempt: dict[Address, None] = {}
@@ -196,19 +202,39 @@ class State:
         # Highest rate in tenths of a basis point, by account and builder.
         self.builder_approvals: dict[Address, dict[Address, int]] = {}
         self.multi_sigs: dict[Address, MultiSigUser] = {}
-        # USDC outside the margin of perpetuals, in micro-USDC; accounts without any are not in it.
-        self.spot: dict[Address, int] = {}
+        self.tokens = tokens_of(listing)
+        self.token_numbers = {wire_name(one.index, one.name): one.index for one in self.tokens}
+        self.pairs = [
+            SpotPair(index, self.tokens[base]) for index, base in enumerate(listing.pairs)
+        ]
+        # Balances outside the margin of perpetuals by token, and what of them resting orders hold;
+        # in the token's smallest unit. Accounts without any are not in it.
+        self.spot: dict[int, dict[Address, int]] = {one.index: {} for one in self.tokens}
+        self.held: dict[int, dict[Address, int]] = {one.index: {} for one in self.tokens}
         self.display_names: dict[Address, str] = {}
-        self.referrals: dict[Address, Referral] = {}
-        self.referral_codes: dict[str, Address] = {}
+        self.fund = Fund()
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}
         self.twap_queue: list[tuple[int, int]] = []
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
+        self._begin_fees()
         for address in SYSTEM_ACCOUNTS:
             self.touch(self.open_account(address))
+
+    def _begin_fees(self) -> None:
+        """What fees need to be known of the exchange and of referrals."""
+        # Of the block so far: the liquidity vault's share; and by account that trades, its fees and
+        # its referrer's reward for them.
+        self.owed_to_vault = 0
+        self.owed_rewards: dict[Address, tuple[int, int]] = {}
+        # Volume of the exchange today and on closed days (day, weighted micro-USDC): that of its
+        # makers, which is that of its takers.
+        self.volume_day = 0
+        self.volume_days: list[tuple[int, int]] = []
+        self.referrals: dict[Address, Referral] = {}
+        self.referral_codes: dict[str, Address] = {}
 
     def open_account(self, address: Address) -> Account:
         """The account at an address, made when it does not exist yet."""
@@ -254,15 +280,28 @@ class State:
             account.is_filed = False
             self.unfiled.append(account)
 
-    def add_spot(self, address: Address, amount: int) -> None:
-        """Change the spot balance of an account that exists by signed micro-USDC."""
-        total = self.spot.get(address, 0) + amount
-        ensure(total >= 0, "INV-1", "spot balance below zero", total=total)
-        if total:
-            self.spot[address] = total
-        else:
-            self.spot.pop(address, None)
-        self.note(SPOT_USDC, address)
+    def add_spot(self, token: int, address: Address, amount: int) -> None:
+        """Change the spot balance of an account that exists by a signed amount of a token."""
+        change(self.spot[token], address, amount, "balance")
+        self.note(spot_collection(token), address)
+
+    def hold_spot(self, token: int, address: Address, amount: int) -> None:
+        """Change what resting orders of an account hold of a token by a signed amount."""
+        change(self.held[token], address, amount, "hold")
+
+    def spot_held(self, token: int, address: Address) -> int:
+        """What resting orders of an account hold of a token."""
+        return self.held[token].get(address, 0)
+
+    def spot_free(self, token: int, address: Address) -> int:
+        """What an account may use of a token: its balance without what orders hold."""
+        return self.spot[token].get(address, 0) - self.held[token].get(address, 0)
+
+    def size_decimals(self, asset: int) -> int:
+        """Decimals of a size in a market or pair that exists."""
+        if asset >= SPOT_FIRST:
+            return self.pairs[asset - SPOT_FIRST].size_decimals
+        return self.markets[asset].terms.size_decimals
 
     def add_sub_account(self, sub: SubAccount) -> None:
         """Register a sub-account under its master, in the order of numbers."""

@@ -99,7 +99,7 @@ def _trade(
     taker.remaining -= lots
     if maker.remaining == 0:
         fill.flags |= FLAG_MAKER_DONE
-    _take_fees(state, maker.account, taker.account, fill)
+    take_fees(state, maker.account, fill.maker_fee, taker.account, fill.taker_fee)
     market.book.price_last = price
     market.is_dirty = True
     recorder.fill(state.next_tid, market.asset, fill)
@@ -167,17 +167,17 @@ def _plan_side(
     )
 
 
-def _take_fees(state: State, maker: Account, taker: Account, fill: Fill) -> None:
-    """Credit a trade's fees to the fund, and note what it owes referrers (REF-4) and the liquidity
-    vault (FEE-3)."""
+def take_fees(state: State, maker: Account, maker_fee: int, taker: Account, taker_fee: int) -> None:
+    """Credit a trade's fees in USDC to the fund, and note what it owes referrers (REF-4) and the
+    liquidity vault (FEE-3)."""
     fund = state.accounts[ASSISTANCE_FUND]
-    fees = fill.maker_fee + fill.taker_fee
+    fees = maker_fee + taker_fee
     fund.raw += fees
     state.touch(fund)
     if taker.rates.reward:
-        fees -= owe_rewards(state, taker, fill.taker_fee, fees)
+        fees -= owe_rewards(state, taker, taker_fee, fees)
     if maker.rates.reward:
-        fees -= owe_rewards(state, maker, fill.maker_fee, fees)
+        fees -= owe_rewards(state, maker, maker_fee, fees)
     state.owed_to_vault += hlp_share(fees, state.parameters.hlp_fee_share_bps)
 
 

@@ -5,13 +5,14 @@ same as doing it for everybody at midnight (U-FEE-3).
 """
 
 from chainperp.model.accounts import Account, Rates
-from chainperp.rules.fees import fee_rates, maker_rate, volume_of_window, weighted_volume
+from chainperp.rules.fees import fee_rates, maker_rate, volume_of_window
 from chainperp.rules.referrals import referral_terms
+from chainperp.rules.spot import counted_volume
 from chainperp.state.store import State
 
 
 def rates_today(state: State, account: Account) -> Rates:
-    """The rates of an account today (FEE-2, FEE-9, REF-3), without changing it. A master and its
+    """The rates of an account today (FEE-2, FEE-8, REF-3), without changing it. A master and its
     sub-accounts have the rates of their common volume, the discount is the master's alone."""
     rates = account.rates
     return rates if rates.day == state.day else _rates_of_day(state, account)
@@ -52,7 +53,7 @@ def count_trade(
     (U-ADL-15)."""
     counted = notional
     if is_spot:
-        counted = weighted_volume(0, notional, state.parameters.spot_volume_weight)
+        counted = counted_volume(notional, state.parameters.spot_volume_weight)
     today = state.day
     if maker.rates.day != today:
         _begin_day(state, maker)

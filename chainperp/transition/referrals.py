@@ -84,9 +84,11 @@ def process_claim_rewards(
 
 def owe_rewards(state: State, account: Account, fee: int, left: int) -> int:
     """Note what a trade of a referred account earns its referrer, and return it (REF-4)."""
+    if fee <= 0:
+        return 0
     reward = referral_reward(fee, left, account.rates.reward)
     fees, rewards = state.owed_rewards.get(account.address, (0, 0))
-    state.owed_rewards[account.address] = fees + max(fee, 0), rewards + reward
+    state.owed_rewards[account.address] = fees + fee, rewards + reward
     return reward
 
 

@@ -191,12 +191,6 @@ def _display_name(row: Row) -> str:
 
 
 @case("FEE-8")
-def _weighted(row: Row) -> str:
-    weight = PARAMETERS.spot_volume_weight
-    return micro(fees.weighted_volume(usd(row, "perps"), usd(row, "spot"), weight))
-
-
-@case("FEE-9")
 def _maker_rate(row: Row) -> str:
     rate = fees.maker_rate(
         percent(row, "tier", FEE_RATE_ONE), usd(row, "made"), usd(row, "exchange"),
@@ -205,7 +199,7 @@ def _maker_rate(row: Row) -> str:
     return f"{strip_decimal(rate, 4)} %"
 
 
-@case("FEE-10")
+@case("FEE-9")
 def _maker_fee_paid(row: Row) -> str:
     return micro(fees.maker_fee_paid(usd(row, "maker"), usd(row, "taker")))
 

@@ -14,6 +14,7 @@ from chainperp.base.units import address_text, day_of
 from chainperp.chain.audit.leaves import Moment
 from chainperp.model.decisions import Kind, LedgerType, ReferralEvent
 from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.fees import (
     fee_rates,
@@ -24,12 +25,13 @@ from chainperp.rules.fees import (
     volume_of_window,
 )
 from chainperp.rules.referrals import referral_reward
+from chainperp.rules.spot import spot_fee
 from chainperp.state.schemas import ACCOUNT, COUNTERS, REFERRAL, SUB_ACCOUNT
 from chainperp.state.store import REFERRALS
 from chainperp.state.tree import Tree
-from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP
+from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_TAKER_BUYS
 
-KINDS: Final = (Kind.FILL, Kind.LEDGER, Kind.REFERRAL)
+KINDS: Final = (Kind.FILL, Kind.LEDGER, Kind.REFERRAL, Kind.TOKEN)
 FREE: Final = FLAG_BACKSTOP | FLAG_ADL
 """Trades that met no book: nobody pays for them."""
 SHARED: Final[tuple[int, ...]] = ()
@@ -53,7 +55,7 @@ class FeeTrail:
     def follow(self, entries: Sequence[bytes], moment: Moment, time_ms: int) -> Iterator[str]:
         """The entries of a block with the state at its SEAL; yields what does not fit."""
         trees = moment.trees
-        block = _Block(self.parameters, trees)
+        block = _Block(self.parameters, moment)
         read = [decode_entry(raw) for raw in entries if int.from_bytes(raw[1:3], "big") in KINDS]
         logged = [(entry.kind, decode_payload(entry)) for entry in read]
         for kind, fields in logged:
@@ -72,7 +74,7 @@ class FeeTrail:
     def _check_rates(
         self, address: bytes, leaf: Record, trees: Mapping[str, Tree], today: int
     ) -> Iterator[str]:
-        """An account's rates of a day follow from committed volumes (FEE-2, FEE-4, FEE-9); once a
+        """An account's rates of a day follow from committed volumes (FEE-2, FEE-4, FEE-8); once a
         day for each account that trades."""
         if self._checked.get(address) == today:
             return
@@ -107,13 +109,17 @@ class FeeTrail:
 class _Block:
     """The trades of one block, and what they owe."""
 
-    def __init__(self, parameters: Parameters, trees: Mapping[str, Tree]) -> None:
+    def __init__(self, parameters: Parameters, moment: Moment) -> None:
         self.parameters = parameters
-        self.trees = trees
+        self.trees = moment.trees
+        self.pairs = moment.state.pairs
         self.leaves: dict[bytes, Record] = {}
         self.vault_due = 0
         self.vault_paid = 0
         self.rewards_moved = 0
+        # Fees in tokens, by token.
+        self.burn_due: dict[int, int] = {}
+        self.burned: dict[int, int] = {}
         # By account that trades: fees and reward, as its trades give them and as entries say.
         self.due: dict[bytes, tuple[int, int]] = {}
         self.said: dict[bytes, tuple[int, int]] = {}
@@ -132,6 +138,10 @@ class _Block:
                 self.rewards_moved += fields["amount"]
             elif fields["type"] in SHARED:
                 self.vault_due += hlp_share(fields["amount"], self.parameters.hlp_fee_share_bps)
+        elif kind is Kind.TOKEN:
+            if fields["type"] == LedgerType.SPOT_FEE_BURN:
+                token = fields["token"]
+                self.burned[token] = self.burned.get(token, 0) + fields["amount"]
         elif fields["event"] == ReferralEvent.REFERRED:
             self.joined[fields["account"]] = None
         elif fields["event"] == ReferralEvent.REWARDED:
@@ -143,23 +153,47 @@ class _Block:
             if fees != (0, 0):
                 yield f"trade {fields['tid']} is forced and cost {fees}"
             return
-        maker, taker = fields["maker"], fields["taker"]
-        notional = fields["price"] * fields["lots"]
-        discount, taker_reward = self._terms(taker)
-        taker_fee = trading_fee(notional, self._leaf(taker)["fee_taker"], discount)
-        discount, maker_reward = self._terms(maker)
-        maker_fee = trading_fee(notional, self._leaf(maker)["fee_maker"], discount)
-        due = maker_fee_paid(maker_fee, taker_fee), taker_fee
+        due = self._fees_of(fields)
         if fees != due:
             yield f"trade {fields['tid']} cost {fees} (maker, taker), the rates give {due}"
+        if fields["asset"] >= SPOT_FIRST:
+            # Who buys has paid in the token, which is burned.
+            if fields["flags"] & FLAG_TAKER_BUYS:
+                self._burn(fields["asset"], due[1])
+                due = due[0], 0
+            else:
+                self._burn(fields["asset"], due[0])
+                due = 0, due[1]
         left = sum(due)
-        for address, fee, share in ((taker, due[1], taker_reward), (maker, due[0], maker_reward)):
-            if share:
+        for address, fee in ((fields["taker"], due[1]), (fields["maker"], due[0])):
+            share = self._terms(address)[1]
+            if share and fee > 0:
                 reward = referral_reward(fee, left, share)
                 left -= reward
                 before = self.due.get(address, (0, 0))
-                self.due[address] = before[0] + max(fee, 0), before[1] + reward
+                self.due[address] = before[0] + fee, before[1] + reward
         self.vault_due += hlp_share(left, self.parameters.hlp_fee_share_bps)
+
+    def _fees_of(self, fields: Record) -> tuple[int, int]:
+        """Maker's and taker's fee of a trade by the rates of their leaves."""
+        maker, taker = self._leaf(fields["maker"]), self._leaf(fields["taker"])
+        discounts = self._terms(fields["maker"])[0], self._terms(fields["taker"])[0]
+        lots = fields["lots"]
+        notional = fields["price"] * lots
+        if fields["asset"] < SPOT_FIRST:
+            taker_fee = trading_fee(notional, taker["fee_taker"], discounts[1])
+            maker_fee = trading_fee(notional, maker["fee_maker"], discounts[0])
+            return maker_fee_paid(maker_fee, taker_fee), taker_fee
+        given = self.pairs[fields["asset"] - SPOT_FIRST].wei_per_lot * lots
+        received = (notional, given) if fields["flags"] & FLAG_TAKER_BUYS else (given, notional)
+        return (
+            spot_fee(received[0], maker["spot_fee_maker"], discounts[0]),
+            spot_fee(received[1], taker["spot_fee_taker"], discounts[1]),
+        )
+
+    def _burn(self, asset: int, fee: int) -> None:
+        token = self.pairs[asset - SPOT_FIRST].base
+        self.burn_due[token] = self.burn_due.get(token, 0) + fee
 
     def _reward(self, fields: Record) -> Iterator[str]:
         address = fields["account"]
@@ -183,6 +217,10 @@ class _Block:
         owed = sum(reward for _, reward in self.due.values())
         if self.rewards_moved != owed:
             yield f"referrers got {self.rewards_moved}, the block's trades owe them {owed}"
+        for token, due_burned in self.burn_due.items():
+            gone = self.burned.get(token, 0)
+            if gone != due_burned:
+                yield f"fees of {due_burned} in token {token} were due, {gone} were burned"
         if self.vault_paid != self.vault_due:
             yield (
                 f"the liquidity vault got {self.vault_paid} of the fees, its share is "
