@@ -212,7 +212,6 @@ class State:
         self.spot: dict[int, dict[Address, int]] = {one.index: {} for one in self.tokens}
         self.held: dict[int, dict[Address, int]] = {one.index: {} for one in self.tokens}
         self.display_names: dict[Address, str] = {}
-        self.fund = Fund()
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}
@@ -224,7 +223,8 @@ class State:
             self.touch(self.open_account(address))
 
     def _begin_fees(self) -> None:
-        """What fees need to be known of the exchange and of referrals."""
+        """What fees need to be known of the exchange and of referrals, and the fund's books."""
+        self.fund = Fund()
         # Of the block so far: the liquidity vault's share; and by account that trades, its fees and
         # its referrer's reward for them.
         self.owed_to_vault = 0
@@ -296,6 +296,12 @@ class State:
     def spot_free(self, token: int, address: Address) -> int:
         """What an account may use of a token: its balance without what orders hold."""
         return self.spot[token].get(address, 0) - self.held[token].get(address, 0)
+
+    def book(self, asset: int) -> Book:
+        """The book of a market or pair that exists."""
+        if asset >= SPOT_FIRST:
+            return self.pairs[asset - SPOT_FIRST].book
+        return self.markets[asset].book
 
     def size_decimals(self, asset: int) -> int:
         """Decimals of a size in a market or pair that exists."""
