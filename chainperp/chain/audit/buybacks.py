@@ -142,8 +142,7 @@ class FundTrail:
             "lots": plan.lots,
             "filled": filled,
             "spent": spent,
-            "bought": filled * pair.wei_per_lot,
-            "burned": tokens_to_burn(0, filled * pair.wei_per_lot),
+            "burned": tokens_to_burn(0, found["bought"]),
             **books_record(books),
         }
         for name, value in due.items():
@@ -207,6 +206,8 @@ class FundTrail:
         if is_burn:
             self.burned[fields["token"]] += fields["amount"]
         if fields["source"] != ASSISTANCE_FUND:
+            return
+        if is_burn and fields["type"] == LedgerType.SPOT_FEE_BURN:
             return
         if is_burn and fields["type"] == LedgerType.BUYBACK_BURN:
             self.books.burned += fields["amount"]
