@@ -131,6 +131,8 @@ class Rejection(IntEnum):
     REFERRAL_CODE_HELD = 208
     REFERRER_HELD = 209
     REFERRER_SELF = 210
+    # Orders of the assistance fund.
+    BUYBACK = 200
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -384,6 +386,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.TOKEN_NOT_MARGIN: Reason(
         "TRF-6", "rejected", "Only USDC is margin; other tokens stay in the spot balance."
     ),
+    Rejection.BUYBACK: Reason("BUY-3", "filled", ""),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(
