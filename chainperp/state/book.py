@@ -101,7 +101,6 @@ class BookSide:
             place -= 1
         return found if found < lots_max else lots_max
 
-
     def worth_within(self, limit: int) -> int:
         """Sum of price times lots of the orders that match an incoming one with this limit."""
         bound = self.sign * limit

@@ -4,11 +4,9 @@ The books are kept block-wise: transfers are counted by their types, and what th
 gained besides is fees of trades, which arrive one by one in the hot loop. Source: U-AF-1..6.
 """
 
-from typing import Final
-
 from chainperp.base.canonical import Record
 from chainperp.base.errors import ensure
-from chainperp.model.decisions import Kind, LedgerType, rule_number
+from chainperp.model.decisions import Kind, LedgerType, Rejection, rule_number
 from chainperp.model.fund import FUND_KEY, NATIVE, Fund
 from chainperp.model.tokens import USDC
 from chainperp.rules.buyback import (
@@ -74,8 +72,8 @@ def native_pair(state: State) -> SpotPair | None:
 
 
 def buy_back(state: State, recorder: Recorder) -> None:
-    """The fund's purchase, when one is due (BUY-1): at most one in a block, after users' actions and
-    fee shares. Writes one BUYBACK entry, also when nothing can be bought."""
+    """The fund's purchase, when one is due (BUY-1): at most one in a block, after users' actions
+    and fee shares. Writes one BUYBACK entry, also when nothing can be bought."""
     settle_fund(state, recorder)
     fund = state.fund
     pair = native_pair(state)
@@ -84,9 +82,7 @@ def buy_back(state: State, recorder: Recorder) -> None:
     ):
         return
     book = pair.book
-    quotes = Quotes(
-        book.bids.best_price(), book.asks.best_price(), book.price_last, mark_of(pair)
-    )
+    quotes = Quotes(book.bids.best_price(), book.asks.best_price(), book.price_last, mark_of(pair))
     plan = plan_purchase(
         fund.balance, quotes, pair.size_decimals, book.asks.worth_within, state.parameters
     )
@@ -146,7 +142,7 @@ def _buy(
     before = state.spot_free(pair.base, ASSISTANCE_FUND)
     cause = recorder.first_index + place
     filled, spent = buy_forced(
-        state, recorder, pair, account, plan.limit, plan.lots, cause=cause
+        state, recorder, pair, account, plan.limit, plan.lots, cause=cause, reason=Rejection.BUYBACK
     )
     rest = state.spot_free(USDC, ASSISTANCE_FUND)
     if rest:

@@ -6,21 +6,18 @@ goes out of the exchange. At the end each account's sum must be what the state s
 Tokens are not counted as money: who sells one gets USDC, who buys one pays.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
 
 from chainperp.base.canonical import Record
-from chainperp.base.units import usd_text
 from chainperp.chain.engine import SealedBlock
 from chainperp.model.decisions import Kind, LedgerType, LiquidationOutcome
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.tokens import SPOT_FIRST
 from chainperp.state.store import (
     ASSISTANCE_FUND,
-    BACKSTOP_VAULT,
-    INSURANCE,
     SYSTEM_ACCOUNTS,
     State,
 )
@@ -135,9 +132,7 @@ class Money:
 
     def _spot_fill(self, fields: Record) -> None:
         is_buy = bool(fields["flags"] & FLAG_TAKER_BUYS)
-        buyer, seller = (
-            (fields["taker"], "maker") if is_buy else (fields["maker"], "taker")
-        )
+        buyer, seller = (fields["taker"], "maker") if is_buy else (fields["maker"], "taker")
         paid, fee = fields["price"] * fields["lots"], fields[f"{seller}_fee"]
         cause = Cause.BUYBACK if buyer == ASSISTANCE_FUND else Cause.TOKENS
         self._change(buyer, cause, -paid)
@@ -210,7 +205,7 @@ def _cause_of(flags: int) -> Cause:
 REAL: Final = (
     LiquidationOutcome.BOOK, LiquidationOutcome.BACKSTOP, LiquidationOutcome.ADL_CASE,
 )  # fmt: skip
-READERS: Final = {
+READERS: Final[dict[int, Callable[[Money, Record], None]]] = {
     Kind.MARK: Money._mark,
     Kind.FILL: Money._fill,
     Kind.FUNDING: Money._funding,
