@@ -126,7 +126,6 @@ class Rejection(IntEnum):
     SPOT_BUILDER = 160
     SPOT_TWAP = 161
     TOKEN_NOT_MARGIN = 162
-    FORCED_PURCHASE = 163
     # Orders of the assistance fund.
     BUYBACK = 200
     # System transactions.
@@ -387,7 +386,6 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.TOKEN_NOT_MARGIN: Reason(
         "TRF-6", "rejected", "Only USDC is margin; other tokens stay in the spot balance."
     ),
-    Rejection.FORCED_PURCHASE: Reason("SPT-4", "filled", ""),
     Rejection.BUYBACK: Reason("BUY-3", "filled", ""),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
