@@ -8,6 +8,7 @@
 | twap | id u64 | a running TWAP order |
 | name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
+| ref | address | referral code, referrer, rewards; its column is what is not claimed yet |
 | fund | "fund" | the books of the assistance fund |
 | spot/<token u32> | address | balance beside the margin; its column is USDC's cell of custody |
 | token | number u32 | supply and burned; its column is what circulates |
@@ -25,7 +26,7 @@ from chainperp.base import canonical
 from chainperp.base.canonical import Record, Schema
 from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import Address
-from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.arrangements import MultiSigUser, Referral, Schedule, SubAccount, Twap
 from chainperp.model.fund import FUND_KEY
 from chainperp.model.tokens import SPOT_FIRST, TOKENS_MAX, token_key
 from chainperp.state.schemas import (
@@ -34,6 +35,7 @@ from chainperp.state.schemas import (
     FUND,
     MULTI_SIG,
     PAIR,
+    REFERRAL,
     SCHEDULE,
     SPOT,
     SUB_ACCOUNT,
@@ -249,6 +251,37 @@ def _read_fund(state: State, _key: bytes, value: Record) -> None:
         setattr(state.fund, str(name), value[str(name)])
 
 
+def _referral_keys(state: State) -> Iterable[bytes]:
+    return state.referrals
+
+
+def _write_referral(state: State, key: bytes) -> Record | None:
+    one = state.referrals[Address(key)]
+    return {
+        "code": one.code.encode("ascii"),
+        "users": one.users,
+        "unclaimed": one.unclaimed,
+        "claimed": one.claimed,
+        "referrer": one.referrer,
+        "joined": one.joined,
+        "fees": one.fees,
+        "rewarded": one.rewarded,
+    }
+
+
+def _read_referral(state: State, key: bytes, value: Record) -> None:
+    address = state.accounts[Address(key)].address
+    one = state.referrals[address] = Referral()
+    one.code = value["code"].decode("ascii")
+    if one.code:
+        state.referral_codes[one.code] = address
+    if value["referrer"] is not None:
+        one.referrer = state.accounts[Address(value["referrer"])].address
+    one.users, one.joined = value["users"], value["joined"]
+    one.unclaimed, one.claimed = value["unclaimed"], value["claimed"]
+    one.fees, one.rewarded = value["fees"], value["rewarded"]
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
     "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
@@ -256,6 +289,7 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "msig": Collection(MULTI_SIG, _multi_sig_keys, _write_multi_sig, _read_multi_sig),
     "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
     "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
+    "ref": Collection(REFERRAL, _referral_keys, _write_referral, _read_referral, "unclaimed"),
     "fund": Collection(FUND, _fund_keys, _write_fund, _read_fund),
     "token": Collection(TOKEN, _token_keys, _write_token, _read_token, "circulating"),
     "pair": Collection(PAIR, _pair_keys, _write_pair, _read_pair),

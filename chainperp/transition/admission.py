@@ -12,14 +12,17 @@ from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Agent, NonceSet
 from chainperp.model.actions import (
     CancelOrders,
+    ClaimRewards,
     CreateSubAccount,
     ModifyOrders,
     Noop,
     NotOffered,
     PlaceOrders,
+    RegisterReferrer,
     RenameSubAccount,
     ScheduleCancel,
     SetDisplayName,
+    SetReferrer,
     SubAccountSpotTransfer,
     SubAccountTransfer,
     TwapCancel,
@@ -49,6 +52,9 @@ FOR_OWNER: Final = frozenset(
         SubAccountTransfer,
         SubAccountSpotTransfer,
         SetDisplayName,
+        RegisterReferrer,
+        SetReferrer,
+        ClaimRewards,
     )
 )
 TRADING: Final = frozenset(
