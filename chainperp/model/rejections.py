@@ -147,6 +147,8 @@ class Rejection(IntEnum):
     SPOT_BUILDER = 160
     SPOT_TWAP = 161
     TOKEN_NOT_MARGIN = 162
+    # Orders of the assistance fund.
+    BUYBACK = 200
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -336,6 +338,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.TOKEN_NOT_MARGIN: Reason(
         "TRF-6", "rejected", "Only USDC is margin; other tokens stay in the spot balance."
     ),
+    Rejection.BUYBACK: Reason("BUY-3", "filled", ""),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(

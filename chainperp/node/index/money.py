@@ -19,6 +19,8 @@ SILENT: Final = (
     LedgerType.FUNDING_ROUNDING,
     LedgerType.ISOLATED_MARGIN_ADDED,
     LedgerType.ISOLATED_MARGIN_REMOVED,
+    LedgerType.BUYBACK_MONEY,
+    LedgerType.BUYBACK_REST,
 )
 """Between cells of one account, or between accounts of the exchange's own."""
 

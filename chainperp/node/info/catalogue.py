@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chainperp.node.info import accounts, history, markets, money, orders, twaps
+from chainperp.node.info import accounts, fund, history, markets, money, orders, twaps
 from chainperp.node.info.registry import Query
 
 REFUSED: Final = [
@@ -39,6 +39,7 @@ QUERIES: Final = [
     *history.QUERIES,
     *twaps.QUERIES,
     *money.QUERIES,
+    *fund.QUERIES,
     *REFUSED,
 ]
 
