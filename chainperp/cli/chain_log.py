@@ -155,17 +155,18 @@ class ChainLog:
             return f"{base.name}/USDC"
         return self.terms[asset].name if asset < len(self.terms) else f"market {asset}"
 
-    def _decimals(self, asset: int) -> int:
+    def decimals(self, asset: int) -> int:
+        """Decimals of a size in a market or pair."""
         base = self.base(asset)
         return self.terms[asset].size_decimals if base is None else base.size_decimals
 
     def price(self, asset: int, price: int) -> str:
         """A grid price for people."""
-        return price_text(price, self._decimals(asset))
+        return price_text(price, self.decimals(asset))
 
     def units(self, asset: int, lots: int) -> str:
         """Lots in base units."""
-        return size_text(lots, self._decimals(asset))
+        return size_text(lots, self.decimals(asset))
 
     def size(self, asset: int, lots: int) -> str:
         """Lots for people, with the name of what is traded."""

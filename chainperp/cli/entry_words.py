@@ -65,6 +65,16 @@ MOVED: Final = {
     ),
     LedgerType.SPOT_ACTIVATION_FEE: ("paid out of the spot balance for a new address", "TRF-2"),
     LedgerType.SPOT_FEE_BURN: ("the buyer's fee, burned", "SPT-6"),
+    LedgerType.BUYBACK_BURN: ("what the fund bought, burned", "BUY-6"),
+    LedgerType.BUYBACK_MONEY: ("money for a purchase of the fund", "BUY-3"),
+    LedgerType.BUYBACK_REST: ("what a purchase of the fund left", "BUY-3"),
+    LedgerType.VAULT_CREATE: ("the leader's first deposit into the vault", "VLT-1"),
+    LedgerType.VAULT_CREATION_FEE: ("paid for opening a vault", "VLT-1"),
+    LedgerType.VAULT_DEPOSIT: ("deposited into the vault", "VLT-3"),
+    LedgerType.VAULT_WITHDRAWAL: ("paid out by the vault", "VLT-5"),
+    LedgerType.VAULT_COMMISSION: ("the leader's commission", "VLT-6"),
+    LedgerType.VAULT_DISTRIBUTION: ("distributed by the vault", "VLT-13"),
+    LedgerType.VAULT_ROUNDING: ("what whole units leave of a closed vault", "VLT-12"),
     LedgerType.DEFICIT: ("owed by the insurance for a closed scope", "LIQ-8"),
 }
 

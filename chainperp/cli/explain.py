@@ -43,6 +43,7 @@ from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_LIQUIDAT
 EFFECTS_END: Final = frozenset(
     (
         Kind.TX_USER, Kind.TX_SYSTEM, Kind.VAULT, Kind.STATE_COMMIT, Kind.LIQ_TEST, Kind.SEAL,
+        Kind.BUYBACK,
     )
 )  # fmt: skip
 
@@ -354,7 +355,6 @@ def _fill_sentences(
     log: ChainLog, block: LoggedBlock, entry: Logged, fields: Record
 ) -> list[Sentence]:
     asset, index = fields["asset"], entry.index
-    total = money(fields["price"] * fields["lots"])
     flags = fields["flags"]
     price = f"The price {log.price(asset, fields['price'])} is "
     if flags & FLAG_ADL:
@@ -368,7 +368,8 @@ def _fill_sentences(
         fee_rule = "SPT-6"
     sentences = [
         fill_sentence(log, entry),
-        Sentence(f"It is worth {total}", "PNL-1" if log.base(asset) is None else "SPT-4", index),
+        Sentence(f"It is worth {money(fields['price'] * fields['lots'])}",
+                 "PNL-1" if log.base(asset) is None else "SPT-4", index),
         Sentence(price, fill_rule(fields), index),
         *(
             Sentence(f"{side.capitalize()} {who(fields[side])}: {fill_side(log, fields, side)}",
@@ -394,6 +395,8 @@ def _cause(block: LoggedBlock, fields: Record, flags: int) -> Sentence:
         return Sentence(f"Cause: {who(fields['taker'])} was below zero", "ADL-4", cause)
     if entry.kind is Kind.TWAP:
         return Sentence(f"Cause: a slice of TWAP order {entry.fields()['twap_id']}", "TWP-4", cause)
+    if entry.kind is Kind.BUYBACK:
+        return Sentence("Cause: a purchase of the fund was due", "BUY-1", cause)
     if entry.kind is Kind.TRIGGER:
         return Sentence("Cause: a trigger order met its mark", "TRG-2", cause)
     return Sentence("Cause: the backstop vault works its positions off", "BKS-3", cause)

@@ -10,6 +10,10 @@ from enum import IntEnum
 
 from chainperp.base.units import E8, Address
 from chainperp.model.tokens import USDC_NAME
+from chainperp.model.vault_actions import CreateVault as CreateVault
+from chainperp.model.vault_actions import VaultDistribute as VaultDistribute
+from chainperp.model.vault_actions import VaultModify as VaultModify
+from chainperp.model.vault_actions import VaultTransfer as VaultTransfer
 
 
 class TimeInForce(IntEnum):
@@ -321,6 +325,30 @@ class OracleVote:
         self.prices = prices
 
 
+class RegisterReferrer:
+    """`registerReferrer`: a referral code for the account."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+
+class SetReferrer:
+    """`setReferrer`: the code of the account that brought this one."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+
+class ClaimRewards:
+    """`claimRewards`: all that the account has earned as referrer."""
+
+    __slots__ = ()
+
+
 class NotOffered:
     """A well-formed action that this version of the exchange refuses."""
 
@@ -348,9 +376,16 @@ Action = (
     | CreateSubAccount
     | RenameSubAccount
     | SubAccountTransfer
+    | CreateVault
+    | VaultTransfer
+    | VaultModify
+    | VaultDistribute
     | ClassTransfer
     | SendAsset
     | SubAccountSpotTransfer
+    | RegisterReferrer
+    | SetReferrer
+    | ClaimRewards
     | Noop
     | OracleVote
     | NotOffered

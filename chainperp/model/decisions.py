@@ -8,9 +8,16 @@ Source: audit-log-and-consensus section 4.
 from enum import IntEnum, unique
 from typing import Final
 
-from chainperp.model.rejections import REASONS as REASONS
+from chainperp.model.order_reasons import ORDER_REASONS
+from chainperp.model.referral_reasons import REFERRAL_REASONS
+from chainperp.model.rejections import REASONS as OWN_REASONS
 from chainperp.model.rejections import Reason as Reason
 from chainperp.model.rejections import Rejection as Rejection
+from chainperp.model.vault_reasons import VAULT_REASONS
+
+REASONS: Final[dict[Rejection, Reason]] = {
+    **OWN_REASONS, **ORDER_REASONS, **REFERRAL_REASONS, **VAULT_REASONS,
+}  # fmt: skip
 
 
 @unique
@@ -37,6 +44,8 @@ class Kind(IntEnum):
     LIQ_TEST = 0x0050
     BACKSTOP = 0x0052
     VAULT = 0x0053
+    USER_VAULT = 0x0054
+    SHARES = 0x0055
     ADL_BEGIN = 0x0060
     ADL_ROWS = 0x0061
     ADL_NET = 0x0062
@@ -50,7 +59,9 @@ class Kind(IntEnum):
     MULTI_SIG_USER = 0x0076
     DISPLAY_NAME = 0x0077
     TOKEN = 0x0078
+    REFERRAL = 0x0079
     LEDGER = 0x0080
+    BUYBACK = 0x0082
     PARAM = 0x0090
 
 
@@ -85,6 +96,14 @@ class TwapEvent(IntEnum):
     FINISHED = 4  # its time is over
 
 
+class ReferralEvent(IntEnum):
+    """What a REFERRAL entry says."""
+
+    CODE = 1  # the account has a code now
+    REFERRED = 2  # the account has a referrer now
+    REWARDED = 3  # fees of the account earned its referrer a reward
+
+
 class CommitReason(IntEnum):
     """Why the state was committed in the middle of a block."""
 
@@ -100,6 +119,15 @@ class LiquidationOutcome(IntEnum):
     BACKSTOP = 2  # taken over by the liquidator vault
     ADL_CASE = 3  # account value below zero: auto-deleveraging
     WAITING = 4  # beyond the block's limit, or no fresh price: tested again in the next block
+
+
+class BuybackOutcome(IntEnum):
+    """What became of a purchase of the assistance fund that was due."""
+
+    BOUGHT = 0
+    NO_MARK = 1  # one side of the book is empty, or nothing was ever traded
+    NO_DEPTH = 2  # less than the smallest order is offered up to the limit
+    TOO_LITTLE = 3  # the fund's money does not buy the smallest order
 
 
 class AdlReason(IntEnum):
@@ -139,7 +167,19 @@ class LedgerType(IntEnum):
     ASSET_SPOT_TO_SPOT = 21
     SUB_ACCOUNT_SPOT_TRANSFER = 22  # spot to spot
     SPOT_ACTIVATION_FEE = 23  # spot to cash
+    VAULT_CREATE = 30  # the leader's first deposit
+    VAULT_CREATION_FEE = 31
+    VAULT_DEPOSIT = 32
+    VAULT_WITHDRAWAL = 33  # also what a holder gets when the vault is closed
+    VAULT_COMMISSION = 34
+    VAULT_DISTRIBUTION = 35
+    VAULT_ROUNDING = 36  # what whole units leave of a vault that is closed
+    BUYBACK_MONEY = 44  # the fund's cash to its spot balance, for a purchase
+    BUYBACK_REST = 45  # back again: what a purchase left
+    BUYBACK_BURN = 46  # in a TOKEN entry: what the fund bought, gone from the supply
     SPOT_FEE_BURN = 24  # in a TOKEN entry: a buyer's fee in the token, gone from the supply
+    REFERRAL_REWARD = 50  # from the fund: the rewards of a block's trades
+    REFERRAL_CLAIM = 51
 
 
 RULE_FAMILIES: Final = (

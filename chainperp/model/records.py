@@ -112,6 +112,22 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("vault", "b20"), ("value", "i128"), ("margin", "u128"), ("positions", "u32"),
         ("notional", "u128"), ("rule", "u16"),
     ),
+    # A vault that begins, has other settings, pays out, or ends; `amount` is the first deposit or
+    # what was paid out, `value` what the vault was worth before.
+    Kind.USER_VAULT: (
+        ("vault", "b20"), ("leader", "b20"), ("event", "u8"), ("name", "bytes"),
+        ("description", "bytes"), ("allow_deposits", "bool"), ("always_close", "bool"),
+        ("amount", "u128"), ("value", "i128"), ("shares", "u128"), ("rule", "u16"),
+    ),
+    # One holder's shares: all that the arithmetic of VLT-3 to VLT-6, VLT-13 and VLT-18 needs.
+    # `value`, `total`, `held` and `basis` are before; `change` of the shares, `basis_change` of the
+    # basis; `gross` is what the shares cost or were worth, `net` what was paid.
+    Kind.SHARES: (
+        ("vault", "b20"), ("holder", "b20"), ("event", "u8"), ("requested", "u128"),
+        ("value", "i128"), ("total", "u128"), ("held", "u128"), ("basis", "u128"),
+        ("change", "i128"), ("basis_change", "i128"), ("gross", "u128"), ("closing_cost", "u128"),
+        ("commission", "u128"), ("net", "u128"), ("locked_until", "u64"), ("rule", "u16"),
+    ),
     Kind.ADL_BEGIN: (
         ("policy_id", "u16"), ("asset", "u32"), ("candidate_side", "u8"), ("target", "b20"),
         ("target_scope", "u8"), ("target_value", "i128"), ("target_lots", "u64"),
@@ -153,6 +169,12 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("account", "b20"), ("threshold", "u32"), ("users", [(("user", "b20"),)]), ("rule", "u16"),
     ),
     Kind.DISPLAY_NAME: (("account", "b20"), ("name", "bytes"), ("rule", "u16")),
+    # `referrer` is the account itself where it registers a code; `fees` and `amount` are those of
+    # the block's trades so far.
+    Kind.REFERRAL: (
+        ("account", "b20"), ("event", "u8"), ("referrer", "b20"), ("code", "bytes"),
+        ("fees", "u128"), ("amount", "u128"), ("rule", "u16"),
+    ),
     # An amount of a token that moved between spot balances outside of fills, or that was burned:
     # then nobody is the destination. `type` is a LedgerType; `circulating` is what is left.
     Kind.TOKEN: (
@@ -164,6 +186,17 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
     ),
     Kind.LEDGER: (("source", "b20"), ("destination", "b20"), ("amount", "i128"),
                   ("type", "u16")),
+    # A purchase of the fund that was due: all that decided it, what it did, and the fund's books
+    # before it. Prices on the pair's grid; `depth`, `balance`, `spent` in micro-USDC; `bought` and
+    # `burned` in the token's smallest unit. Its transfers, trades, order and burn follow.
+    Kind.BUYBACK: (
+        ("asset", "u32"), ("outcome", "u8"), ("rule", "u16"), ("balance", "i128"),
+        ("tried_ms", "u64"), ("bid", "opt:u64"), ("ask", "opt:u64"), ("last", "opt:u64"),
+        ("mark", "opt:u64"), ("limit", "u64"), ("depth", "u128"), ("lots", "u64"), ("oid", "u64"),
+        ("filled", "u64"), ("spent", "u128"), ("bought", "u128"), ("burned", "u128"),
+        ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"), ("to_vault", "u128"),
+        ("to_referrals", "i128"), ("spent_before", "u128"), ("bought_before", "u128"),
+    ),
 }  # fmt: skip
 
 # Which rules an entry kind records by itself, where its payload carries no rule field.
@@ -177,8 +210,8 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.ORDER: ("PRC-1", "PRC-8", "MRG-1", "SPT-1"),
     Kind.TRIGGER: ("TRG-2", "TRG-3", "TRG-6", "TRG-8"),
     Kind.FILL: (
-        "MAT-1", "FEE-1", "FEE-2", "FEE-4", "FEE-5", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3",
-        "MRG-4", "SPT-4", "SPT-6", "SPT-8", "SPT-9",
+        "MAT-1", "FEE-1", "FEE-2", "FEE-4", "FEE-5", "FEE-8", "FEE-9", "REF-3", "PNL-1", "PNL-2",
+        "MRG-1", "MRG-2", "MRG-3", "MRG-4", "SPT-4", "SPT-6", "SPT-8", "SPT-9",
     ),
     Kind.LEVERAGE: ("MRG-6",),
     Kind.TWAP: ("TWP-1", "TWP-2", "TWP-3", "TWP-4", "TWP-5"),
@@ -190,6 +223,11 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     ),
     Kind.BACKSTOP: ("BKS-1", "BKS-2", "BKS-4", "BKS-6"),
     Kind.VAULT: ("BKS-3", "BKS-5"),
+    Kind.USER_VAULT: ("VLT-1", "VLT-2", "VLT-12", "VLT-14"),
+    Kind.SHARES: (
+        "VLT-3", "VLT-4", "VLT-5", "VLT-6", "VLT-7", "VLT-8", "VLT-9", "VLT-10", "VLT-11",
+        "VLT-13", "VLT-16", "VLT-18",
+    ),
     # The policy's number in ADL_BEGIN names the rule that ranked or split; see rules/adl/choose.py.
     Kind.ADL_BEGIN: (
         "ADL-2", "ADL-3", "ADL-4", "ADL-5", "ADL-10", "ADL-11", "ADL-12", "ADL-13", "ADL-14",
@@ -206,6 +244,9 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.BUILDER: ("FEE-6", "FEE-7"),
     Kind.MULTI_SIG_USER: ("SIG-1",),
     Kind.DISPLAY_NAME: ("ADM-7",),
+    Kind.BUYBACK: ("BUY-1", "BUY-2", "BUY-3", "BUY-4", "BUY-5", "BUY-6"),
     Kind.TOKEN: ("TRF-6", "SUB-3", "SPT-7"),
-    Kind.LEDGER: ("TRF-1", "TRF-2", "TRF-5", "TRF-6", "FEE-3", "FEE-5", "SUB-3"),
+    Kind.REFERRAL: ("REF-1", "REF-2", "REF-4"),
+    Kind.LEDGER: ("TRF-1", "TRF-2", "TRF-5", "TRF-6", "FEE-3", "FEE-5", "SUB-3",
+                  "REF-4", "REF-5"),
 }  # fmt: skip

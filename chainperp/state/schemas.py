@@ -16,9 +16,10 @@ CASH_COLLECTIONS: Final = ("acct", SPOT_USDC, "wd")
 ACCOUNT: Final[Schema] = (
     ("version", "u16"), ("raw", "i128"), ("raw_isolated", "i128"), ("nonces", "u8"),
     ("nonces_digest", "b32"), ("volume_total", "u128"), ("cooldown", "u64"), ("day", "i64"),
-    ("fee_taker", "u32"),
-    ("fee_maker", "u32"), ("volume_day", "u128"),
-    ("days", [(("day", "i64"), ("volume", "u128"))]),
+    ("fee_taker", "u32"), ("fee_maker", "i64"), ("spot_fee_taker", "u32"),
+    ("spot_fee_maker", "u32"), ("discount", "u16"), ("reward", "u16"),
+    ("volume_day", "u128"), ("maker_day", "u128"),
+    ("days", [(("day", "i64"), ("volume", "u128"), ("maker", "u128"))]),
     ("settings", [(("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"))]),
     ("agents", [(("name", "bytes"), ("agent", "b20"))]),
     ("positions", [(("asset", "u32"),)]),
@@ -49,6 +50,7 @@ COUNTERS: Final[Schema] = (
     ("version", "u16"), ("next_oid", "u64"), ("next_tid", "u64"), ("next_wid", "u64"),
     ("next_twap", "u64"),
     ("custody", "u128"), ("deposits", "u64"), ("uncovered", "u128"),
+    ("volume_day", "u128"), ("volume_days", [(("day", "i64"), ("volume", "u128"))]),
 )  # fmt: skip
 EXEMPTION: Final[Schema] = (
     ("version", "u16"),
@@ -85,6 +87,16 @@ TWAP: Final[Schema] = (
     ("executed_lots", "u64"), ("executed_notional", "u128"),
 )  # fmt: skip
 SPOT: Final[Schema] = (("version", "u16"), ("total", "u128"))
+VAULT: Final[Schema] = (
+    ("version", "u16"), ("leader", "b20"), ("number", "u32"), ("name", "bytes"),
+    ("description", "bytes"), ("created", "u64"), ("shares", "u128"), ("allow_deposits", "bool"),
+    ("always_close", "bool"), ("is_closed", "bool"), ("day", "u32"), ("day_value", "i128"),
+    ("day_paid", "u128"),
+)  # fmt: skip
+SHARE: Final[Schema] = (
+    ("version", "u16"), ("shares", "u128"), ("basis", "u128"), ("entered", "u64"),
+    ("locked_until", "u64"), ("realised", "i128"),
+)  # fmt: skip
 # `circulating` is supply less burned: the column that the balances of all tokens but USDC sum to.
 TOKEN: Final[Schema] = (
     ("version", "u16"), ("name", "bytes"), ("size_decimals", "u8"), ("wei_decimals", "u8"),
@@ -94,6 +106,18 @@ PAIR: Final[Schema] = (("version", "u16"), ("base", "u32"), ("price_last", "opt:
 DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
 BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
+)  # fmt: skip
+REFERRAL: Final[Schema] = (
+    ("version", "u16"), ("code", "bytes"), ("users", "u32"), ("unclaimed", "u128"),
+    ("claimed", "u128"), ("referrer", "opt:b20"), ("joined", "u64"), ("fees", "u128"),
+    ("rewarded", "u128"),
+)  # fmt: skip
+
+# The assistance fund's books; amounts in micro-USDC, tokens in their smallest unit.
+FUND: Final[Schema] = (
+    ("version", "u16"), ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"),
+    ("to_vault", "u128"), ("to_referrals", "i128"), ("spent", "u128"), ("bought", "u128"),
+    ("burned", "u128"), ("purchases", "u64"), ("tried_ms", "u64"),
 )  # fmt: skip
 
 SCHEMAS: Final[dict[str, Schema]] = {
@@ -114,6 +138,10 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "twap": TWAP,
     "name": DISPLAY_NAME,
     "spot": SPOT,
+    "ref": REFERRAL,
+    "vault": VAULT,
+    "share": SHARE,
+    "fund": FUND,
     "token": TOKEN,
     "pair": PAIR,
 }

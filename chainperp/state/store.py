@@ -16,9 +16,17 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
-from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.arrangements import (
+    MultiSigUser,
+    Referral,
+    Schedule,
+    SubAccount,
+    Twap,
+)
+from chainperp.model.fund import Fund
 from chainperp.model.markets import MarketTerms
 from chainperp.model.tokens import NO_SPOT, SPOT_FIRST, SpotListing, tokens_of, wire_name
+from chainperp.model.vaults import Share, Vault
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
 from chainperp.state.pairs import SpotPair, change
@@ -30,13 +38,19 @@ LIQUIDITY_VAULT: Final = Address(bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158
 ROUNDING: Final = Address(b"\x00" * 18 + b"\xff\x01")
 BACKSTOP_VAULT: Final = Address(b"\x00" * 18 + b"\xff\x02")
 INSURANCE: Final = Address(b"\x00" * 18 + b"\xff\x03")
+# Holds rewards of referrers until they claim them.
+REFERRALS: Final = Address(b"\x00" * 18 + b"\xff\x05")
 SYSTEM_ACCOUNTS: Final = (
     ASSISTANCE_FUND,
     LIQUIDITY_VAULT,
     ROUNDING,
     BACKSTOP_VAULT,
     INSURANCE,
+    REFERRALS,
 )
+
+# The liquidity vault is worth what these accounts are worth: the parent, then its children.
+HLP_MEMBERS: Final = (LIQUIDITY_VAULT, BACKSTOP_VAULT)
 
 
 class Market:
@@ -115,6 +129,7 @@ class State:
         "deposits",
         "display_names",
         "exempt",
+        "fund",
         "height",
         "held",
         "mark_epoch",
@@ -125,11 +140,15 @@ class State:
         "next_tid",
         "next_twap",
         "next_wid",
+        "owed_rewards",
         "owed_to_vault",
         "pairs",
         "parameters",
+        "referral_codes",
+        "referrals",
         "schedule_queue",
         "schedules",
+        "shares",
         "spot",
         "sub_accounts",
         "subs_of",
@@ -142,6 +161,10 @@ class State:
         "uncovered",
         "unfiled",
         "validators",
+        "vaults",
+        "vaults_of",
+        "volume_day",
+        "volume_days",
         "withdrawals",
     )  # fmt: skip
 
@@ -169,7 +192,6 @@ class State:
         self.next_wid = 1
         self.next_twap = 1
         self.mark_epoch = 0
-        self.owed_to_vault = 0
         self.uncovered = 0
         self.exempt: dict[Address, list[Exemption]] = {}
         self.changed_exempt: dict[Address, None] = {}
@@ -203,8 +225,34 @@ class State:
         self.twap_queue: list[tuple[int, int]] = []
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
+        self._begin_fees()
+        self._begin_system()
+
+    def _begin_system(self) -> None:
+        """The accounts and the vault that every chain has."""
         for address in SYSTEM_ACCOUNTS:
             self.touch(self.open_account(address))
+        self.vaults: dict[Address, Vault] = {}
+        # The same by leader, in order of their numbers, closed ones included.
+        self.vaults_of: dict[Address, list[Vault]] = {}
+        # By vault and holder; the vault has its own by holder.
+        self.shares: dict[tuple[Address, Address], Share] = {}
+        # Its leader is an account without a key: nobody trades it or changes its settings.
+        self.add_vault(Vault(LIQUIDITY_VAULT, INSURANCE, 0, "Liquidity Provider"))
+
+    def _begin_fees(self) -> None:
+        """What fees need to be known of the exchange and of referrals, and the fund's books."""
+        self.fund = Fund()
+        # Of the block so far: the liquidity vault's share; and by account that trades, its fees and
+        # its referrer's reward for them.
+        self.owed_to_vault = 0
+        self.owed_rewards: dict[Address, tuple[int, int]] = {}
+        # Volume of the exchange today and on closed days (day, weighted micro-USDC): that of its
+        # makers, which is that of its takers.
+        self.volume_day = 0
+        self.volume_days: list[tuple[int, int]] = []
+        self.referrals: dict[Address, Referral] = {}
+        self.referral_codes: dict[str, Address] = {}
 
     def open_account(self, address: Address) -> Account:
         """The account at an address, made when it does not exist yet."""
@@ -287,6 +335,27 @@ class State:
         while place and subs[place - 1].number > sub.number:
             place -= 1
         subs.insert(place, sub)
+
+    def add_vault(self, vault: Vault) -> None:
+        """Register a vault, or what a snapshot says of it, under its leader by number."""
+        self.vaults[vault.address] = vault
+        led = [one for one in self.vaults_of.get(vault.leader, ()) if one.number != vault.number]
+        place = len(led)
+        while place and led[place - 1].number > vault.number:
+            place -= 1
+        led.insert(place, vault)
+        self.vaults_of[vault.leader] = led
+        self.note("vault", vault.address)
+
+    def add_share(self, vault: Vault, holder: Address, share: Share) -> None:
+        """Register what a holder owns of a vault."""
+        self.shares[vault.address, holder] = share
+        vault.holders[holder] = share
+
+    def remove_share(self, vault: Vault, holder: Address) -> None:
+        """Forget a holder who owns nothing of a vault any more."""
+        del self.shares[vault.address, holder]
+        del vault.holders[holder]
 
     def add_twap(self, twap: Twap) -> None:
         """Register a TWAP order that runs; ids are given in ascending order."""

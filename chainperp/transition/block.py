@@ -3,12 +3,13 @@
     1 time and validity   2 system inputs: oracle votes, deposits, payouts
     3 oracle and marks    4 funding: settlement due, then premium samples;
                             then dead man's switches, TWAP slices, triggers
-    5 user actions in class order   6 the vault's unwinding, fee shares, housekeeping
+    5 user actions in class order   6 the vault's unwinding, fee shares, the fund's purchase,
+                                      housekeeping
     7 liquidation and backstop      8 auto-deleveraging      9 invariants
 
 Nothing here decides: every phase calls the rules. The caller commits the state and seals the block.
 Nothing moves money after phase 8, so the sealed root is the root of the phase (decision 9).
-Source: U-BLK-2 (the buyback takes its place with its rules).
+Source: U-BLK-2.
 """
 
 from collections.abc import Callable
@@ -22,17 +23,21 @@ from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
+    ClaimRewards,
     ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
+    CreateVault,
     ModifyOrders,
     Noop,
     NotOffered,
     PlaceOrders,
+    RegisterReferrer,
     RenameSubAccount,
     ScheduleCancel,
     SendAsset,
     SetDisplayName,
+    SetReferrer,
     SubAccountSpotTransfer,
     SubAccountTransfer,
     TwapCancel,
@@ -40,6 +45,9 @@ from chainperp.model.actions import (
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
+    VaultDistribute,
+    VaultModify,
+    VaultTransfer,
     Withdraw,
 )
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
@@ -58,12 +66,20 @@ from chainperp.transition.accounts import (
 from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
 from chainperp.transition.builders import process_approve_builder
+from chainperp.transition.buyback import buy_back, settle_fund
 from chainperp.transition.exemptions import end_exemptions, process_exemption
 from chainperp.transition.funding import process_funding
 from chainperp.transition.multisig import process_convert, record_envelope
 from chainperp.transition.oracle import accept_vote, process_prices
 from chainperp.transition.orders import process_cancel, process_modify, process_place
+from chainperp.transition.rates import close_exchange_day
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.referrals import (
+    pay_rewards,
+    process_claim_rewards,
+    process_register_referrer,
+    process_set_referrer,
+)
 from chainperp.transition.risk import RiskOutcome, process_risk
 from chainperp.transition.schedules import (
     process_schedule,
@@ -90,6 +106,13 @@ from chainperp.transition.transfers import (
 )
 from chainperp.transition.triggers import process_triggers
 from chainperp.transition.twaps import process_twap, process_twap_cancel, process_twaps
+from chainperp.transition.vault_actions import (
+    process_create_vault,
+    process_vault_distribute,
+    process_vault_modify,
+    process_vault_transfer,
+)
+from chainperp.transition.vaults import begin_day
 
 DEPOSIT_BODY: Schema = (
     ("user", "b20"), ("amount", "u128"), ("l1_nonce", "u64"), ("l1_ref", "b32"),
@@ -116,9 +139,14 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     CreateSubAccount: process_create_sub_account,
     RenameSubAccount: process_rename_sub_account,
     SubAccountTransfer: process_sub_account_transfer,
+    CreateVault: process_create_vault,
+    VaultModify: process_vault_modify,
     ClassTransfer: process_class_transfer,
     SendAsset: process_asset_send,
     SubAccountSpotTransfer: process_sub_account_spot_transfer,
+    RegisterReferrer: process_register_referrer,
+    SetReferrer: process_set_referrer,
+    ClaimRewards: process_claim_rewards,
 }
 
 
@@ -154,7 +182,10 @@ def apply_block(
     time_before = state.time_ms
     check_time(time_before, block.time_ms)
     state.time_ms = block.time_ms
-    state.day = day_of(block.time_ms)
+    today = day_of(block.time_ms)
+    if today != state.day:
+        yesterday, state.day = state.day, today
+        close_exchange_day(state, yesterday)
     state.height = recorder.height
     changed: dict[int, None] = {}
     for item in block.system:
@@ -164,12 +195,16 @@ def apply_block(
     process_schedules(state, recorder)
     process_twaps(state, recorder, beside.parent_hash)
     process_triggers(state, recorder)
+    begin_day(state)
     for transaction in sorted(block.transactions, key=_class_of):
         process_transaction(state, recorder, transaction)
     unwind(state, recorder, time_before)
-    process_housekeeping(state, recorder, time_before)
+    route_fees(state, recorder)
+    buy_back(state, recorder)
+    process_housekeeping(state, time_before)
     risk = process_risk(state, recorder, beside.sweep, beside.commitment, moved, beside.parent_hash)
-    pay_vault_share(state, recorder)
+    route_fees(state, recorder)
+    settle_fund(state, recorder)
     for market in state.markets:
         check_lots(market.asset, market.lots_long, market.lots_short)
         check_book(market.asset, market.book.bids.best_price(), market.book.asks.best_price())
@@ -228,6 +263,10 @@ def _execute(
         return process_cancel(state, recorder, account, action)
     if isinstance(action, ModifyOrders):
         return process_modify(state, recorder, account, action, cause)
+    if isinstance(action, VaultTransfer):
+        return process_vault_transfer(state, recorder, account, action, cause)
+    if isinstance(action, VaultDistribute):
+        return process_vault_distribute(state, recorder, account, action, cause)
     return _execute_account_action(state, recorder, account, transaction)
 
 
@@ -243,13 +282,18 @@ def _execute_account_action(
     return processor(state, recorder, account, action)
 
 
-def process_housekeeping(state: State, recorder: Recorder, time_before: int) -> None:
-    """Pay the vault its shares of the block's trades; hourly, drop keys nobody needs."""
-    pay_vault_share(state, recorder)
+def process_housekeeping(state: State, time_before: int) -> None:
+    """End exemptions that are over; hourly, drop keys nobody needs."""
     end_exemptions(state)
     if periods_due(time_before, state.time_ms, HOUR_MS)[1]:
         prune_agents(state)
         prune_schedules(state)
+
+
+def route_fees(state: State, recorder: Recorder) -> None:
+    """Pay referrers (REF-4) and the liquidity vault (FEE-3) for the trades since the last time."""
+    pay_rewards(state, recorder)
+    pay_vault_share(state, recorder)
 
 
 def pay_vault_share(state: State, recorder: Recorder) -> None:
