@@ -111,6 +111,7 @@ class Rows:
             (Kind.WITHDRAW_REQ, self._withdrawal),
             (Kind.AGENT, self._agent),
             (Kind.LEDGER, self._ledger),
+            (Kind.SHARES, self._shares),
             (Kind.LIQ_TEST, self._test),
             (Kind.BUYBACK, self._buyback),
         ):
@@ -335,6 +336,11 @@ class Rows:
 
     def _buyback(self, index: int, raw: bytes) -> None:
         self.tables["buybacks"].append((index, self.height, self.time_ms, raw))
+
+    def _shares(self, index: int, raw: bytes) -> None:
+        fields = decode_payload(decode_entry(raw))
+        users = self.users.number(fields["vault"]), self.users.number(fields["holder"])
+        self.ledger.shares((index, self.time_ms), self.hash, fields, users)
 
     def _test(self, index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))

@@ -6,7 +6,7 @@ micro-USDC. An order whose form was refused keeps its numbers as signed (`ORDER_
 
 from typing import Final
 
-VERSION: Final = 3
+VERSION: Final = 4
 
 ORDER_IS_BUY: Final = 1
 ORDER_REDUCE_ONLY: Final = 2
