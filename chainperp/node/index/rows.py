@@ -40,7 +40,7 @@ from chainperp.node.index.markets import CandleRows, MarketDays
 from chainperp.node.index.money import FORCED, LedgerRows
 from chainperp.node.index.money import INSERT as INSERT_LEDGER
 from chainperp.node.index.orders import OrderRows, twap_row
-from chainperp.node.index.schema import EXCHANGE, OFF_BOOK
+from chainperp.node.index.schema import EXCHANGE, INSERTS, OFF_BOOK
 from chainperp.transition.receipts import SCOPE_CROSS
 from chainperp.transition.recorder import FLAG_ADL, FLAG_MAKER_DONE
 
@@ -48,19 +48,6 @@ NO_ACTION: Final = Action("", None, 0, [], False, 1)
 UNREADABLE: Final = (ChainperpError, KeyError, TypeError, ValueError, IndexError)
 CODE: Final = slice(19, 21)
 SYSTEM_NAMES: Final = {1: "oracleVote", 2: "deposit", 3: "withdrawalDone", 4: "exemption"}
-
-INSERTS: Final = {
-    "blocks": "INSERT INTO blocks VALUES (?,?,?,?,?,?,?)",
-    "transactions": "INSERT INTO transactions VALUES (?,?,?,?,?,?,?)",
-    "trades": "INSERT INTO trades VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-    "fills": "INSERT INTO fills VALUES (?,?,?)",
-    "funding_rates": "INSERT OR REPLACE INTO funding_rates VALUES (?,?,?,?,?)",
-    "funding_payments": "INSERT INTO funding_payments VALUES (?,?,?,?,?,?,?)",
-    "twaps": "INSERT INTO twaps VALUES (?,?,?,?,?,?,?)",
-    "twap_events": "INSERT INTO twap_events VALUES (?,?,?,?,?,?,?)",
-    "buybacks": "INSERT INTO buybacks VALUES (?,?,?,?)",
-    "agents": "INSERT OR REPLACE INTO agents VALUES (?,?)",
-}
 
 
 class Scope:

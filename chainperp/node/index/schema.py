@@ -129,3 +129,17 @@ NAMES: Final = (
     "funding_rates", "funding_payments", "funding_sums", "ledger", "agents", "days", "twaps",
     "twap_events", "buybacks",
 )  # fmt: skip
+
+# How a batch of rows is written, by table.
+INSERTS: Final = {
+    "blocks": "INSERT INTO blocks VALUES (?,?,?,?,?,?,?)",
+    "transactions": "INSERT INTO transactions VALUES (?,?,?,?,?,?,?)",
+    "trades": "INSERT INTO trades VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    "fills": "INSERT INTO fills VALUES (?,?,?)",
+    "funding_rates": "INSERT OR REPLACE INTO funding_rates VALUES (?,?,?,?,?)",
+    "funding_payments": "INSERT INTO funding_payments VALUES (?,?,?,?,?,?,?)",
+    "twaps": "INSERT INTO twaps VALUES (?,?,?,?,?,?,?)",
+    "twap_events": "INSERT INTO twap_events VALUES (?,?,?,?,?,?,?)",
+    "buybacks": "INSERT INTO buybacks VALUES (?,?,?,?)",
+    "agents": "INSERT OR REPLACE INTO agents VALUES (?,?)",
+}
