@@ -10,7 +10,7 @@ from chainperp.model.decisions import LedgerType
 from chainperp.model.tokens import SPOT_FIRST
 from chainperp.transition.recorder import FLAG_TAKER_BUYS
 
-IN: Final = ("perp_taker", "perp_maker", "spot_usdc", "activation", "withdrawal")
+IN: Final = ("perp_taker", "perp_maker", "spot_usdc", "activation", "withdrawal", "vault_creation")
 OUT: Final = ("maker_rebates", "referral_rewards", "vault_share")
 BESIDE: Final = (
     "builders", "referral_claims", "liquidation_to_fund", "liquidation_to_insurance",
@@ -20,6 +20,7 @@ BY_LEDGER: Final = {
     LedgerType.ACTIVATION_FEE: "activation",
     LedgerType.SPOT_ACTIVATION_FEE: "activation",
     LedgerType.WITHDRAWAL_FEE: "withdrawal",
+    LedgerType.VAULT_CREATION_FEE: "vault_creation",
     LedgerType.FEE_SHARE: "vault_share",
     LedgerType.REFERRAL_REWARD: "referral_rewards",
     LedgerType.REFERRAL_CLAIM: "referral_claims",

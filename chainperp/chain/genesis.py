@@ -22,6 +22,7 @@ from chainperp.rules.adl.choose import BY_ID
 from chainperp.rules.adl.policy import ExemptMode, ScoreMode
 from chainperp.state.store import State
 from chainperp.transition.buyback import fund_money
+from chainperp.transition.shares import seed_at_genesis
 
 FORMAT: Final = 1
 NETWORKS: Final = ("Testnet", "Mainnet")
@@ -126,6 +127,7 @@ def first_state(genesis: Genesis) -> State:
         account.raw += usdc * USD_ONE
         state.custody += usdc * USD_ONE
         state.touch(account)
+    seed_at_genesis(state)
     for one in genesis.balances:
         state.touch(state.open_account(one.address))
         state.add_spot(one.token, one.address, one.amount)

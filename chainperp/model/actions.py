@@ -10,6 +10,10 @@ from enum import IntEnum
 
 from chainperp.base.units import E8, Address
 from chainperp.model.tokens import USDC_NAME
+from chainperp.model.vault_actions import CreateVault as CreateVault
+from chainperp.model.vault_actions import VaultDistribute as VaultDistribute
+from chainperp.model.vault_actions import VaultModify as VaultModify
+from chainperp.model.vault_actions import VaultTransfer as VaultTransfer
 
 
 class TimeInForce(IntEnum):
@@ -372,6 +376,10 @@ Action = (
     | CreateSubAccount
     | RenameSubAccount
     | SubAccountTransfer
+    | CreateVault
+    | VaultTransfer
+    | VaultModify
+    | VaultDistribute
     | ClassTransfer
     | SendAsset
     | SubAccountSpotTransfer

@@ -8,11 +8,16 @@ Source: audit-log-and-consensus section 4.
 from enum import IntEnum, unique
 from typing import Final
 
-from chainperp.model import reasons, rejections
+from chainperp.model.order_reasons import ORDER_REASONS
+from chainperp.model.referral_reasons import REFERRAL_REASONS
+from chainperp.model.rejections import REASONS as OWN_REASONS
 from chainperp.model.rejections import Reason as Reason
 from chainperp.model.rejections import Rejection as Rejection
+from chainperp.model.vault_reasons import VAULT_REASONS
 
-REASONS: Final[dict[Rejection, Reason]] = {**rejections.REASONS, **reasons.REFERRALS}
+REASONS: Final[dict[Rejection, Reason]] = {
+    **OWN_REASONS, **ORDER_REASONS, **REFERRAL_REASONS, **VAULT_REASONS,
+}  # fmt: skip
 
 
 @unique
@@ -39,6 +44,8 @@ class Kind(IntEnum):
     LIQ_TEST = 0x0050
     BACKSTOP = 0x0052
     VAULT = 0x0053
+    USER_VAULT = 0x0054
+    SHARES = 0x0055
     ADL_BEGIN = 0x0060
     ADL_ROWS = 0x0061
     ADL_NET = 0x0062
@@ -160,6 +167,13 @@ class LedgerType(IntEnum):
     ASSET_SPOT_TO_SPOT = 21
     SUB_ACCOUNT_SPOT_TRANSFER = 22  # spot to spot
     SPOT_ACTIVATION_FEE = 23  # spot to cash
+    VAULT_CREATE = 30  # the leader's first deposit
+    VAULT_CREATION_FEE = 31
+    VAULT_DEPOSIT = 32
+    VAULT_WITHDRAWAL = 33  # also what a holder gets when the vault is closed
+    VAULT_COMMISSION = 34
+    VAULT_DISTRIBUTION = 35
+    VAULT_ROUNDING = 36  # what whole units leave of a vault that is closed
     BUYBACK_MONEY = 44  # the fund's cash to its spot balance, for a purchase
     BUYBACK_REST = 45  # back again: what a purchase left
     BUYBACK_BURN = 46  # in a TOKEN entry: what the fund bought, gone from the supply

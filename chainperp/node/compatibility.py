@@ -14,7 +14,6 @@ from chainperp.wire.actions import SHAPES
 Row = tuple[str, str, str]
 
 USDC_6: Final = "USDC has six decimals at most"
-VAULTS: Final = "there are no user vaults yet"
 STAKING: Final = "there is no staking"
 ONE_DEX: Final = "there is one exchange, whose name is empty"
 ABSTRACTION: Final = "accounts have one form only"
@@ -38,7 +37,6 @@ REFUSED: Final = {
     "borrowLend": "there is no lending",
     "cDeposit": STAKING,
     "cWithdraw": STAKING,
-    "createVault": VAULTS,
     "evmUserModify": EVM,
     "finalizeEvmContract": EVM,
     "gossipPriorityBid": "there is no priority to buy",
@@ -57,9 +55,6 @@ REFUSED: Final = {
     "userPortfolioMargin": ABSTRACTION,
     "userSetAbstraction": ABSTRACTION,
     "validatorL1Stream": STAKING,
-    "vaultDistribute": VAULTS,
-    "vaultModify": VAULTS,
-    "vaultTransfer": VAULTS,
 }
 GRADES: Final = ("full", "partial", "refused")
 REMARKS: Final = {

@@ -92,3 +92,12 @@ def check_held(token: int, reserved: int, held: int, balance: int) -> None:
         held=held,
         balance=balance,
     )
+
+
+@rule("INV-7")
+def check_shares(held: int, total: int) -> None:
+    """The shares of all holders are the shares of all vaults.
+
+    Source: reliability INV-V1.
+    """
+    ensure(held == total, "INV-7", "shares were made or lost", held=held, total=total)

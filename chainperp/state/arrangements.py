@@ -9,6 +9,8 @@
 | name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
 | ref | address | referral code, referrer, rewards; its column is what is not claimed yet |
+| vault | address | a vault: leader, name, settings; its column is its shares |
+| share | vault, holder | a holder's shares, basis and lock-up; the column is the shares |
 | fund | "fund" | the books of the assistance fund |
 | spot/<token u32> | address | balance beside the margin; its column is USDC's cell of custody |
 | token | number u32 | supply and burned; its column is what circulates |
@@ -29,6 +31,7 @@ from chainperp.base.units import Address
 from chainperp.model.arrangements import MultiSigUser, Referral, Schedule, SubAccount, Twap
 from chainperp.model.fund import FUND_KEY
 from chainperp.model.tokens import SPOT_FIRST, TOKENS_MAX, token_key
+from chainperp.model.vaults import Share, Vault
 from chainperp.state.schemas import (
     BUILDERS,
     DISPLAY_NAME,
@@ -37,10 +40,12 @@ from chainperp.state.schemas import (
     PAIR,
     REFERRAL,
     SCHEDULE,
+    SHARE,
     SPOT,
     SUB_ACCOUNT,
     TOKEN,
     TWAP,
+    VAULT,
     VERSION,
     spot_collection,
 )
@@ -282,6 +287,70 @@ def _read_referral(state: State, key: bytes, value: Record) -> None:
     one.fees, one.rewarded = value["fees"], value["rewarded"]
 
 
+def _vault_keys(state: State) -> Iterable[bytes]:
+    return state.vaults
+
+
+def _write_vault(state: State, key: bytes) -> Record | None:
+    vault = state.vaults[Address(key)]
+    return {
+        "leader": vault.leader,
+        "number": vault.number,
+        "name": vault.name.encode(),
+        "description": vault.description.encode(),
+        "created": vault.created,
+        "shares": vault.shares,
+        "allow_deposits": vault.allow_deposits,
+        "always_close": vault.always_close,
+        "is_closed": vault.is_closed,
+        "day": vault.day,
+        "day_value": vault.day_value,
+        "day_paid": vault.day_paid,
+    }
+
+
+def _read_vault(state: State, key: bytes, value: Record) -> None:
+    address, leader = state.accounts[Address(key)].address, Address(value["leader"])
+    vault = Vault(address, leader, value["number"], value["name"].decode())
+    vault.description = value["description"].decode()
+    vault.created = value["created"]
+    vault.shares = value["shares"]
+    vault.allow_deposits = value["allow_deposits"]
+    vault.always_close = value["always_close"]
+    vault.is_closed = value["is_closed"]
+    vault.day = value["day"]
+    vault.day_value = value["day_value"]
+    vault.day_paid = value["day_paid"]
+    state.add_vault(vault)
+
+
+def _share_keys(state: State) -> Iterable[bytes]:
+    return [vault + holder for vault, holder in state.shares]
+
+
+def _write_share(state: State, key: bytes) -> Record | None:
+    share = state.shares.get((Address(key[:20]), Address(key[20:])))
+    if share is None:
+        return None
+    return {
+        "shares": share.shares,
+        "basis": share.basis,
+        "entered": share.entered,
+        "locked_until": share.locked_until,
+        "realised": share.realised,
+    }
+
+
+def _read_share(state: State, key: bytes, value: Record) -> None:
+    """Vaults are restored before shares."""
+    share = Share(value["entered"])
+    share.shares = value["shares"]
+    share.basis = value["basis"]
+    share.locked_until = value["locked_until"]
+    share.realised = value["realised"]
+    state.add_share(state.vaults[Address(key[:20])], Address(key[20:]), share)
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
     "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
@@ -290,6 +359,8 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
     "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
     "ref": Collection(REFERRAL, _referral_keys, _write_referral, _read_referral, "unclaimed"),
+    "vault": Collection(VAULT, _vault_keys, _write_vault, _read_vault, "shares"),
+    "share": Collection(SHARE, _share_keys, _write_share, _read_share, "shares"),
     "fund": Collection(FUND, _fund_keys, _write_fund, _read_fund),
     "token": Collection(TOKEN, _token_keys, _write_token, _read_token, "circulating"),
     "pair": Collection(PAIR, _pair_keys, _write_pair, _read_pair),

@@ -87,6 +87,16 @@ TWAP: Final[Schema] = (
     ("executed_lots", "u64"), ("executed_notional", "u128"),
 )  # fmt: skip
 SPOT: Final[Schema] = (("version", "u16"), ("total", "u128"))
+VAULT: Final[Schema] = (
+    ("version", "u16"), ("leader", "b20"), ("number", "u32"), ("name", "bytes"),
+    ("description", "bytes"), ("created", "u64"), ("shares", "u128"), ("allow_deposits", "bool"),
+    ("always_close", "bool"), ("is_closed", "bool"), ("day", "u32"), ("day_value", "i128"),
+    ("day_paid", "u128"),
+)  # fmt: skip
+SHARE: Final[Schema] = (
+    ("version", "u16"), ("shares", "u128"), ("basis", "u128"), ("entered", "u64"),
+    ("locked_until", "u64"), ("realised", "i128"),
+)  # fmt: skip
 # `circulating` is supply less burned: the column that the balances of all tokens but USDC sum to.
 TOKEN: Final[Schema] = (
     ("version", "u16"), ("name", "bytes"), ("size_decimals", "u8"), ("wei_decimals", "u8"),
@@ -129,6 +139,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "name": DISPLAY_NAME,
     "spot": SPOT,
     "ref": REFERRAL,
+    "vault": VAULT,
+    "share": SHARE,
     "fund": FUND,
     "token": TOKEN,
     "pair": PAIR,

@@ -26,6 +26,7 @@ from chainperp.model.arrangements import (
 from chainperp.model.fund import Fund
 from chainperp.model.markets import MarketTerms
 from chainperp.model.tokens import NO_SPOT, SPOT_FIRST, SpotListing, tokens_of, wire_name
+from chainperp.model.vaults import Share, Vault
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
 from chainperp.state.pairs import SpotPair, change
@@ -47,6 +48,9 @@ SYSTEM_ACCOUNTS: Final = (
     INSURANCE,
     REFERRALS,
 )
+
+# The liquidity vault is worth what these accounts are worth: the parent, then its children.
+HLP_MEMBERS: Final = (LIQUIDITY_VAULT, BACKSTOP_VAULT)
 
 
 class Market:
@@ -144,6 +148,7 @@ class State:
         "referrals",
         "schedule_queue",
         "schedules",
+        "shares",
         "spot",
         "sub_accounts",
         "subs_of",
@@ -156,6 +161,8 @@ class State:
         "uncovered",
         "unfiled",
         "validators",
+        "vaults",
+        "vaults_of",
         "volume_day",
         "volume_days",
         "withdrawals",
@@ -219,8 +226,19 @@ class State:
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
         self._begin_fees()
+        self._begin_system()
+
+    def _begin_system(self) -> None:
+        """The accounts and the vault that every chain has."""
         for address in SYSTEM_ACCOUNTS:
             self.touch(self.open_account(address))
+        self.vaults: dict[Address, Vault] = {}
+        # The same by leader, in order of their numbers, closed ones included.
+        self.vaults_of: dict[Address, list[Vault]] = {}
+        # By vault and holder; the vault has its own by holder.
+        self.shares: dict[tuple[Address, Address], Share] = {}
+        # Its leader is an account without a key: nobody trades it or changes its settings.
+        self.add_vault(Vault(LIQUIDITY_VAULT, INSURANCE, 0, "Liquidity Provider"))
 
     def _begin_fees(self) -> None:
         """What fees need to be known of the exchange and of referrals, and the fund's books."""
@@ -317,6 +335,27 @@ class State:
         while place and subs[place - 1].number > sub.number:
             place -= 1
         subs.insert(place, sub)
+
+    def add_vault(self, vault: Vault) -> None:
+        """Register a vault, or what a snapshot says of it, under its leader by number."""
+        self.vaults[vault.address] = vault
+        led = [one for one in self.vaults_of.get(vault.leader, ()) if one.number != vault.number]
+        place = len(led)
+        while place and led[place - 1].number > vault.number:
+            place -= 1
+        led.insert(place, vault)
+        self.vaults_of[vault.leader] = led
+        self.note("vault", vault.address)
+
+    def add_share(self, vault: Vault, holder: Address, share: Share) -> None:
+        """Register what a holder owns of a vault."""
+        self.shares[vault.address, holder] = share
+        vault.holders[holder] = share
+
+    def remove_share(self, vault: Vault, holder: Address) -> None:
+        """Forget a holder who owns nothing of a vault any more."""
+        del self.shares[vault.address, holder]
+        del vault.holders[holder]
 
     def add_twap(self, twap: Twap) -> None:
         """Register a TWAP order that runs; ids are given in ascending order."""

@@ -98,14 +98,15 @@ class TokenCosts:
                 self._leave(row, given)
             self._touched[user, pair.token] = None
 
-    def transfer(self, token: int, amount: int, users: tuple[int, int | None]) -> None:
-        """Tokens that moved without a trade, or were burned; fees of trades are none of these."""
+    def transfer(self, token: int, amount: int, users: tuple[int, int]) -> None:
+        """Tokens that moved without a trade, or were burned: then nobody got them. Fees of trades
+        are none of these."""
         row = self._row(users[0], token)
         if row is not None:
             self._leave(row, amount)
             self._touched[users[0], token] = None
-        got = None if users[1] is None else self._row(users[1], token)
-        if got is not None and users[1] is not None:
+        got = self._row(users[1], token)
+        if got is not None:
             got[0] += amount
             self._touched[users[1], token] = None
 

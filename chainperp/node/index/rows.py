@@ -37,7 +37,7 @@ from chainperp.node.effects import (
     order_record,
 )
 from chainperp.node.index.accounts import FundingSums, Users
-from chainperp.node.index.actions import Action, Spec, read_action
+from chainperp.node.index.actions import SYSTEM_NAMES, Action, Spec, read_action
 from chainperp.node.index.fees import FeeRows, TokenCosts
 from chainperp.node.index.markets import CandleRows, MarketDays
 from chainperp.node.index.money import FORCED, LedgerRows
@@ -51,7 +51,6 @@ from chainperp.transition.recorder import FLAG_ADL, FLAG_MAKER_DONE
 NO_ACTION: Final = Action("", None, 0, [], False, 1)
 UNREADABLE: Final = (ChainperpError, KeyError, TypeError, ValueError, IndexError)
 CODE: Final = slice(19, 21)
-SYSTEM_NAMES: Final = {1: "oracleVote", 2: "deposit", 3: "withdrawalDone", 4: "exemption"}
 
 
 class Scope:
@@ -107,6 +106,7 @@ class Rows:
             (Kind.LEDGER, self._ledger),
             (Kind.TOKEN, self._token),
             (Kind.REFERRAL, self._referral),
+            (Kind.SHARES, self._shares),
             (Kind.LIQ_TEST, self._test),
             (Kind.BUYBACK, self._buyback),
         ):
@@ -321,15 +321,12 @@ class Rows:
         fields = decode_payload(decode_entry(raw))
         if fields["type"] == LedgerType.SPOT_FEE_BURN:
             return
-        source = self.users.number(fields["source"])
-        if not any(fields["destination"]):
-            self.costs.transfer(fields["token"], fields["amount"], (source, None))
-            return
-        users = source, self.users.number(fields["destination"])
+        users = self.users.number(fields["source"]), EXCHANGE
+        if any(fields["destination"]):
+            users = users[0], self.users.number(fields["destination"])
+            sent = self.action.nonce, self.tokens[fields["token"]]
+            self.ledger.tokens((index, self.time_ms), self.hash, fields, users, sent)
         self.costs.transfer(fields["token"], fields["amount"], users)
-        token = self.tokens[fields["token"]]
-        place = index, self.time_ms
-        self.ledger.tokens(place, self.hash, fields, users, (self.action.nonce, token))
 
     def _referral(self, _index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))
@@ -352,6 +349,11 @@ class Rows:
 
     def _buyback(self, index: int, raw: bytes) -> None:
         self.tables["buybacks"].append((index, self.height, self.time_ms, raw))
+
+    def _shares(self, index: int, raw: bytes) -> None:
+        fields = decode_payload(decode_entry(raw))
+        users = self.users.number(fields["vault"]), self.users.number(fields["holder"])
+        self.ledger.shares((index, self.time_ms), self.hash, fields, users)
 
     def _test(self, index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))

@@ -48,6 +48,8 @@ _OWNERS: Final = {
     Kind.TWAP: ("account",),
     Kind.TOKEN: ("source", "destination"),
     Kind.REFERRAL: ("account", "referrer"),
+    Kind.SHARES: ("holder", "vault"),
+    Kind.USER_VAULT: ("vault",),
 }
 """Which fields of an entry name the accounts that it changed, beside orders, fills and funding."""
 

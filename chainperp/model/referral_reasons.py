@@ -1,10 +1,10 @@
-"""More reasons for a refusal, by family; `model/decisions.py` puts them beside the others."""
+"""Why referrals refuse: the reasons of the REF rules. Part of `REASONS` in `model/decisions.py`."""
 
 from typing import Final
 
 from chainperp.model.rejections import Reason, Rejection
 
-REFERRALS: Final[dict[Rejection, Reason]] = {
+REFERRAL_REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.REFERRAL_UNKNOWN: Reason("REF-2", "rejected", "Referral code not registered"),
     Rejection.NO_REWARDS: Reason("REF-5", "rejected", "No rewards to claim"),
     Rejection.REFERRAL_VOLUME: Reason(
