@@ -4,6 +4,7 @@ Source: hyperliquid-api 5.4.
 """
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Final
 
 from chainperp.base.units import Address, format_decimal
@@ -18,6 +19,7 @@ from chainperp.transition.rates import rates_today
 RATE_DECIMALS: Final = 6
 BPS_DECIMALS: Final = 4
 ZERO_DISCOUNT: Final = {"bpsOfMaxSupply": "0.0", "discount": "0.0"}
+EPOCH: Final = date(1970, 1, 1)
 NO_REFERRAL: Final = Referral()
 
 
@@ -84,6 +86,16 @@ def user_fees(state: State, account: Account, days: list[Document]) -> Document:
         "nextTrialAvailableTimestamp": None,
         "stakingLink": None,
         "activeStakingDiscount": ZERO_DISCOUNT,
+    }
+
+
+def volume_row(day: int, volume: int, made: int, exchange: int) -> Document:
+    """Volume of one UTC day, as it counts for tiers."""
+    return {
+        "date": (EPOCH + timedelta(days=day)).isoformat(),
+        "userCross": usd(volume - made),
+        "userAdd": usd(made),
+        "exchange": usd(exchange),
     }
 
 

@@ -172,7 +172,7 @@ class CcxtFlow:
         rec.call("l2Book", "fetch_order_book of spot", lambda: ex.fetch_order_book(CHP),
                  lambda book: book["asks"][0][0] == 1.25)  # fmt: skip
         rec.call("spotMetaAndAssetCtxs", "fetch_ticker of spot", lambda: ex.fetch_ticker(CHP),
-                 lambda ticker: ticker["last"] == 1.25)  # fmt: skip
+                 lambda ticker: ticker["info"]["markPx"] == "1.25")  # fmt: skip
 
     def referrer(self) -> None:
         """ccxt names its own code at its first private call: it went on without (above), and goes
