@@ -5,7 +5,7 @@ the codes that were registered and named in it.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chainperp.base.canonical import Record
 from chainperp.base.units import day_of, strip_decimal, usd_text
@@ -33,6 +33,11 @@ from chainperp.transition.recorder import (
     FLAG_LIQUIDATION,
     FLAG_TAKER_BUYS,
 )
+
+CAUSES: Final = {
+    Kind.BUYBACK: ("a purchase of the fund was due", "BUY-1"),
+    Kind.TRIGGER: ("a trigger order met its mark", "TRG-2"),
+}
 
 
 def explain_fill(path: Path, tid: int) -> Explanation:
@@ -180,8 +185,5 @@ def _cause(block: LoggedBlock, fields: Record, flags: int) -> Sentence:
         return Sentence(f"Cause: {who(fields['taker'])} was below zero", "ADL-4", cause)
     if entry.kind is Kind.TWAP:
         return Sentence(f"Cause: a slice of TWAP order {entry.fields()['twap_id']}", "TWP-4", cause)
-    if entry.kind is Kind.BUYBACK:
-        return Sentence("Cause: a purchase of the fund was due", "BUY-1", cause)
-    if entry.kind is Kind.TRIGGER:
-        return Sentence("Cause: a trigger order met its mark", "TRG-2", cause)
-    return Sentence("Cause: the backstop vault works its positions off", "BKS-3", cause)
+    text, rule = CAUSES.get(entry.kind, ("the backstop vault works its positions off", "BKS-3"))
+    return Sentence(f"Cause: {text}", rule, cause)

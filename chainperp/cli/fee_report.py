@@ -54,8 +54,7 @@ def fees_in_directory(path: Path, account: str | None) -> Document:
     state, log, _note = state_at_tip(path)
     if account is None:
         sums = flows_of(log).sums
-        names = [token.name for token in state.tokens]
-        return fees.exchange_fees(state.parameters, sums, names)
+        return fees.exchange_fees(state.parameters, sums, state.tokens)
     address = Address(bytes.fromhex(account[2:]))
     found = state.accounts.get(address) or Account(address)
     return {
@@ -110,8 +109,7 @@ def exchange_tables(found: Document) -> list[Table]:
     came = [[NAMES[name], amount] for name, amount in found["cameIn"].items()]
     went = [[NAMES[name], amount] for name, amount in found["went"].items()]
     beside = [[NAMES[name], amount] for name, amount in found["beside"].items()]
-    beside += [[f"burned, smallest units of {name}", one]
-               for name, one in found["burnedUnits"].items()]  # fmt: skip
+    beside += [[f"burned, {name}", amount] for name, amount in found["burned"].items()]
     columns = ["volume above", "taker", "maker", "spot taker", "spot maker"]
     return [
         Table("schedule", columns, rows),

@@ -11,6 +11,7 @@ from chainperp.base.units import Address, format_decimal
 from chainperp.chain.fee_flows import BESIDE, BURNED, IN, OUT, kept_by_fund
 from chainperp.model.accounts import Account
 from chainperp.model.arrangements import Referral
+from chainperp.model.tokens import Token
 from chainperp.node.documents.texts import Document, hex_text, usd
 from chainperp.parameters.schema import Parameters
 from chainperp.state.store import State
@@ -149,14 +150,14 @@ def _referred(state: State, referrer: Address) -> list[Document]:
     ]
 
 
-def exchange_fees(parameters: Parameters, sums: Mapping[str, int], names: list[str]) -> Document:
-    """The schedule, and since genesis what came in by source and where it went. `names` are the
-    tokens' by number; fees in a token are what was burned of it, in its smallest unit."""
-    burned = {
-        names[int(name.removeprefix(BURNED))]: str(amount)
-        for name, amount in sorted(sums.items())
-        if name.startswith(BURNED)
-    }
+def exchange_fees(parameters: Parameters, sums: Mapping[str, int], tokens: list[Token]) -> Document:
+    """The schedule, and since genesis what came in by source and where it went; fees in a token
+    are what was burned of it."""
+    burned: dict[str, str] = {}
+    for name, amount in sorted(sums.items()):
+        if name.startswith(BURNED):
+            token = tokens[int(name.removeprefix(BURNED))]
+            burned[token.name] = format_decimal(amount, token.wei_decimals)
     return {
         "schedule": schedule(parameters),
         "cameIn": {name: usd(sums.get(name, 0)) for name in IN},
@@ -165,5 +166,5 @@ def exchange_fees(parameters: Parameters, sums: Mapping[str, int], names: list[s
             "assistance_fund": usd(kept_by_fund(dict(sums))),
         },
         "beside": {name: usd(sums.get(name, 0)) for name in BESIDE},
-        "burnedUnits": burned,
+        "burned": burned,
     }

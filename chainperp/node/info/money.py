@@ -83,7 +83,7 @@ def fee_sums(past: Past, _fields: Fields) -> dict[str, int]:
 def exchange_fees(context: Context, _fields: Fields, sums: dict[str, int]) -> Document:
     """The schedule of fees, what came in by source and where it went."""
     state = context.state()
-    return fees.exchange_fees(state.parameters, sums, [token.name for token in state.tokens])
+    return fees.exchange_fees(state.parameters, sums, state.tokens)
 
 
 # --- portfolio -----------------------------------------------------------------------------------
