@@ -37,6 +37,8 @@ class Kind(IntEnum):
     LIQ_TEST = 0x0050
     BACKSTOP = 0x0052
     VAULT = 0x0053
+    QUOTE = 0x0056
+    CHILDREN = 0x0057
     ADL_BEGIN = 0x0060
     ADL_ROWS = 0x0061
     ADL_NET = 0x0062
@@ -138,6 +140,7 @@ class LedgerType(IntEnum):
     ASSET_SPOT_TO_SPOT = 21
     SUB_ACCOUNT_SPOT_TRANSFER = 22  # spot to spot
     SPOT_ACTIVATION_FEE = 23  # spot to cash
+    CHILD_CAPITAL = 38  # between the liquidity vault and a child
 
 
 RULE_FAMILIES: Final = (

@@ -118,6 +118,7 @@ class Rejection(IntEnum):
     DISPLAY_NAME_INVALID = 153
     TOKEN_UNKNOWN = 154
     DEX_UNKNOWN = 155
+    QUOTE_MOVED = 190
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -361,6 +362,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.DISPLAY_NAME_INVALID: Reason("ADM-7", "rejected", "Display name is invalid."),
     Rejection.TOKEN_UNKNOWN: Reason("TRF-6", "rejected", "Token is not offered by this exchange."),
     Rejection.DEX_UNKNOWN: Reason("TRF-6", "rejected", "Dex is not offered by this exchange."),
+    Rejection.QUOTE_MOVED: Reason("VLT-25", "canceled", ""),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(

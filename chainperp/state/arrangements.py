@@ -8,6 +8,7 @@
 | twap | id u64 | a running TWAP order |
 | name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
+| mm | address of a child | what it was worth when its day began |
 | spot/00000000 | address | USDC outside the margin of perpetuals; its column is a cell of custody |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
@@ -25,6 +26,7 @@ from chainperp.base.units import Address
 from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
 from chainperp.state.schemas import (
     BUILDERS,
+    DAY_VALUE,
     DISPLAY_NAME,
     MULTI_SIG,
     SCHEDULE,
@@ -175,6 +177,19 @@ def _read_name(state: State, key: bytes, value: Record) -> None:
     state.display_names[address] = value["name"].decode("ascii")
 
 
+def _day_value_keys(state: State) -> Iterable[bytes]:
+    return state.day_values
+
+
+def _write_day_value(state: State, key: bytes) -> Record | None:
+    value = state.day_values.get(Address(key))
+    return None if value is None else {"value": value}
+
+
+def _read_day_value(state: State, key: bytes, value: Record) -> None:
+    state.day_values[state.accounts[Address(key)].address] = value["value"]
+
+
 def _spot_keys(state: State) -> Iterable[bytes]:
     return state.spot
 
@@ -195,6 +210,7 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "msig": Collection(MULTI_SIG, _multi_sig_keys, _write_multi_sig, _read_multi_sig),
     "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
     "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
+    "mm": Collection(DAY_VALUE, _day_value_keys, _write_day_value, _read_day_value),
     SPOT_USDC: Collection(SPOT, _spot_keys, _write_spot, _read_spot, "total"),
 }
 

@@ -86,6 +86,7 @@ TWAP: Final[Schema] = (
 )  # fmt: skip
 SPOT: Final[Schema] = (("version", "u16"), ("total", "u128"))
 DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
+DAY_VALUE: Final[Schema] = (("version", "u16"), ("value", "i128"))
 BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
 )  # fmt: skip
@@ -108,6 +109,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "twap": TWAP,
     "name": DISPLAY_NAME,
     "spot": SPOT,
+    "mm": DAY_VALUE,
 }
 
 

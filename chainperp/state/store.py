@@ -29,12 +29,14 @@ LIQUIDITY_VAULT: Final = Address(bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158
 ROUNDING: Final = Address(b"\x00" * 18 + b"\xff\x01")
 BACKSTOP_VAULT: Final = Address(b"\x00" * 18 + b"\xff\x02")
 INSURANCE: Final = Address(b"\x00" * 18 + b"\xff\x03")
+MARKET_MAKER: Final = Address(b"\x00" * 18 + b"\xff\x04")
 SYSTEM_ACCOUNTS: Final = (
     ASSISTANCE_FUND,
     LIQUIDITY_VAULT,
     ROUNDING,
     BACKSTOP_VAULT,
     INSURANCE,
+    MARKET_MAKER,
 )
 
 
@@ -111,6 +113,7 @@ class State:
         "changed_withdrawals",
         "custody",
         "day",
+        "day_values",
         "deposits",
         "display_names",
         "exempt",
@@ -179,6 +182,8 @@ class State:
         # USDC outside the margin of perpetuals, in micro-USDC; accounts without any are not in it.
         self.spot: dict[Address, int] = {}
         self.display_names: dict[Address, str] = {}
+        # What a child of the liquidity vault was worth when its day began, in micro-USDC.
+        self.day_values: dict[Address, int] = {}
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}

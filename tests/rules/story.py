@@ -89,7 +89,7 @@ from chainperp.model.decisions import (
 )
 from chainperp.model.entries import Entry, decode_payload
 from chainperp.model.envelope import USER_SIGNED as USER_SCHEME
-from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT
+from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT, MARKET_MAKER
 from chainperp.storage.package import default_markets
 from chainperp.transition.transfers import available
 from chainperp.transition.valuation import account_value, refresh
@@ -101,7 +101,11 @@ ORDER = re.compile(
     r"(buy|sell) ([\d.]+) (\w+) @ ([\d.]+) (gtc|ioc|alo|market)( reduce-only)?(?: as (\w+))?"
     r"(?: (stop|profit) ([\d.]+))?"
 )
-SYSTEM_NAMES = {"liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT}
+SYSTEM_NAMES = {
+    "liquidity-vault": LIQUIDITY_VAULT,
+    "backstop-vault": BACKSTOP_VAULT,
+    "market-maker": MARKET_MAKER,
+}
 USER_SIGNED = (
     UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig, ClassTransfer, SendAsset,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import pytest
 
 import tests.rules.account_cases
+import tests.rules.quoting_cases
 import tests.rules.risk_cases  # noqa: F401 - registers its cases
 from chainperp.model.decisions import REASONS, Rejection
 from chainperp.rules.catalogue import REGISTERED
