@@ -79,26 +79,26 @@ def inventory_cap(value: int, cap_bps: int, takes_on: bool) -> int:
 
 
 @rule("VLT-22")
-def room_lots(is_buy: bool, mark: int, lots: int, entry_notional: int, cap: int) -> int:
+def room_lots(is_buy: bool, price: int, lots: int, entry_notional: int, cap: int) -> int:
     """What may rest on a side: away from zero, up to the cap less what the position is worth or
     cost, whichever is more; towards zero, the position and then up to the cap beyond.
 
     A position that lost half of its worth does not make room for more: what was paid for it counts.
-    Rounding: down to lots. Source: U-VLT-14.
+    `price` is the higher of mark and oracle price. Rounding: down to lots. Source: U-VLT-14.
 
-    Example: cap 1,000, mark 10, a long of 60 lots that cost 700.
+    Example: cap 1,000, price 10, a long of 60 lots that cost 700.
 
     >>> room_lots(True, 10, 60, 700, 1_000), room_lots(False, 10, 60, 700, 1_000)
     (30, 160)
     """
     held = abs(lots)
     if lots and (lots < 0) is is_buy:
-        return held + floor_div(cap, mark)
-    return floor_div(max(cap - max(held * mark, entry_notional), 0), mark)
+        return held + floor_div(cap, price)
+    return floor_div(max(cap - max(held * price, entry_notional), 0), price)
 
 
 @rule("VLT-23")
-def quote_skew(lots: int, mark: int, cap: int, skew_bps: int) -> int:
+def quote_skew(lots: int, price: int, cap: int, skew_bps: int) -> int:
     """Inventory moves both sides of the ladder against it, in proportion to the used part of the
     cap: a full long shifts them down by the whole skew, a full short up.
 
@@ -109,7 +109,7 @@ def quote_skew(lots: int, mark: int, cap: int, skew_bps: int) -> int:
     (1000, -2000, 2000)
     """
     full = skew_bps * PPM_OF_BPS
-    worth = lots * mark
+    worth = lots * price
     if abs(worth) >= cap:
         return full if worth > 0 else -full if worth < 0 else 0
     return toward_zero(full * worth, cap)
@@ -163,12 +163,13 @@ def plan_side(
 
     `resting` are (price, remaining) of the child's orders there, best price first. A level takes
     the first of them that it may keep, else it is placed anew. What rests never exceeds the room.
+    Sizes are worth the higher of mark and oracle price, so that neither makes them large.
     Rounding: sizes down. Source: U-VLT-13, U-VLT-14.
     """
-    mark = inputs.mark
-    left = room_lots(is_buy, mark, inputs.lots, inputs.entry_notional, inputs.cap)
-    size = floor_div(max(inputs.value, 0) * parameters.quote_size_bps, BPS * mark)
-    skew = quote_skew(inputs.lots, mark, inputs.cap, parameters.quote_skew_bps)
+    top = max(inputs.oracle, inputs.mark)
+    left = room_lots(is_buy, top, inputs.lots, inputs.entry_notional, inputs.cap)
+    size = floor_div(max(inputs.value, 0) * parameters.quote_size_bps, BPS * top)
+    skew = quote_skew(inputs.lots, top, inputs.cap, parameters.quote_skew_bps)
     drift = floor_div(inputs.oracle * parameters.quote_drift_bps, BPS)
     opposite = inputs.ask if is_buy else inputs.bid
     plan = SidePlan([], [])

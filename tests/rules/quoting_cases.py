@@ -52,7 +52,7 @@ def _cap(row: Row) -> str:
 def _room(row: Row) -> str:
     room = quoting.room_lots(
         row["side"] == "buy",
-        price(row["mark"]),
+        price(row["price"]),
         lots(row["position"]),
         usd(row, "entry"),
         usd(row, "cap"),
@@ -63,7 +63,7 @@ def _room(row: Row) -> str:
 @case("VLT-23")
 def _skew(row: Row) -> str:
     skew = quoting.quote_skew(
-        lots(row["position"]), price(row["mark"]), usd(row, "cap"), PARAMETERS.quote_skew_bps
+        lots(row["position"]), price(row["price"]), usd(row, "cap"), PARAMETERS.quote_skew_bps
     )
     return strip_decimal(skew, 2)
 
