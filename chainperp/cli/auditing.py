@@ -156,6 +156,7 @@ def audit_document(audited: Audit) -> dict[str, Any]:
         "liquidations": audited.total("liquidations"),
         "rounds": audited.total("rounds"),
         "rows": audited.total("rows"),
+        "quotes": audited.total("quotes"),
         "accounts": last.accounts,
         "liabilities": last.liabilities,
         "deficit": last.deficit,
@@ -188,6 +189,8 @@ def audit_lines(audited: Audit) -> list[str]:
         "conservation": f"cash is custody and long is short at every SEAL; custody "
         f"{usd_text(last.custody)}",
         "routing and exemptions": "as published, and changed by logged events only",
+        "quotes and capital": f"{audited.total('quotes')} rounds and moves of the vault's "
+        "children, planned again the same",
         "solvency": f"{last.accounts} accounts claim {usd_text(last.liabilities)}, owe "
         f"{usd_text(last.deficit)}; liabilities root {last.liabilities_root.hex()}",
     }

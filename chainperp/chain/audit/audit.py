@@ -15,6 +15,7 @@ from chainperp.base import msgpack
 from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidBlock
 from chainperp.base.units import address_text
+from chainperp.chain.audit.children import ChildrenCheck, is_watched
 from chainperp.chain.audit.leaves import Census, Moment, liabilities_of
 from chainperp.chain.audit.money import MoneyTrail
 from chainperp.chain.audit.rounds import Fault, RoundRecord, check_round
@@ -35,7 +36,7 @@ from chainperp.state.store import INSURANCE, State
 
 CHECKS: Final = (
     "execution", "liquidations", "adl rounds", "conservation", "routing and exemptions",
-    "solvency",
+    "solvency", "quotes and capital",
 )  # fmt: skip
 FINDINGS_MAX: Final = 100
 
@@ -60,6 +61,8 @@ class AuditReport:
     liquidations: int = 0
     rounds: int = 0
     rows: int = 0
+    quotes: int = 0
+    """Rounds of quotes, nettings and splits of capital that were planned again."""
     accounts: int = 0
     liabilities: int = 0
     deficit: int = 0
@@ -105,6 +108,7 @@ class Auditor:
         self.block = LoggedParts(height, frontier.size, entries)
         self.block.parent = self.run.engine.seal_leaf
         self.last = None
+        children = self._children(entries)
         try:
             difference = self.run.feed(height, entries)
         except InvalidBlock as error:
@@ -115,6 +119,9 @@ class Auditor:
             self.trail = MoneyTrail(engine.genesis.parameters, engine.commitment.trees)
         for text in self.trail.follow(height, entries):
             self.find("routing and exemptions", text)
+        if children is not None:
+            for text in children.findings(self.last):
+                self.find("quotes and capital", text)
         if difference is not None:
             self.find("execution", difference.sentence())
             return False
@@ -125,6 +132,15 @@ class Auditor:
             for text in self.trail.close_list(height, self.last):
                 self.find("routing and exemptions", text)
         return True
+
+    def _children(self, entries: list[bytes]) -> ChildrenCheck | None:
+        """What there is to check of the liquidity vault's children in a block."""
+        if not is_watched(entries):
+            return None
+        self.report.quotes += sum(1 for raw in entries if is_watched((raw,)))
+        engine = self.run.engine
+        genesis = engine.genesis
+        return ChildrenCheck(engine.state, genesis.parameters, genesis.terms, entries)
 
     def finish(self) -> AuditReport:
         """The end of the chain, or of the part that was fed: who is owed what."""
