@@ -24,6 +24,7 @@ from chainperp.chain.decode_fields import (
     read_text,
     read_whole,
 )
+from chainperp.chain.decode_vaults import VAULT_DECODERS
 from chainperp.model.actions import (
     Action,
     ApproveAgent,
@@ -348,6 +349,7 @@ L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "subAccountModify": _rename_sub_account,
     "subAccountTransfer": _sub_account_transfer,
     "subAccountSpotTransfer": _sub_account_spot_transfer,
+    **VAULT_DECODERS,
     "setDisplayName": _display_name,
     "noop": _noop,
     "setGlobal": _oracle_vote,

@@ -16,7 +16,7 @@ from chainperp.evidence.merkle import Frontier, root_of
 from chainperp.model.blocks import BlockInput
 from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload, encode_entry, encode_seal
-from chainperp.rules.conservation import check_cash, check_lots
+from chainperp.rules.conservation import check_cash, check_lots, check_shares
 from chainperp.rules.ordering import periods_due
 from chainperp.state.commitment import Commitment, Committed
 from chainperp.state.snapshot import decode_snapshot, encode_snapshot
@@ -152,6 +152,7 @@ class Engine:
             committed = self.commitment.commit(state, with_books=is_snapshot)
             self.committed = committed
             check_cash(committed.cash_sum(), state.custody)
+            check_shares(committed.roots["share"].sums[0], committed.roots["vault"].sums[0])
         if _is_multiple(height, parameters.recount_interval):
             recount(state)
         return committed
@@ -214,6 +215,8 @@ def recount(state: State) -> None:
     for pending in state.withdrawals.values():
         cash += pending.amount
     check_cash(cash, state.custody)
+    for vault in state.vaults.values():
+        check_shares(sum(share.shares for share in vault.holders.values()), vault.shares)
     for market in state.markets:
         longs = 0
         shorts = 0

@@ -19,6 +19,7 @@ from chainperp.parameters.schema import Parameters, parameters_from
 from chainperp.rules.adl.choose import BY_ID
 from chainperp.rules.adl.policy import ExemptMode, ScoreMode
 from chainperp.state.store import State
+from chainperp.transition.shares import seed_at_genesis
 
 FORMAT: Final = 1
 NETWORKS: Final = ("Testnet", "Mainnet")
@@ -111,6 +112,7 @@ def first_state(genesis: Genesis) -> State:
         account.raw += usdc * USD_ONE
         state.custody += usdc * USD_ONE
         state.touch(account)
+    seed_at_genesis(state)
     return state
 
 

@@ -9,6 +9,10 @@ Source: hyperliquid-api 4.3 to 4.5.
 from enum import IntEnum
 
 from chainperp.base.units import E8, Address
+from chainperp.model.vault_actions import CreateVault as CreateVault
+from chainperp.model.vault_actions import VaultDistribute as VaultDistribute
+from chainperp.model.vault_actions import VaultModify as VaultModify
+from chainperp.model.vault_actions import VaultTransfer as VaultTransfer
 
 
 class TimeInForce(IntEnum):
@@ -345,6 +349,10 @@ Action = (
     | CreateSubAccount
     | RenameSubAccount
     | SubAccountTransfer
+    | CreateVault
+    | VaultTransfer
+    | VaultModify
+    | VaultDistribute
     | ClassTransfer
     | SendAsset
     | SubAccountSpotTransfer

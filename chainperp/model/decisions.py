@@ -8,9 +8,12 @@ Source: audit-log-and-consensus section 4.
 from enum import IntEnum, unique
 from typing import Final
 
-from chainperp.model.rejections import REASONS as REASONS
+from chainperp.model.rejections import REASONS as OWN_REASONS
 from chainperp.model.rejections import Reason as Reason
 from chainperp.model.rejections import Rejection as Rejection
+from chainperp.model.vault_reasons import VAULT_REASONS
+
+REASONS: Final[dict[Rejection, Reason]] = {**OWN_REASONS, **VAULT_REASONS}
 
 
 @unique
@@ -37,6 +40,8 @@ class Kind(IntEnum):
     LIQ_TEST = 0x0050
     BACKSTOP = 0x0052
     VAULT = 0x0053
+    USER_VAULT = 0x0054
+    SHARES = 0x0055
     QUOTE = 0x0056
     CHILDREN = 0x0057
     ADL_BEGIN = 0x0060
@@ -140,6 +145,13 @@ class LedgerType(IntEnum):
     ASSET_SPOT_TO_SPOT = 21
     SUB_ACCOUNT_SPOT_TRANSFER = 22  # spot to spot
     SPOT_ACTIVATION_FEE = 23  # spot to cash
+    VAULT_CREATE = 30  # the leader's first deposit
+    VAULT_CREATION_FEE = 31
+    VAULT_DEPOSIT = 32
+    VAULT_WITHDRAWAL = 33  # also what a holder gets when the vault is closed
+    VAULT_COMMISSION = 34
+    VAULT_DISTRIBUTION = 35
+    VAULT_ROUNDING = 36  # what whole units leave of a vault that is closed
     CHILD_CAPITAL = 38  # between the liquidity vault and a child
 
 

@@ -110,6 +110,22 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("vault", "b20"), ("value", "i128"), ("margin", "u128"), ("positions", "u32"),
         ("notional", "u128"), ("rule", "u16"),
     ),
+    # A vault that begins, has other settings, pays out, or ends; `amount` is the first deposit or
+    # what was paid out, `value` what the vault was worth before.
+    Kind.USER_VAULT: (
+        ("vault", "b20"), ("leader", "b20"), ("event", "u8"), ("name", "bytes"),
+        ("description", "bytes"), ("allow_deposits", "bool"), ("always_close", "bool"),
+        ("amount", "u128"), ("value", "i128"), ("shares", "u128"), ("rule", "u16"),
+    ),
+    # One holder's shares: all that the arithmetic of VLT-3 to VLT-6, VLT-13 and VLT-18 needs.
+    # `value`, `total`, `held` and `basis` are before; `change` of the shares, `basis_change` of the
+    # basis; `gross` is what the shares cost or were worth, `net` what was paid.
+    Kind.SHARES: (
+        ("vault", "b20"), ("holder", "b20"), ("event", "u8"), ("requested", "u128"),
+        ("value", "i128"), ("total", "u128"), ("held", "u128"), ("basis", "u128"),
+        ("change", "i128"), ("basis_change", "i128"), ("gross", "u128"), ("closing_cost", "u128"),
+        ("commission", "u128"), ("net", "u128"), ("locked_until", "u64"), ("rule", "u16"),
+    ),
     # A round of the market-making child: its figures, then each market in which it cancels or
     # places something, with how many orders it keeps, cancels and places. ORDER entries follow.
     Kind.QUOTE: (
@@ -200,6 +216,11 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     ),
     Kind.BACKSTOP: ("BKS-1", "BKS-2", "BKS-4", "BKS-6"),
     Kind.VAULT: ("BKS-3", "BKS-5"),
+    Kind.USER_VAULT: ("VLT-1", "VLT-2", "VLT-12", "VLT-14"),
+    Kind.SHARES: (
+        "VLT-3", "VLT-4", "VLT-5", "VLT-6", "VLT-7", "VLT-8", "VLT-9", "VLT-10", "VLT-11",
+        "VLT-13", "VLT-16", "VLT-18",
+    ),
     Kind.QUOTE: ("VLT-20", "VLT-21", "VLT-22", "VLT-23", "VLT-24", "VLT-26"),
     Kind.CHILDREN: ("VLT-27", "VLT-28", "VLT-29"),
     # The policy's number in ADL_BEGIN names the rule that ranked or split; see rules/adl/choose.py.

@@ -86,6 +86,19 @@ class Parameters:
     unwind_interval_ms: int
     unwind_half_life_ms: int
     unwind_slippage_bps: int
+    vault_creation_fee: int
+    vault_initial_min: int
+    vault_shares_min: int
+    vault_transfer_min: int
+    vault_leader_percent: int
+    vault_commission_percent: int
+    vault_lockup_ms: int
+    vault_holders_max: int
+    vault_close_percent: int
+    vault_close_rounds: int
+    vault_close_band_bps: int
+    liquidity_vault_lockup_ms: int
+    liquidity_vault_day_percent: int
     liquidation_fund_bps: int
     liquidation_insurance_bps: int
     quote_interval_ms: int

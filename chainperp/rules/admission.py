@@ -85,8 +85,8 @@ def check_agent(name: str, named: int, subs: int, valid_until: int, time_ms: int
 
 @rule("ADM-5")
 def check_own_key(is_agent: bool, is_for_owner: bool) -> Rejection:
-    """An agent trades; opening, naming and funding sub-accounts, and the account's display name,
-    need its own key.
+    """An agent trades; opening, naming and funding sub-accounts and vaults, and the account's
+    display name, need its own key.
 
     Whatever moves money out is user-signed and no agent's anyway (ADM-2).
     Source: CODE[SDK examples], reliability 10.1.
@@ -105,7 +105,7 @@ def refusal_of(name: str) -> Rejection:
     Nobody has a referral code here, so none is registered and there is nothing to claim: clients
     that send one at their start (CCXT) go on. Source: hyperliquid-api 4.2 and 9.1.
 
-    >>> refusal_of("setReferrer").name, refusal_of("createVault").name
+    >>> refusal_of("setReferrer").name, refusal_of("borrowLend").name
     ('REFERRAL_UNKNOWN', 'ACTION_NOT_OFFERED')
     """
     if name == "setReferrer":

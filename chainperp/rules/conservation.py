@@ -56,3 +56,12 @@ def check_time(before_ms: int, now_ms: int) -> None:
     Source: reliability INV-C1.
     """
     ensure(now_ms > before_ms, "INV-4", "block time did not rise", before=before_ms, now=now_ms)
+
+
+@rule("INV-5")
+def check_shares(held: int, total: int) -> None:
+    """The shares of all holders are the shares of all vaults.
+
+    Source: reliability INV-V1.
+    """
+    ensure(held == total, "INV-5", "shares were made or lost", held=held, total=total)

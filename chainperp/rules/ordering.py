@@ -1,7 +1,15 @@
 """BLK: the order of actions inside a block. It never looks at who sent what."""
 
 from chainperp.base.rounding import floor_div
-from chainperp.model.actions import Action, CancelOrders, ModifyOrders, PlaceOrders, TimeInForce
+from chainperp.model.actions import (
+    Action,
+    CancelOrders,
+    ModifyOrders,
+    PlaceOrders,
+    TimeInForce,
+    VaultDistribute,
+    VaultTransfer,
+)
 from chainperp.rules.catalogue import rule
 
 CLASS_PASSIVE = 1
@@ -15,13 +23,16 @@ def action_class(action: Action) -> int:
     then actions with at least one GTC or IOC order; within a class the proposer's order stands.
 
     A cancel therefore always comes before the orders that could hit what it cancels. A modify is
-    classed by its new orders; trigger orders touch no book when placed.
+    classed by its new orders; trigger orders touch no book when placed. What moves money into
+    or out of a vault runs with those that take: it may close positions.
     Source: DOC[Order book (hypercore)], U-BLK-1.
 
     Example: [IOC u1, ALO u2, cancel u3, {ALO, GTC} u4, send u5] runs u2, u5, u3, u1, u4.
     """
     if isinstance(action, CancelOrders):
         return CLASS_CANCEL
+    if isinstance(action, VaultDistribute | VaultTransfer):
+        return CLASS_TAKING
     if isinstance(action, PlaceOrders):
         requests = action.orders
     elif isinstance(action, ModifyOrders):

@@ -10,6 +10,8 @@
 | sub | address of the sub-account | master, number, name |
 | mm | address of a child | what it was worth when its day began |
 | spot/00000000 | address | USDC outside the margin of perpetuals; its column is a cell of custody |
+| vault | address | a vault: leader, name, settings; its column is its shares |
+| share | vault, holder | a holder's shares, basis and lock-up; the column is the shares |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
 which keys there are. `State.note` marks a value that changed.
@@ -24,16 +26,19 @@ from chainperp.base.canonical import Record, Schema
 from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import Address
 from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.vaults import Share, Vault
 from chainperp.state.schemas import (
     BUILDERS,
     DAY_VALUE,
     DISPLAY_NAME,
     MULTI_SIG,
     SCHEDULE,
+    SHARE,
     SPOT,
     SPOT_USDC,
     SUB_ACCOUNT,
     TWAP,
+    VAULT,
     VERSION,
 )
 from chainperp.state.store import State
@@ -203,6 +208,70 @@ def _read_spot(state: State, key: bytes, value: Record) -> None:
     state.spot[state.accounts[Address(key)].address] = value["total"]
 
 
+def _vault_keys(state: State) -> Iterable[bytes]:
+    return state.vaults
+
+
+def _write_vault(state: State, key: bytes) -> Record | None:
+    vault = state.vaults[Address(key)]
+    return {
+        "leader": vault.leader,
+        "number": vault.number,
+        "name": vault.name.encode(),
+        "description": vault.description.encode(),
+        "created": vault.created,
+        "shares": vault.shares,
+        "allow_deposits": vault.allow_deposits,
+        "always_close": vault.always_close,
+        "is_closed": vault.is_closed,
+        "day": vault.day,
+        "day_value": vault.day_value,
+        "day_paid": vault.day_paid,
+    }
+
+
+def _read_vault(state: State, key: bytes, value: Record) -> None:
+    address, leader = state.accounts[Address(key)].address, Address(value["leader"])
+    vault = Vault(address, leader, value["number"], value["name"].decode())
+    vault.description = value["description"].decode()
+    vault.created = value["created"]
+    vault.shares = value["shares"]
+    vault.allow_deposits = value["allow_deposits"]
+    vault.always_close = value["always_close"]
+    vault.is_closed = value["is_closed"]
+    vault.day = value["day"]
+    vault.day_value = value["day_value"]
+    vault.day_paid = value["day_paid"]
+    state.add_vault(vault)
+
+
+def _share_keys(state: State) -> Iterable[bytes]:
+    return [vault + holder for vault, holder in state.shares]
+
+
+def _write_share(state: State, key: bytes) -> Record | None:
+    share = state.shares.get((Address(key[:20]), Address(key[20:])))
+    if share is None:
+        return None
+    return {
+        "shares": share.shares,
+        "basis": share.basis,
+        "entered": share.entered,
+        "locked_until": share.locked_until,
+        "realised": share.realised,
+    }
+
+
+def _read_share(state: State, key: bytes, value: Record) -> None:
+    """Vaults are restored before shares."""
+    share = Share(value["entered"])
+    share.shares = value["shares"]
+    share.basis = value["basis"]
+    share.locked_until = value["locked_until"]
+    share.realised = value["realised"]
+    state.add_share(state.vaults[Address(key[:20])], Address(key[20:]), share)
+
+
 COLLECTIONS: Final[dict[str, Collection]] = {
     "cancel": Collection(SCHEDULE, _schedule_keys, _write_schedule, _read_schedule),
     "sub": Collection(SUB_ACCOUNT, _sub_keys, _write_sub, _read_sub),
@@ -210,6 +279,8 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "msig": Collection(MULTI_SIG, _multi_sig_keys, _write_multi_sig, _read_multi_sig),
     "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
     "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
+    "vault": Collection(VAULT, _vault_keys, _write_vault, _read_vault, "shares"),
+    "share": Collection(SHARE, _share_keys, _write_share, _read_share, "shares"),
     "mm": Collection(DAY_VALUE, _day_value_keys, _write_day_value, _read_day_value),
     SPOT_USDC: Collection(SPOT, _spot_keys, _write_spot, _read_spot, "total"),
 }

@@ -85,6 +85,16 @@ TWAP: Final[Schema] = (
     ("executed_lots", "u64"), ("executed_notional", "u128"),
 )  # fmt: skip
 SPOT: Final[Schema] = (("version", "u16"), ("total", "u128"))
+VAULT: Final[Schema] = (
+    ("version", "u16"), ("leader", "b20"), ("number", "u32"), ("name", "bytes"),
+    ("description", "bytes"), ("created", "u64"), ("shares", "u128"), ("allow_deposits", "bool"),
+    ("always_close", "bool"), ("is_closed", "bool"), ("day", "u32"), ("day_value", "i128"),
+    ("day_paid", "u128"),
+)  # fmt: skip
+SHARE: Final[Schema] = (
+    ("version", "u16"), ("shares", "u128"), ("basis", "u128"), ("entered", "u64"),
+    ("locked_until", "u64"), ("realised", "i128"),
+)  # fmt: skip
 DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
 DAY_VALUE: Final[Schema] = (("version", "u16"), ("value", "i128"))
 BUILDERS: Final[Schema] = (
@@ -109,6 +119,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "twap": TWAP,
     "name": DISPLAY_NAME,
     "spot": SPOT,
+    "vault": VAULT,
+    "share": SHARE,
     "mm": DAY_VALUE,
 }
 

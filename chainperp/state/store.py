@@ -19,6 +19,7 @@ from chainperp.model.accounts import (
 )
 from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
 from chainperp.model.markets import MarketTerms
+from chainperp.model.vaults import Share, Vault
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
 from chainperp.state.schemas import SPOT_USDC
@@ -38,6 +39,9 @@ SYSTEM_ACCOUNTS: Final = (
     INSURANCE,
     MARKET_MAKER,
 )
+
+# The liquidity vault is worth what these accounts are worth: the parent, then its children.
+HLP_MEMBERS: Final = (LIQUIDITY_VAULT, BACKSTOP_VAULT, MARKET_MAKER)
 
 
 class Market:
@@ -130,6 +134,7 @@ class State:
         "parameters",
         "schedule_queue",
         "schedules",
+        "shares",
         "spot",
         "sub_accounts",
         "subs_of",
@@ -140,6 +145,8 @@ class State:
         "uncovered",
         "unfiled",
         "validators",
+        "vaults",
+        "vaults_of",
         "withdrawals",
     )  # fmt: skip
 
@@ -188,10 +195,17 @@ class State:
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}
         self.twap_queue: list[tuple[int, int]] = []
+        self.vaults: dict[Address, Vault] = {}
+        # The same by leader, in order of their numbers, closed ones included.
+        self.vaults_of: dict[Address, list[Vault]] = {}
+        # By vault and holder; the vault has its own by holder.
+        self.shares: dict[tuple[Address, Address], Share] = {}
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
         for address in SYSTEM_ACCOUNTS:
             self.touch(self.open_account(address))
+        # Its leader is an account without a key: nobody trades it or changes its settings.
+        self.add_vault(Vault(LIQUIDITY_VAULT, INSURANCE, 0, "Liquidity Provider"))
 
     def open_account(self, address: Address) -> Account:
         """The account at an address, made when it does not exist yet."""
@@ -255,6 +269,27 @@ class State:
         while place and subs[place - 1].number > sub.number:
             place -= 1
         subs.insert(place, sub)
+
+    def add_vault(self, vault: Vault) -> None:
+        """Register a vault, or what a snapshot says of it, under its leader by number."""
+        self.vaults[vault.address] = vault
+        led = [one for one in self.vaults_of.get(vault.leader, ()) if one.number != vault.number]
+        place = len(led)
+        while place and led[place - 1].number > vault.number:
+            place -= 1
+        led.insert(place, vault)
+        self.vaults_of[vault.leader] = led
+        self.note("vault", vault.address)
+
+    def add_share(self, vault: Vault, holder: Address, share: Share) -> None:
+        """Register what a holder owns of a vault."""
+        self.shares[vault.address, holder] = share
+        vault.holders[holder] = share
+
+    def remove_share(self, vault: Vault, holder: Address) -> None:
+        """Forget a holder who owns nothing of a vault any more."""
+        del self.shares[vault.address, holder]
+        del vault.holders[holder]
 
     def add_twap(self, twap: Twap) -> None:
         """Register a TWAP order that runs; ids are given in ascending order."""

@@ -11,8 +11,10 @@ from typing import Final
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Agent, NonceSet
 from chainperp.model.actions import (
+    Action,
     CancelOrders,
     CreateSubAccount,
+    CreateVault,
     ModifyOrders,
     Noop,
     NotOffered,
@@ -26,6 +28,9 @@ from chainperp.model.actions import (
     TwapOrder,
     UpdateIsolatedMargin,
     UpdateLeverage,
+    VaultDistribute,
+    VaultModify,
+    VaultTransfer,
 )
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Rejection
@@ -38,6 +43,7 @@ from chainperp.rules.admission import (
 )
 from chainperp.rules.multisig import may_act_alone
 from chainperp.rules.subaccounts import check_on_behalf
+from chainperp.rules.vaults import may_trade_asset
 from chainperp.state.store import State
 from chainperp.transition.multisig import admit_envelope
 
@@ -45,10 +51,14 @@ from chainperp.transition.multisig import admit_envelope
 FOR_OWNER: Final = frozenset(
     (
         CreateSubAccount,
+        CreateVault,
         RenameSubAccount,
         SubAccountTransfer,
         SubAccountSpotTransfer,
         SetDisplayName,
+        VaultDistribute,
+        VaultModify,
+        VaultTransfer,
     )
 )
 TRADING: Final = frozenset(
@@ -120,13 +130,27 @@ def _acting(
 def _on_behalf(
     state: State, transaction: Transaction, master: Account
 ) -> tuple[Rejection, Account]:
-    """The sub-account that the signer names and may trade for; a user-signed action names none."""
+    """The sub-account or vault that the signer names and may trade for; a user-signed action names
+    none."""
     if transaction.is_user_signed or transaction.vault is None:
         return Rejection.ACCEPTED, master
-    sub = state.sub_accounts.get(Address(transaction.vault))
+    address = Address(transaction.vault)
+    sub, vault = state.sub_accounts.get(address), state.vaults.get(address)
     is_own = sub is not None and sub.master == master.address
-    verdict = check_on_behalf(is_own, type(transaction.action) in TRADING)
-    return verdict, master if sub is None else state.accounts[sub.address]
+    is_led = vault is not None and vault.leader == master.address and not vault.is_closed
+    verdict = check_on_behalf(is_own or is_led, type(transaction.action) in TRADING)
+    if is_led and not all(may_trade_asset(asset) for asset in _assets_of(transaction.action)):
+        verdict = Rejection.VAULT_PERPS_ONLY
+    return verdict, state.accounts[address] if is_own or is_led else master
+
+
+def _assets_of(action: Action) -> list[int]:
+    """The markets in which an action may open a position."""
+    if isinstance(action, PlaceOrders):
+        return [request.asset for request in action.orders]
+    if isinstance(action, ModifyOrders):
+        return [request.asset for _, request in action.modifies]
+    return [action.asset] if isinstance(action, TwapOrder) else []
 
 
 def agent_in_force(state: State, address: Address) -> Agent | None:

@@ -26,6 +26,7 @@ from chainperp.model.actions import (
     ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
+    CreateVault,
     ModifyOrders,
     Noop,
     NotOffered,
@@ -41,6 +42,9 @@ from chainperp.model.actions import (
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
+    VaultDistribute,
+    VaultModify,
+    VaultTransfer,
     Withdraw,
 )
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
@@ -93,6 +97,13 @@ from chainperp.transition.transfers import (
 )
 from chainperp.transition.triggers import process_triggers
 from chainperp.transition.twaps import process_twap, process_twap_cancel, process_twaps
+from chainperp.transition.vault_actions import (
+    process_create_vault,
+    process_vault_distribute,
+    process_vault_modify,
+    process_vault_transfer,
+)
+from chainperp.transition.vaults import begin_day
 
 DEPOSIT_BODY: Schema = (
     ("user", "b20"), ("amount", "u128"), ("l1_nonce", "u64"), ("l1_ref", "b32"),
@@ -119,6 +130,8 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     CreateSubAccount: process_create_sub_account,
     RenameSubAccount: process_rename_sub_account,
     SubAccountTransfer: process_sub_account_transfer,
+    CreateVault: process_create_vault,
+    VaultModify: process_vault_modify,
     ClassTransfer: process_class_transfer,
     SendAsset: process_asset_send,
     SubAccountSpotTransfer: process_sub_account_spot_transfer,
@@ -167,6 +180,7 @@ def apply_block(
     process_schedules(state, recorder)
     process_twaps(state, recorder, beside.parent_hash)
     process_triggers(state, recorder)
+    begin_day(state)
     for transaction in sorted(block.transactions, key=_class_of):
         process_transaction(state, recorder, transaction)
     unwind(state, recorder, time_before)
@@ -231,6 +245,10 @@ def _execute(
         return process_cancel(state, recorder, account, action)
     if isinstance(action, ModifyOrders):
         return process_modify(state, recorder, account, action, cause)
+    if isinstance(action, VaultTransfer):
+        return process_vault_transfer(state, recorder, account, action, cause)
+    if isinstance(action, VaultDistribute):
+        return process_vault_distribute(state, recorder, account, action, cause)
     return _execute_account_action(state, recorder, account, transaction)
 
 

@@ -15,7 +15,7 @@ def process_approve_builder(
 ) -> Rejection:
     """Let a builder add a fee up to a rate (FEE-6); rate 0 revokes."""
     builder, rate = action.builder, action.rate
-    if builder in SYSTEM_ACCOUNTS:
+    if builder in SYSTEM_ACCOUNTS or builder in state.vaults:
         # What comes in from outside would move the price of a vault's shares (U-REL-3).
         return Rejection.DESTINATION_INVALID
     approvals = state.builder_approvals.get(account.address, {})

@@ -14,14 +14,15 @@ from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.children import Child, capital_share, netted_lots, plan_capital
 from chainperp.rules.ordering import periods_due
 from chainperp.rules.prices import is_price_fresh
-from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT, MARKET_MAKER, Market, State
+from chainperp.state.store import HLP_MEMBERS, LIQUIDITY_VAULT, MARKET_MAKER, Market, State
 from chainperp.transition.fills import apply_fill, plan_in_own_cell
 from chainperp.transition.quoting import set_day_value
 from chainperp.transition.recorder import FLAG_NETTED, Fill, Recorder
+from chainperp.transition.shares import vault_value
 from chainperp.transition.transfers import available, move_cash
 from chainperp.transition.valuation import account_value, refresh, scope_value_and_maintenance
 
-CHILDREN: Final = (BACKSTOP_VAULT, MARKET_MAKER)
+CHILDREN: Final = HLP_MEMBERS[1:]
 
 
 def process_children(state: State, recorder: Recorder, time_before: int) -> None:
@@ -84,12 +85,7 @@ def _net(state: State, recorder: Recorder, market: Market, lots: int, cause: int
 
 def whole_value(state: State) -> int:
     """Value of the whole vault: the parent and its children, at the current marks."""
-    total = 0
-    for address in (LIQUIDITY_VAULT, *CHILDREN):
-        account = state.accounts[address]
-        refresh(state, account)
-        total += account_value(account)
-    return total
+    return vault_value(state, state.vaults[LIQUIDITY_VAULT])
 
 
 def split_capital(state: State, recorder: Recorder) -> None:

@@ -74,7 +74,7 @@ def process_asset_send(
     owner = sender(state, account, action.sub)
     if owner is None:
         return Rejection.SUB_NOT_REGISTERED
-    if action.destination in SYSTEM_ACCOUNTS:
+    if action.destination in SYSTEM_ACCOUNTS or action.destination in state.vaults:
         # Nobody could take it out again; and U-REL-3.
         return Rejection.DESTINATION_INVALID
     is_own = action.destination == owner

@@ -12,9 +12,16 @@ from chainperp.rules.transfers import (
     check_withdrawal,
     is_next_deposit,
 )
-from chainperp.state.store import ASSISTANCE_FUND, SYSTEM_ACCOUNTS, State
+from chainperp.state.store import (
+    ASSISTANCE_FUND,
+    HLP_MEMBERS,
+    LIQUIDITY_VAULT,
+    SYSTEM_ACCOUNTS,
+    State,
+)
 from chainperp.transition.accounts import claim_key
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.shares import is_liquidity_vault, seed_deposit, vault_value
 from chainperp.transition.valuation import account_value, position_notional, refresh
 
 AMOUNT_MAX = 2**62
@@ -41,7 +48,13 @@ def process_deposit(
         return Rejection.AMOUNT_INVALID
     state.deposits += 1
     claim_key(state, recorder, user)
+    vault = state.vaults.get(user)
+    if vault is not None and not is_liquidity_vault(vault):
+        user = vault.leader  # nobody can pay into a vault but for shares (U-REL-3)
     account = state.open_account(user)
+    liquidity = state.vaults[LIQUIDITY_VAULT]
+    if user in HLP_MEMBERS:
+        seed_deposit(state, recorder, liquidity, amount, vault_value(state, liquidity))
     account.raw += amount
     state.custody += amount
     state.touch(account)
@@ -54,7 +67,7 @@ def process_deposit(
 
 def process_send(state: State, recorder: Recorder, account: Account, action: UsdSend) -> Rejection:
     """Move USDC to another account; a new address costs the sender the activation fee."""
-    if action.destination in SYSTEM_ACCOUNTS:
+    if action.destination in SYSTEM_ACCOUNTS or action.destination in state.vaults:
         # Plain sends to a vault would move the price of its shares (U-REL-3).
         return Rejection.DESTINATION_INVALID
     free = available(state, account)

@@ -472,7 +472,7 @@ def _accounts(script: Script) -> Iterator[None]:
     script.block(gap=300_000)
     script.block(script.by("alice", twap(BTC, "0.1", 5)), gap=1_000)
     script.block(script.by("alice", {"type": "twapCancel", "a": BTC, "t": 2}))
-    for kind in ("setReferrer", "registerReferrer", "createVault"):
+    for kind in ("setReferrer", "registerReferrer", "reserveRequestWeight"):
         script.block(script.by("alice", {"type": kind}))
     for name in ("Alice", "a name of too many letters"):
         script.block(script.by("alice", {"type": "setDisplayName", "displayName": name}))

@@ -19,16 +19,20 @@
 | a name | `shift 5 to spot`, `shift 5 to perps`, `shift 5 to spot of Ann/1`: `usdClassTransfer` |
 | a name | `spot 5 to Ben`: `spotSend`; `shunt 5 to Ann/1`, `… from Ann/1`: of spot balances |
 | a name | `asset 5 USDC from spot to Ben perps`, with `of Ann/1`: `sendAsset` |
+| a name | `lead Calm with 1000`: a vault, `Ann$1` if she leads it; `Ann for Ann$1` trades it |
+| a name | `put 5 into Ann$1`, `take 5 from Ann$1`, `distribute 5 from Ann$1`, `close Ann$1` |
+| a name | `set Ann$1 deposits off closes on`; `-` leaves a setting as it is |
 | a name | `signers Ben, Cat need 2` (a multi-sig user), `signers none` |
 | `Ben with Ben, Cat as Ann` | anything: Ben sends it for Ann, Ben and Cat signed it |
 | a name | `twap buy 10 BTC over 30`, with `reduce-only` or `random`; `untwap BTC 1` |
 | a name | `setReferrer`, `registerReferrer`, `claimRewards`, `call me Ann` |
-| a name | `agent Bot named n1`, `noop`, `noop for a vault`, `createVault` (a kind not offered) |
+| a name | `agent Bot named n1`, `noop`, `noop for a vault`, `reserveRequestWeight` (not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
 | a name | `position sell …`: of the position; size 0 is all of it |
 | a name | `orders none`, `deposit 5 number 7`, `votes BTC 100`, `paid out 7` |
 | a name | `shows withdrawable`, `shows value`, `shows spot`, `shows position BTC`, `shows orders` |
+| a name | `shows equity Ann$1`, `shows shares Ann$1`, `shows basis Ann$1` |
 | market | `shows mark BTC`, `shows best BTC` |
 
 Steps with the same number in the column `block` make one block. Names are accounts. What a step
@@ -57,6 +61,7 @@ from chainperp.model.actions import (
     ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
+    CreateVault,
     Grouping,
     ModifyOrders,
     Noop,
@@ -76,6 +81,9 @@ from chainperp.model.actions import (
     UpdateIsolatedMargin,
     UpdateLeverage,
     UsdSend,
+    VaultDistribute,
+    VaultModify,
+    VaultTransfer,
     Withdraw,
 )
 from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
@@ -89,10 +97,18 @@ from chainperp.model.decisions import (
 )
 from chainperp.model.entries import Entry, decode_payload
 from chainperp.model.envelope import USER_SIGNED as USER_SCHEME
-from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT, MARKET_MAKER
+from chainperp.model.vaults import Share, ShareEvent, Vault
+from chainperp.state.store import (
+    BACKSTOP_VAULT,
+    INSURANCE,
+    LIQUIDITY_VAULT,
+    MARKET_MAKER,
+    State,
+)
 from chainperp.storage.package import default_markets
 from chainperp.transition.transfers import available
 from chainperp.transition.valuation import account_value, refresh
+from chainperp.transition.vaults import holder_equity
 from tests.rules.cases import decimal
 from tests.rules.runner import Row
 from tests.support.world import World, address_of, order
@@ -102,13 +118,14 @@ ORDER = re.compile(
     r"(?: (stop|profit) ([\d.]+))?"
 )
 SYSTEM_NAMES = {
-    "liquidity-vault": LIQUIDITY_VAULT,
-    "backstop-vault": BACKSTOP_VAULT,
+    "liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT, "insurance": INSURANCE,
     "market-maker": MARKET_MAKER,
-}
+}  # fmt: skip
 USER_SIGNED = (
     UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig, ClassTransfer, SendAsset,
 )  # fmt: skip
+
+FLAGS = {"deposits on": True, "deposits off": False, "closes on": True, "closes off": False}
 
 
 class Story:
@@ -125,9 +142,11 @@ class Story:
         self.later = 0
 
     def asset(self, name: str) -> int:
-        """Index of a market; `NONE` is one that does not exist."""
+        """Index of a market; `NONE` is one that does not exist, `SPOT` a pair."""
         if name == "NONE":
             return 999
+        if name == "SPOT":
+            return 10_001
         for market in self.world.engine.state.markets:
             if market.terms.name == name:
                 return market.asset
@@ -224,9 +243,24 @@ class Story:
                 current.append(f"{self.names[fields['account']]} below maintenance: {outcome}")
             elif entry.kind is Kind.FILL:
                 current.append(self.fill_text(fields))
+            elif entry.kind is Kind.SHARES:
+                current.append(self.shares_text(fields))
             elif entry.kind is Kind.ORDER:
                 current.append(self.order_text(fields))
         return {source: "; ".join(found) or "done" for source, found in events.items()}
+
+    def shares_text(self, fields: Record) -> str:
+        """A change of a holder's shares in words."""
+        event = ShareEvent(fields["event"])
+        who = self.names.get(fields["holder"], "insurance")
+        if event in (ShareEvent.DEPOSIT, ShareEvent.SEED):
+            bought = strip_decimal(fields["change"], 6)
+            return f"{who} gets {bought} M shares for {strip_decimal(fields['gross'], 6)}"
+        text = f"{who} is paid {strip_decimal(fields['net'], 6)}"
+        for name in ("commission", "closing_cost"):
+            if fields[name]:
+                text += f", {name.replace('_', ' ')} {strip_decimal(fields[name], 6)}"
+        return text
 
     def fill_text(self, fields: Record) -> str:
         """A fill in words."""
@@ -312,7 +346,17 @@ class Story:
             "untwap": lambda w: TwapCancel(self.asset(w[0]), int(w[1])),
             "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
-            "createVault": lambda w: NotOffered(verb),
+            "reserveRequestWeight": lambda w: NotOffered(verb),
+            "lead": lambda w: CreateVault(
+                does.partition(" with ")[0][5:], "a vault of the story", decimal(w[-1], 6)
+            ),
+            "put": lambda w: VaultTransfer(self.address(w[2]), True, decimal(w[0], 6)),
+            "take": lambda w: VaultTransfer(self.address(w[2]), False, decimal(w[0], 6)),
+            "set": lambda w: VaultModify(
+                self.address(w[0]), FLAGS.get(f"{w[1]} {w[2]}"), FLAGS.get(f"{w[3]} {w[4]}")
+            ),
+            "distribute": lambda w: VaultDistribute(self.address(w[2]), decimal(w[0], 6)),
+            "close": lambda w: VaultDistribute(self.address(w[0]), 0),
             "setReferrer": lambda w: NotOffered(verb),
             "registerReferrer": lambda w: NotOffered(verb),
             "claimRewards": lambda w: NotOffered(verb),
@@ -366,6 +410,15 @@ class Story:
         orders = text.partition(" ")[2].split(" + ")
         return PlaceOrders([self.order(one) for one in orders], grouping)
 
+    def holding(self, holder: Address, what: str, name: str) -> str:
+        """Equity, shares or basis of a holder in a vault."""
+        state = self.world.engine.state
+        vault = state.vaults[self.address(name)]
+        share = vault.holders.get(holder)
+        if share is None:
+            return "none"
+        return strip_decimal(_share_number(state, vault, share, what), 6)
+
     def modify(self, does: str, words: list[str]) -> ModifyOrders:
         """`modify c1 to buy …`, with `always` at the end if wanted."""
         text = does.partition(" to ")[2]
@@ -391,6 +444,8 @@ class Story:
             return strip_decimal(account_value(account), 6)
         if words[0] == "spot":
             return strip_decimal(state.spot.get(account.address, 0), 6)
+        if words[0] in ("equity", "shares", "basis"):
+            return self.holding(account.address, words[0], words[1])
         if words[0] == "orders":
             return " ".join(f"#{oid}" for oid in sorted(account.orders)) or "none"
         exposure = account.exposures[self.asset(words[1])]
@@ -399,6 +454,12 @@ class Story:
         if not exposure.is_cross:
             text += f", own margin {strip_decimal(exposure.raw_isolated + exposure.value, 6)}"
         return text
+
+
+def _share_number(state: State, vault: Vault, share: Share, what: str) -> int:
+    if what == "equity":
+        return holder_equity(state, vault, share)
+    return share.shares if what == "shares" else share.basis
 
 
 def entry_text(notional: int) -> str:

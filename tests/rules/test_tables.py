@@ -4,7 +4,8 @@ import pytest
 
 import tests.rules.account_cases
 import tests.rules.quoting_cases
-import tests.rules.risk_cases  # noqa: F401 - registers its cases
+import tests.rules.risk_cases
+import tests.rules.vault_cases  # noqa: F401 - registers its cases
 from chainperp.model.decisions import REASONS, Rejection
 from chainperp.rules.catalogue import REGISTERED
 from tests.rules.adl_cases import CASES

@@ -27,6 +27,7 @@ from chainperp.model.decisions import Kind, Rejection, SystemType
 from chainperp.model.entries import Entry, decode_entry, decode_payload
 from chainperp.model.envelope import Envelope, encode_envelope
 from chainperp.rules.subaccounts import sub_account_address
+from chainperp.rules.vaults import vault_address
 from chainperp.state.store import Market
 from chainperp.storage.package import build_genesis
 
@@ -37,7 +38,11 @@ TIFS = {"Gtc": TimeInForce.GTC, "Ioc": TimeInForce.IOC, "Alo": TimeInForce.ALO}
 
 
 def address_of(name: str) -> Address:
-    """A stable address for a name; `rich/2` is the second sub-account of `rich`."""
+    """A stable address for a name; `rich/2` is the second sub-account of `rich`, `rich$1` the first
+    vault that `rich` leads."""
+    leader, dollar, number = name.partition("$")
+    if dollar:
+        return vault_address(address_of(leader), int(number) - 1)
     master, slash, number = name.partition("/")
     if slash:
         return sub_account_address(address_of(master), int(number) - 1)
@@ -148,9 +153,11 @@ class World:
         self, name: str, action: Action, *, user_signed: bool = False, vault: str | None = None
     ) -> Transaction:
         """A transaction by a named signer with the next nonce and a blank signature. `vault` is the
-        sub-account for which it is; the name `rich/1` is short for `rich` acting for it."""
-        if "/" in name:
-            name, vault = name.partition("/")[0], name
+        sub-account for which it is; the names `rich/1` and `rich$1` are short for `rich` acting for
+        it."""
+        for mark in "/$":
+            if mark in name:
+                name, vault = name.partition(mark)[0], name
         self.nonce += 1
         behalf = None if vault is None else address_of(vault)
         envelope = Envelope(2 if user_signed else 1, self.nonce, behalf, None, b"\x80", 27,

@@ -21,11 +21,11 @@ from chainperp.rules.ordering import periods_due
 from chainperp.rules.prices import is_price_fresh
 from chainperp.rules.quoting import QuoteInputs, inventory_cap, may_take_on, plan_side
 from chainperp.state.schemas import ACCOUNT, DAY_VALUE, MARKET, POSITION
-from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT, MARKET_MAKER, State
+from chainperp.state.store import HLP_MEMBERS, LIQUIDITY_VAULT, MARKET_MAKER, State
 from chainperp.state.tree import Tree
 from chainperp.transition.recorder import FLAG_NETTED
 
-CHILDREN: Final = (BACKSTOP_VAULT, MARKET_MAKER)
+CHILDREN: Final = HLP_MEMBERS[1:]
 WATCHED: Final = (Kind.QUOTE, Kind.CHILDREN)
 MARKER: Final = bytes(MARKET_MAKER)
 INPUTS: Final = (Kind.TX_USER, Kind.TX_SYSTEM)
