@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from chainperp.base.units import (
+    E8_DECIMALS,
     I64_MAX,
     U64_MAX,
+    USD_DECIMALS,
     Address,
     parse_decimal,
 )
@@ -55,6 +57,7 @@ from chainperp.model.actions import (
     UsdSend,
     Withdraw,
 )
+from chainperp.model.tokens import USDC_NAME
 
 Fields = Mapping[str, Any]
 
@@ -71,7 +74,6 @@ GROUPINGS: Final = {
 }
 U32_MAX: Final = 2**32 - 1
 RATE_DECIMALS: Final = 3
-USDC: Final = "USDC:0x6d1e7cde53ba9467b783cb7c530ce054"
 # The cell that a dex stands for: the margin of perpetuals, or the spot balance.
 DEXES: Final = {"": False, "spot": True}
 # An address nobody can have a sub-account at: stands for a text that is no address.
@@ -245,12 +247,12 @@ def _class_transfer(fields: Fields) -> Action:
 
 def _spot_send(fields: Fields) -> Action:
     destination = read_address(fields["destination"], "destination")
-    return SendAsset(destination, read_amount(fields["amount"]), _is_usdc(fields))
+    return SendAsset(destination, *_token_amount(fields))
 
 
 def _send_asset(fields: Fields) -> Action:
     destination = read_address(fields["destination"], "destination")
-    action = SendAsset(destination, read_amount(fields["amount"]), _is_usdc(fields))
+    action = SendAsset(destination, *_token_amount(fields))
     action.from_spot = DEXES.get(read_text(fields["sourceDex"], "sourceDex"))
     action.to_spot = DEXES.get(read_text(fields["destinationDex"], "destinationDex"))
     action.is_plain = False
@@ -264,13 +266,15 @@ def _sub_account_spot_transfer(fields: Fields) -> Action:
     return SubAccountSpotTransfer(
         read_address(fields["subAccountUser"], "subAccountUser"),
         read_flag(fields["isDeposit"], "isDeposit"),
-        read_amount(fields["amount"]),
-        _is_usdc(fields),
+        *_token_amount(fields),
     )
 
 
-def _is_usdc(fields: Fields) -> bool:
-    return read_text(fields["token"], "token") == USDC
+def _token_amount(fields: Fields) -> tuple[int | None, str]:
+    """An amount and its token: micro-USDC, or 10^-8 of whatever else is named."""
+    token = read_text(fields["token"], "token")
+    decimals = USD_DECIMALS if token == USDC_NAME else E8_DECIMALS
+    return read_amount(fields["amount"], decimals), token
 
 
 def _withdraw(fields: Fields) -> Action:

@@ -56,11 +56,12 @@ def read_cloid(value: object, key: str) -> bytes:
     return bytes.fromhex(value[2:])
 
 
-def read_amount(value: object) -> int | None:
-    """Micro-USDC of an amount as signed, None when it is not one: the engine refuses it."""
+def read_amount(value: object, decimals: int = USD_DECIMALS) -> int | None:
+    """An amount as signed, in 10^-`decimals`: micro-USDC unless another scale is named. None when
+    it is not one: the engine refuses it."""
     if not isinstance(value, str):
         raise TypeError(f"amount is not a string: was {value!r}")
     try:
-        return parse_decimal(value, USD_DECIMALS, "amount")
+        return parse_decimal(value, decimals, "amount")
     except BadRequest:
         return None

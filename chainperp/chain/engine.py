@@ -16,9 +16,18 @@ from chainperp.evidence.merkle import Frontier, root_of
 from chainperp.model.blocks import BlockInput
 from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload, encode_entry, encode_seal
-from chainperp.rules.conservation import check_cash, check_lots, check_shares
+from chainperp.model.tokens import USDC
+from chainperp.rules.conservation import (
+    check_cash,
+    check_held,
+    check_lots,
+    check_shares,
+    check_supply,
+)
 from chainperp.rules.ordering import periods_due
+from chainperp.rules.spot import spot_hold
 from chainperp.state.commitment import Commitment, Committed
+from chainperp.state.schemas import spot_collection
 from chainperp.state.snapshot import decode_snapshot, encode_snapshot
 from chainperp.state.store import State
 from chainperp.state.tree import Tree
@@ -153,6 +162,7 @@ class Engine:
             self.committed = committed
             check_cash(committed.cash_sum(), state.custody)
             check_shares(committed.roots["share"].sums[0], committed.roots["vault"].sums[0])
+            check_tokens(state, committed)
         if _is_multiple(height, parameters.recount_interval):
             recount(state)
         return committed
@@ -173,7 +183,9 @@ class Engine:
         of no use after that.
         """
         genesis = self.genesis
-        snapshot = decode_snapshot(raw, genesis.parameters, genesis.terms, genesis.network)
+        snapshot = decode_snapshot(
+            raw, genesis.parameters, genesis.terms, genesis.network, genesis.listing
+        )
         if snapshot.seal != seal_entry:
             raise InvalidSnapshot(f"snapshot {snapshot.height} belongs to another seal")
         try:
@@ -211,7 +223,7 @@ def recount(state: State) -> None:
         cash += account.raw
         for exposure in account.exposures.values():
             cash += exposure.raw_isolated
-    cash += sum(state.spot.values())
+    cash += sum(state.spot[USDC].values())
     for pending in state.withdrawals.values():
         cash += pending.amount
     check_cash(cash, state.custody)
@@ -232,6 +244,35 @@ def recount(state: State) -> None:
             counted=longs,
             kept=market.lots_long,
         )
+    _recount_holds(state)
+
+
+def _recount_holds(state: State) -> None:
+    """What is held of each spot balance, from the resting orders (INV-6)."""
+    reserved: dict[tuple[int, Address], int] = {}
+    for pair in state.pairs:
+        for side in (pair.book.bids, pair.book.asks):
+            for order in side.walk():
+                place = (USDC if order.is_buy else pair.base, order.account.address)
+                hold = spot_hold(order.is_buy, order.price, order.remaining, pair.wei_per_lot)
+                reserved[place] = reserved.get(place, 0) + hold
+    for token in state.tokens:
+        balances, held = state.spot[token.index], state.held[token.index]
+        for address in sorted({**balances, **held}):
+            check_held(
+                token.index,
+                reserved.get((token.index, address), 0),
+                held.get(address, 0),
+                balances.get(address, 0),
+            )
+
+
+def check_tokens(state: State, committed: Committed) -> None:
+    """Of each token, the committed balances and what was burned are the supply (INV-5)."""
+    for token in state.tokens:
+        if token.index != USDC:
+            balances = committed.roots[spot_collection(token.index)].sums[0]
+            check_supply(token.index, balances, token.burned, token.supply)
 
 
 def _is_multiple(height: int, interval: int) -> bool:

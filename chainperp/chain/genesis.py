@@ -7,14 +7,16 @@ of range are refused with the field's name and value.
 
 import json
 import re
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from chainperp.base.errors import InvalidGenesis
 from chainperp.base.hashing import tagged_hash
+from chainperp.base.rounding import floor_div
 from chainperp.base.units import I64_MAX, USD_ONE, Address, Usd
 from chainperp.model.accounts import Validator
 from chainperp.model.entries import ENTRY_SIZE_MAX, HEADER_SIZE
 from chainperp.model.markets import MarketTerms, margin_tiers
+from chainperp.model.tokens import TOKENS_MAX, SpotListing, TokenTerms
 from chainperp.parameters.schema import Parameters, parameters_from
 from chainperp.rules.adl.choose import BY_ID
 from chainperp.rules.adl.policy import ExemptMode, ScoreMode
@@ -25,14 +27,23 @@ FORMAT: Final = 1
 NETWORKS: Final = ("Testnet", "Mainnet")
 MARKETS_MAX: Final = 1000
 NAME: Final = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
+TOKEN_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{0,5}", re.ASCII)
 ORIGIN: Final = re.compile(r"[A-Za-z0-9._/-]{1,100}", re.ASCII)
+
+
+class Balance(NamedTuple):
+    """What an account has of a token at the beginning, in the token's smallest unit."""
+
+    token: int
+    address: Address
+    amount: int
 
 
 class Genesis:
     """A parsed genesis. `raw` are the file's bytes, `chain_id` their tagged hash."""
 
-    __slots__ = ("accounts", "chain_id", "network", "origin", "parameters", "proposer", "raw",
-                 "terms", "time_ms", "validators")  # fmt: skip
+    __slots__ = ("accounts", "balances", "chain_id", "listing", "network", "origin", "parameters",
+                 "proposer", "raw", "terms", "time_ms", "validators")  # fmt: skip
 
     def __init__(self, raw: bytes, fields: dict[str, Any]) -> None:
         self.raw = raw
@@ -45,6 +56,8 @@ class Genesis:
         self.terms: list[MarketTerms] = fields["markets"]
         self.validators: list[tuple[Address, int]] = fields["validators"]
         self.accounts: list[tuple[Address, int]] = fields["accounts"]
+        self.listing: SpotListing = fields["spot"][0]
+        self.balances: list[Balance] = fields["spot"][1]
 
 
 def parse_genesis(raw: bytes) -> Genesis:
@@ -63,7 +76,7 @@ def parse_genesis(raw: bytes) -> Genesis:
     except (ValueError, RecursionError) as error:
         raise InvalidGenesis(f"genesis is not JSON: {error}") from error
     keys = ("format", "origin", "network", "time_ms", "proposer", "validators", "parameters",
-            "markets", "accounts")  # fmt: skip
+            "markets", "accounts", "spot")  # fmt: skip
     _exact_keys(tree, keys, "genesis")
     if tree["format"] != FORMAT:
         raise InvalidGenesis(f"format is not {FORMAT}: was {tree['format']!r}")
@@ -82,6 +95,7 @@ def parse_genesis(raw: bytes) -> Genesis:
         "markets": _markets(tree["markets"]),
         "validators": _pairs(tree["validators"], "validators", "power", 1),
         "accounts": _pairs(tree["accounts"], "accounts", "usdc", 0),
+        "spot": _spot(tree["spot"]),
     }
     return Genesis(raw, fields)
 
@@ -102,7 +116,7 @@ def _parameters(values: dict[str, Any]) -> Parameters:
 
 def first_state(genesis: Genesis) -> State:
     """The state before block 1: genesis accounts hold what the file gives them."""
-    state = State(genesis.parameters, genesis.terms, genesis.network)
+    state = State(genesis.parameters, genesis.terms, genesis.network, genesis.listing)
     state.time_ms = genesis.time_ms
     for address, power in genesis.validators:
         state.validators[address] = Validator(address, power)
@@ -113,6 +127,9 @@ def first_state(genesis: Genesis) -> State:
         state.custody += usdc * USD_ONE
         state.touch(account)
     seed_at_genesis(state)
+    for one in genesis.balances:
+        state.touch(state.open_account(one.address))
+        state.add_spot(one.token, one.address, one.amount)
     return state
 
 
@@ -217,3 +234,61 @@ def _tier_steps(rows: Any, where: str) -> list[tuple[int, int]]:
             raise InvalidGenesis(f"{place} is out of order: was {row!r}")
         steps.append((lower, leverage))
     return steps
+
+
+def _spot(section: Any) -> tuple[SpotListing, list[Balance]]:
+    """The tokens besides USDC with everybody's first balance, and the pairs that trade."""
+    _exact_keys(section, ("tokens", "pairs"), "spot")
+    rows = section["tokens"]
+    if not isinstance(rows, list) or len(rows) >= TOKENS_MAX:
+        raise InvalidGenesis(f"spot.tokens is not a list of at most {TOKENS_MAX - 1}: was {rows!r}")
+    tokens: list[TokenTerms] = []
+    balances: list[Balance] = []
+    for number, row in enumerate(rows):
+        where = f"spot.tokens[{number}]"
+        keys = ("name", "size_decimals", "wei_decimals", "supply", "balances")
+        _exact_keys(row, keys, where)
+        terms = _token(row, where, [one.name for one in tokens])
+        tokens.append(terms)
+        balances += _balances(row["balances"], terms, len(tokens), f"{where}.balances")
+    return SpotListing(tuple(tokens), tuple(_spot_pairs(section["pairs"], tokens))), balances
+
+
+def _token(row: dict[str, Any], where: str, taken: list[str]) -> TokenTerms:
+    """A token; its supply, given in whole tokens, fits 63 bits in the smallest unit."""
+    name = row["name"]
+    if not isinstance(name, str) or TOKEN_NAME.fullmatch(name) is None or name in ("USDC", *taken):
+        raise InvalidGenesis(f"{where}.name is not a new name of up to 6 capitals: was {name!r}")
+    sizes = _whole(row["size_decimals"], f"{where}.size_decimals", 0, 3)
+    wei = _whole(row["wei_decimals"], f"{where}.wei_decimals", sizes + 5, 8)
+    one: int = 10**wei
+    supply = _whole(row["supply"], f"{where}.supply", 1, floor_div(I64_MAX, one))
+    return TokenTerms(name, sizes, wei, supply * one)
+
+
+def _balances(rows: Any, terms: TokenTerms, token: int, where: str) -> list[Balance]:
+    """Balances in whole tokens; together they are the supply."""
+    found = [
+        Balance(token, address, amount * 10**terms.wei_decimals)
+        for address, amount in _pairs(rows, where, "amount", 1)
+    ]
+    total = sum(one.amount for one in found)
+    if total != terms.supply:
+        whole = [floor_div(one, 10**terms.wei_decimals) for one in (total, terms.supply)]
+        raise InvalidGenesis(f"{where} are {whole[0]} tokens, the supply is {whole[1]}")
+    return found
+
+
+def _spot_pairs(rows: Any, tokens: list[TokenTerms]) -> list[int]:
+    """Base tokens of the pairs, each once; all are against USDC."""
+    if not isinstance(rows, list):
+        raise InvalidGenesis(f"spot.pairs is not a list: was {rows!r}")
+    names = [one.name for one in tokens]
+    found: list[int] = []
+    for number, row in enumerate(rows):
+        where = f"spot.pairs[{number}]"
+        _exact_keys(row, ("base",), where)
+        if row["base"] not in names or names.index(row["base"]) + 1 in found:
+            raise InvalidGenesis(f"{where}.base is not a token without a pair: was {row['base']!r}")
+        found.append(names.index(row["base"]) + 1)
+    return found

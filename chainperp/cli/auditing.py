@@ -156,6 +156,7 @@ def audit_document(audited: Audit) -> dict[str, Any]:
         "liquidations": audited.total("liquidations"),
         "rounds": audited.total("rounds"),
         "rows": audited.total("rows"),
+        "purchases": audited.total("purchases"),
         "quotes": audited.total("quotes"),
         "accounts": last.accounts,
         "liabilities": last.liabilities,
@@ -189,6 +190,8 @@ def audit_lines(audited: Audit) -> list[str]:
         "conservation": f"cash is custody and long is short at every SEAL; custody "
         f"{usd_text(last.custody)}",
         "routing and exemptions": "as published, and changed by logged events only",
+        "fund and buybacks": f"{audited.total('purchases')} purchases, each due and re-derived, "
+        "none missing; all of them burned, nothing sold",
         "quotes and capital": f"{audited.total('quotes')} rounds and moves of the vault's "
         "children, planned again the same",
         "solvency": f"{last.accounts} accounts claim {usd_text(last.liabilities)}, owe "

@@ -60,6 +60,8 @@ MOVED: Final = {
         "SUB-3",
     ),
     LedgerType.SPOT_ACTIVATION_FEE: ("paid out of the spot balance for a new address", "TRF-2"),
+    LedgerType.BUYBACK_MONEY: ("money for a purchase of the fund", "BUY-3"),
+    LedgerType.BUYBACK_REST: ("what a purchase of the fund left", "BUY-3"),
     LedgerType.DEFICIT: ("owed by the insurance for a closed scope", "LIQ-8"),
 }
 

@@ -9,6 +9,7 @@ Source: hyperliquid-api 4.3 to 4.5.
 from enum import IntEnum
 
 from chainperp.base.units import E8, Address
+from chainperp.model.tokens import USDC_NAME
 from chainperp.model.vault_actions import CreateVault as CreateVault
 from chainperp.model.vault_actions import VaultDistribute as VaultDistribute
 from chainperp.model.vault_actions import VaultModify as VaultModify
@@ -275,18 +276,19 @@ class ClassTransfer:
 
 
 class SendAsset:
-    """`spotSend` and `sendAsset`: micro-USDC from one cell to another, of any two accounts.
+    """`spotSend` and `sendAsset`: a token from one cell to another, of any two accounts.
 
-    `from_spot` and `to_spot` are None for a dex that does not exist. `sub` is the sub-account that
-    sends; `is_plain` says that it was a `spotSend`.
+    `token` is named as signed; `amount` is micro-USDC, of any other token 10^-8 of it, None if it
+    is no amount. `from_spot` and `to_spot` are None for a dex that does not exist. `sub` is the
+    sub-account that sends; `is_plain` says that it was a `spotSend`.
     """
 
-    __slots__ = ("amount", "destination", "from_spot", "is_plain", "is_usdc", "sub", "to_spot")
+    __slots__ = ("amount", "destination", "from_spot", "is_plain", "sub", "to_spot", "token")
 
-    def __init__(self, destination: Address, amount: int | None, is_usdc: bool = True) -> None:
+    def __init__(self, destination: Address, amount: int | None, token: str = USDC_NAME) -> None:
         self.destination = destination
         self.amount = amount
-        self.is_usdc = is_usdc
+        self.token = token
         self.from_spot: bool | None = True
         self.to_spot: bool | None = True
         self.sub: Address | None = None
@@ -294,17 +296,18 @@ class SendAsset:
 
 
 class SubAccountSpotTransfer:
-    """`subAccountSpotTransfer`: micro-USDC between the spot balances of a master and a sub."""
+    """`subAccountSpotTransfer`: a token between the spot balances of a master and a sub. Token and
+    amount as in `SendAsset`."""
 
-    __slots__ = ("amount", "is_deposit", "is_usdc", "sub")
+    __slots__ = ("amount", "is_deposit", "sub", "token")
 
     def __init__(
-        self, sub: Address, is_deposit: bool, amount: int | None, is_usdc: bool = True
+        self, sub: Address, is_deposit: bool, amount: int | None, token: str = USDC_NAME
     ) -> None:
         self.sub = sub
         self.is_deposit = is_deposit
         self.amount = amount
-        self.is_usdc = is_usdc
+        self.token = token
 
 
 class Noop:

@@ -8,12 +8,13 @@ Source: audit-log-and-consensus section 4.
 from enum import IntEnum, unique
 from typing import Final
 
+from chainperp.model.order_reasons import ORDER_REASONS
 from chainperp.model.rejections import REASONS as OWN_REASONS
 from chainperp.model.rejections import Reason as Reason
 from chainperp.model.rejections import Rejection as Rejection
 from chainperp.model.vault_reasons import VAULT_REASONS
 
-REASONS: Final[dict[Rejection, Reason]] = {**OWN_REASONS, **VAULT_REASONS}
+REASONS: Final[dict[Rejection, Reason]] = {**OWN_REASONS, **ORDER_REASONS, **VAULT_REASONS}
 
 
 @unique
@@ -56,7 +57,9 @@ class Kind(IntEnum):
     BUILDER = 0x0075
     MULTI_SIG_USER = 0x0076
     DISPLAY_NAME = 0x0077
+    TOKEN = 0x0078
     LEDGER = 0x0080
+    BUYBACK = 0x0082
     PARAM = 0x0090
 
 
@@ -108,6 +111,15 @@ class LiquidationOutcome(IntEnum):
     WAITING = 4  # beyond the block's limit, or no fresh price: tested again in the next block
 
 
+class BuybackOutcome(IntEnum):
+    """What became of a purchase of the assistance fund that was due."""
+
+    BOUGHT = 0
+    NO_MARK = 1  # one side of the book is empty, or nothing was ever traded
+    NO_DEPTH = 2  # less than the smallest order is offered up to the limit
+    TOO_LITTLE = 3  # the fund's money does not buy the smallest order
+
+
 class AdlReason(IntEnum):
     """Why a position of the other side is, or is not, a candidate of an ADL round."""
 
@@ -152,6 +164,10 @@ class LedgerType(IntEnum):
     VAULT_COMMISSION = 34
     VAULT_DISTRIBUTION = 35
     VAULT_ROUNDING = 36  # what whole units leave of a vault that is closed
+    BUYBACK_MONEY = 44  # the fund's cash to its spot balance, for a purchase
+    BUYBACK_REST = 45  # back again: what a purchase left
+    BUYBACK_BURN = 46  # in a TOKEN entry: what the fund bought, gone from the supply
+    SPOT_FEE_BURN = 24  # in a TOKEN entry: a buyer's fee in the token, gone from the supply
     CHILD_CAPITAL = 38  # between the liquidity vault and a child
 
 

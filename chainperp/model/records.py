@@ -56,6 +56,8 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("lots", "u64"), ("remaining", "u64"), ("tif", "u8"), ("reduce_only", "bool"),
         ("found", "i128"), ("needed", "i128"), ("cloid", "opt:b16"),
     ),
+    # On a spot pair (asset 10000 and up) the buyer's fee is in the base token's smallest unit, the
+    # seller's in micro-USDC; starts are balances of the base token before the trade.
     Kind.FILL: (
         ("tid", "u64"), ("asset", "u32"), ("price", "u64"), ("lots", "u64"),
         ("maker", "b20"), ("maker_oid", "u64"), ("maker_fee", "i64"), ("maker_start", "i64"),
@@ -185,11 +187,28 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("account", "b20"), ("threshold", "u32"), ("users", [(("user", "b20"),)]), ("rule", "u16"),
     ),
     Kind.DISPLAY_NAME: (("account", "b20"), ("name", "bytes"), ("rule", "u16")),
+    # An amount of a token that moved between spot balances outside of fills, or that was burned:
+    # then nobody is the destination. `type` is a LedgerType; `circulating` is what is left.
+    Kind.TOKEN: (
+        ("token", "u32"), ("source", "b20"), ("destination", "b20"), ("amount", "u128"),
+        ("type", "u16"), ("circulating", "u128"),
+    ),
     Kind.PARAM: (
         ("name", "str"), ("old", "bytes"), ("new", "bytes"), ("activation_height", "u64"),
     ),
     Kind.LEDGER: (("source", "b20"), ("destination", "b20"), ("amount", "i128"),
                   ("type", "u16")),
+    # A purchase of the fund that was due: all that decided it, what it did, and the fund's books
+    # before it. Prices on the pair's grid; `depth`, `balance`, `spent` in micro-USDC; `bought` and
+    # `burned` in the token's smallest unit. Its transfers, trades, order and burn follow.
+    Kind.BUYBACK: (
+        ("asset", "u32"), ("outcome", "u8"), ("rule", "u16"), ("balance", "i128"),
+        ("tried_ms", "u64"), ("bid", "opt:u64"), ("ask", "opt:u64"), ("last", "opt:u64"),
+        ("mark", "opt:u64"), ("limit", "u64"), ("depth", "u128"), ("lots", "u64"), ("oid", "u64"),
+        ("filled", "u64"), ("spent", "u128"), ("bought", "u128"), ("burned", "u128"),
+        ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"), ("to_vault", "u128"),
+        ("to_referrals", "i128"), ("spent_before", "u128"), ("bought_before", "u128"),
+    ),
 }  # fmt: skip
 
 # Which rules an entry kind records by itself, where its payload carries no rule field.
@@ -200,11 +219,11 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.ORACLE: ("PRC-3",),
     Kind.MARK: ("PRC-2", "PRC-4"),
     Kind.MARK_INPUTS: ("PRC-4", "PRC-5", "PRC-6", "PRC-7", "PRC-10"),
-    Kind.ORDER: ("PRC-1", "PRC-8", "MRG-1"),
+    Kind.ORDER: ("PRC-1", "PRC-8", "MRG-1", "SPT-1"),
     Kind.TRIGGER: ("TRG-2", "TRG-3", "TRG-6", "TRG-8"),
     Kind.FILL: (
         "MAT-1", "FEE-1", "FEE-2", "FEE-4", "FEE-5", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3",
-        "MRG-4",
+        "MRG-4", "SPT-4", "SPT-6", "SPT-8", "SPT-9",
     ),
     Kind.LEVERAGE: ("MRG-6",),
     Kind.TWAP: ("TWP-1", "TWP-2", "TWP-3", "TWP-4", "TWP-5"),
@@ -239,5 +258,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.BUILDER: ("FEE-6", "FEE-7"),
     Kind.MULTI_SIG_USER: ("SIG-1",),
     Kind.DISPLAY_NAME: ("ADM-7",),
+    Kind.BUYBACK: ("BUY-1", "BUY-2", "BUY-3", "BUY-4", "BUY-5", "BUY-6"),
+    Kind.TOKEN: ("TRF-6", "SUB-3", "SPT-7"),
     Kind.LEDGER: ("TRF-1", "TRF-2", "TRF-5", "TRF-6", "FEE-3", "FEE-5", "SUB-3"),
 }  # fmt: skip

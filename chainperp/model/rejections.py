@@ -139,6 +139,15 @@ class Rejection(IntEnum):
     VAULT_NO_PRICE = 187
     VAULT_WITHDRAWAL_CANCELED = 188
     VAULT_CLOSING = 189
+    # Spot.
+    SPOT_MIN_NOTIONAL = 156
+    SPOT_BALANCE = 157
+    SPOT_REDUCE_ONLY = 158
+    SPOT_TRIGGER = 159
+    SPOT_BUILDER = 160
+    SPOT_TWAP = 161
+    TOKEN_NOT_MARGIN = 162
+    FORCED_PURCHASE = 163
     QUOTE_MOVED = 190
     # System transactions.
     NOT_A_VALIDATOR = 100
@@ -172,75 +181,6 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.ACTION_NOT_OFFERED: Reason(
         "ADM-6", "rejected", "Action is not offered by this exchange"
     ),
-    Rejection.ORDERS_EMPTY: Reason("ORD-1", "rejected", "Orders are empty"),
-    Rejection.TOO_MANY_IN_ACTION: Reason("ORD-1", "rejected", "Too many orders in one action."),
-    Rejection.MARKET_UNKNOWN: Reason("ORD-1", "rejected", "Asset does not exist."),
-    Rejection.SIZE_ZERO: Reason("ORD-2", "rejected", "Order has zero size."),
-    Rejection.SIZE_INVALID: Reason("ORD-2", "rejected", "Order has invalid size."),
-    Rejection.TICK: Reason("ORD-3", "tickRejected", "Price must be divisible by tick size."),
-    Rejection.ORACLE_BAND: Reason("ORD-4", "oracleRejected", "Order price too far from oracle"),
-    Rejection.MIN_TRADE_NOTIONAL: Reason(
-        "ORD-5", "minTradeNtlRejected", "Order must have minimum value of $10."
-    ),
-    Rejection.MAX_ORDER_VALUE: Reason(
-        "ORD-6", "rejected", "Order value is above the maximum of this asset."
-    ),
-    Rejection.TOO_MANY_OPEN_ORDERS: Reason(
-        "ORD-7", "tooManyOpenOrdersRejected", "Too many open orders."
-    ),
-    Rejection.REDUCE_ONLY: Reason(
-        "ORD-8", "reduceOnlyRejected", "Reduce only order would increase position."
-    ),
-    Rejection.BAD_ALO_PRICE: Reason(
-        "ORD-9",
-        "badAloPxRejected",
-        "Post only order would have immediately matched, bbo was {bid}@{ask}.",
-    ),
-    Rejection.PERP_MAX_POSITION: Reason(
-        "ORD-10",
-        "perpMaxPositionRejected",
-        "Order would cause position to exceed margin tier limit at current leverage",
-    ),
-    Rejection.PERP_MARGIN: Reason(
-        "ORD-11", "perpMarginRejected", "Insufficient margin to place order."
-    ),
-    Rejection.IOC_CANCEL: Reason(
-        "MAT-4",
-        "iocCancelRejected",
-        "Order could not immediately match against any resting orders.",
-    ),
-    Rejection.CLOID_IN_USE: Reason(
-        "ORD-12", "rejected", "Client order id is already in use by an open order."
-    ),
-    Rejection.NO_PRICE: Reason("ORD-4", "rejected", "Asset has no oracle price yet."),
-    Rejection.MODIFY_MISSING: Reason(
-        "ORD-13", "rejected", "Cannot modify canceled or filled order"
-    ),
-    Rejection.MODIFY_INVALID: Reason(
-        "ORD-13", "rejected", "Attempted to modify to invalid new order"
-    ),
-    Rejection.MISSING_ORDER: Reason(
-        "ORD-14", "rejected", "Order was never placed, already canceled, or filled."
-    ),
-    Rejection.CANCELED_BY_USER: Reason("ORD-14", "canceled", ""),
-    Rejection.SELF_TRADE: Reason("MAT-2", "selfTradeCanceled", ""),
-    Rejection.MARGIN_CANCELED: Reason("MAT-3", "marginCanceled", ""),
-    Rejection.REDUCE_ONLY_CANCELED: Reason("ORD-8", "reduceOnlyCanceled", ""),
-    Rejection.IOC_REMAINDER: Reason("MAT-4", "canceled", ""),
-    Rejection.MODIFIED: Reason("ORD-13", "canceled", ""),
-    Rejection.STALE_PRICE: Reason(
-        "PRC-9", "rejected", "Asset price is stale; only reducing orders are accepted."
-    ),
-    Rejection.BAD_TRIGGER_PRICE: Reason("TRG-1", "badTriggerPxRejected", "Invalid TP/SL price."),
-    Rejection.TRIGGER_NOT_REDUCE_ONLY: Reason(
-        "TRG-7", "rejected", "TP/SL order is not a reduce-only trigger order."
-    ),
-    Rejection.LIQUIDATED: Reason("LIQ-2", "liquidatedCanceled", ""),
-    Rejection.LIQUIDATION: Reason("LIQ-4", "filled", ""),
-    Rejection.SIBLING_FILLED: Reason("TRG-4", "siblingFilledCanceled", ""),
-    Rejection.PARENT_ENDED: Reason("TRG-5", "canceled", "Order that this order waits for is gone."),
-    Rejection.UNWIND: Reason("BKS-3", "filled", ""),
-    Rejection.SCHEDULED_CANCEL: Reason("ORD-16", "scheduledCancel", ""),
     Rejection.SCHEDULE_VOLUME: Reason(
         "ORD-15",
         "rejected",
@@ -383,6 +323,22 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.DISPLAY_NAME_INVALID: Reason("ADM-7", "rejected", "Display name is invalid."),
     Rejection.TOKEN_UNKNOWN: Reason("TRF-6", "rejected", "Token is not offered by this exchange."),
     Rejection.DEX_UNKNOWN: Reason("TRF-6", "rejected", "Dex is not offered by this exchange."),
+    Rejection.SPOT_MIN_NOTIONAL: Reason(
+        "SPT-3", "minTradeNtlRejected", "Order must have minimum value of 10 USDC."
+    ),
+    Rejection.SPOT_BALANCE: Reason(
+        "SPT-5", "insufficientSpotBalanceRejected", "Insufficient spot balance"
+    ),
+    Rejection.SPOT_REDUCE_ONLY: Reason(
+        "SPT-2", "rejected", "Reduce only orders are not offered on spot."
+    ),
+    Rejection.SPOT_TRIGGER: Reason("SPT-2", "rejected", "TP/SL orders are not offered on spot."),
+    Rejection.SPOT_BUILDER: Reason("SPT-2", "rejected", "Builder fees are not offered on spot."),
+    Rejection.SPOT_TWAP: Reason("SPT-2", "rejected", "TWAP orders are not offered on spot."),
+    Rejection.TOKEN_NOT_MARGIN: Reason(
+        "TRF-6", "rejected", "Only USDC is margin; other tokens stay in the spot balance."
+    ),
+    Rejection.FORCED_PURCHASE: Reason("SPT-4", "filled", ""),
     Rejection.QUOTE_MOVED: Reason("VLT-25", "canceled", ""),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),

@@ -56,6 +56,9 @@ class Parameters:
     transfer_margin_divisor: int
     leverage_default: int
     fee_tiers: tuple[tuple[int, int, int], ...]
+    spot_fee_tiers: tuple[tuple[int, int, int], ...]
+    spot_volume_weight: int
+    spot_order_value_min: int
     volume_window_days: int
     hlp_fee_share_bps: int
     builder_fee_max: int
@@ -101,6 +104,11 @@ class Parameters:
     liquidity_vault_day_percent: int
     liquidation_fund_bps: int
     liquidation_insurance_bps: int
+    buyback_balance_min: int
+    buyback_interval_ms: int
+    buyback_slippage_bps: int
+    buyback_depth_bps: int
+    buyback_value_min: int
     quote_interval_ms: int
     quote_stale_ms: int
     quote_levels: int
@@ -129,7 +137,7 @@ class Parameters:
     recount_interval: int
 
 
-TABLES = ("order_value_classes", "fee_tiers")
+TABLES = ("order_value_classes", "fee_tiers", "spot_fee_tiers")
 BPS_ONE = 10_000
 
 
@@ -137,7 +145,7 @@ def parameters_from(values: dict[str, object]) -> Parameters:
     """Parameters from a complete table of values.
 
     Rejects: a missing or unknown name, anything but non-negative integers (or rows of them
-    for the two tables), naming the parameter and the value.
+    for the tables), naming the parameter and the value.
     """
     names = [field.name for field in fields(Parameters)]
     for name in sorted(values):
@@ -192,7 +200,7 @@ def _number(name: str, value: object) -> int:
 def _rows(name: str, value: object) -> tuple[tuple[int, ...], ...]:
     if not isinstance(value, list) or not value:
         raise InvalidGenesis(f"parameters.{name} is not a list of rows: was {value!r}")
-    width = 3 if name == "fee_tiers" else 2
+    width = 3 if name.endswith("fee_tiers") else 2
     rows: list[tuple[int, ...]] = []
     for row in value:
         if not isinstance(row, list) or len(row) != width:

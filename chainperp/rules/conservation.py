@@ -59,9 +59,45 @@ def check_time(before_ms: int, now_ms: int) -> None:
 
 
 @rule("INV-5")
+def check_supply(token: int, balances: int, burned: int, supply: int) -> None:
+    """Of each token, what everybody has and what was burned is what genesis made. USDC is counted
+    by INV-1.
+
+    Source: reliability E4, INV-T1.
+    """
+    ensure(
+        balances + burned == supply,
+        "INV-5",
+        "tokens were made or lost",
+        token=token,
+        balances=balances,
+        burned=burned,
+        supply=supply,
+    )
+
+
+@rule("INV-6")
+def check_held(token: int, reserved: int, held: int, balance: int) -> None:
+    """What is held of a balance is what its owner's resting orders reserve, and never more than
+    there is.
+
+    Source: reliability INV-M4.
+    """
+    ensure(
+        reserved == held and held <= balance,
+        "INV-6",
+        "a hold differs from its orders",
+        token=token,
+        reserved=reserved,
+        held=held,
+        balance=balance,
+    )
+
+
+@rule("INV-7")
 def check_shares(held: int, total: int) -> None:
     """The shares of all holders are the shares of all vaults.
 
     Source: reliability INV-V1.
     """
-    ensure(held == total, "INV-5", "shares were made or lost", held=held, total=total)
+    ensure(held == total, "INV-7", "shares were made or lost", held=held, total=total)

@@ -1,6 +1,7 @@
 """TRF: money between accounts and across the border of the exchange."""
 
 from chainperp.model.decisions import Rejection
+from chainperp.model.tokens import USDC
 from chainperp.rules.catalogue import rule
 
 
@@ -68,7 +69,7 @@ def check_class_transfer(amount: int | None, available: int) -> Rejection:
 
     `available`: out of the margin what is withdrawable (MRG-5), out of the spot balance all of it.
     Rejects: not an amount of micro-USDC, more than is available.
-    Source: DOC[Exchange endpoint], DOC[Margining], U-SPT-1 (who may be liquidated).
+    Source: DOC[Exchange endpoint], DOC[Margining], U-SPT-4 (who may be liquidated).
 
     >>> check_class_transfer(5, 5).name, check_class_transfer(6, 5).name
     ('ACCEPTED', 'BALANCE_TRANSFER')
@@ -78,24 +79,27 @@ def check_class_transfer(amount: int | None, available: int) -> Rejection:
 
 @rule("TRF-6")
 def check_asset_send(
-    is_usdc: bool, from_spot: bool | None, to_spot: bool | None, is_same_account: bool
+    token: int | None, from_spot: bool | None, to_spot: bool | None, is_same_account: bool
 ) -> Rejection:
     """A send of a token names a cell of the sender and one of the receiver: the margin (dex "") or
-    the spot balance (dex "spot"). USDC is the only token; sender and receiver may be one account
-    when the cells differ. What may leave a cell is what TRF-5 says, a new address costs the fee of
-    TRF-2, taken from the same cell.
+    the spot balance (dex "spot"). Only USDC is margin; sender and receiver may be one account when
+    the cells differ. What may leave a cell is what TRF-5 says, a new address costs the fee of
+    TRF-2: taken from the same cell, for another token from the spot balance of USDC.
 
-    `from_spot` and `to_spot` are None for another dex. Rejects: another token, another dex, a cell
-    to itself. Source: DOC[Exchange endpoint], hyperliquid-api 4.4, U-SPT-2 (who pays the fee).
+    `token` is a number, None for one that is not listed; `from_spot` and `to_spot` are None for
+    another dex. Rejects: an unknown token, another dex, another token than USDC as margin, a cell
+    to itself. Source: DOC[Exchange endpoint], hyperliquid-api 4.4, U-SPT-5 (who pays the fee).
 
-    >>> check_asset_send(True, True, False, True).name
-    'ACCEPTED'
-    >>> check_asset_send(True, True, True, True).name
+    >>> check_asset_send(0, True, False, True).name, check_asset_send(1, True, False, True).name
+    ('ACCEPTED', 'TOKEN_NOT_MARGIN')
+    >>> check_asset_send(0, True, True, True).name
     'DESTINATION_INVALID'
     """
-    if not is_usdc:
+    if token is None:
         return Rejection.TOKEN_UNKNOWN
     if from_spot is None or to_spot is None:
         return Rejection.DEX_UNKNOWN
+    if token != USDC and not (from_spot and to_spot):
+        return Rejection.TOKEN_NOT_MARGIN
     is_same_cell = is_same_account and from_spot is to_spot
     return Rejection.DESTINATION_INVALID if is_same_cell else Rejection.ACCEPTED

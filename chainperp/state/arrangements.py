@@ -9,9 +9,12 @@
 | name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
 | mm | address of a child | what it was worth when its day began |
-| spot/00000000 | address | USDC outside the margin of perpetuals; its column is a cell of custody |
 | vault | address | a vault: leader, name, settings; its column is its shares |
 | share | vault, holder | a holder's shares, basis and lock-up; the column is the shares |
+| fund | "fund" | the books of the assistance fund |
+| spot/<token u32> | address | balance beside the margin; its column is USDC's cell of custody |
+| token | number u32 | supply and burned; its column is what circulates |
+| pair | asset u32 | base token and last trade of a spot pair |
 
 Each collection is described once: how a value is written, how it is read back from a snapshot, and
 which keys there are. `State.note` marks a value that changed.
@@ -26,20 +29,25 @@ from chainperp.base.canonical import Record, Schema
 from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import Address
 from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.fund import FUND_KEY
+from chainperp.model.tokens import SPOT_FIRST, TOKENS_MAX, token_key
 from chainperp.model.vaults import Share, Vault
 from chainperp.state.schemas import (
     BUILDERS,
     DAY_VALUE,
     DISPLAY_NAME,
+    FUND,
     MULTI_SIG,
+    PAIR,
     SCHEDULE,
     SHARE,
     SPOT,
-    SPOT_USDC,
     SUB_ACCOUNT,
+    TOKEN,
     TWAP,
     VAULT,
     VERSION,
+    spot_collection,
 )
 from chainperp.state.store import State
 
@@ -195,17 +203,70 @@ def _read_day_value(state: State, key: bytes, value: Record) -> None:
     state.day_values[state.accounts[Address(key)].address] = value["value"]
 
 
-def _spot_keys(state: State) -> Iterable[bytes]:
-    return state.spot
+def _balances(token: int) -> "Collection":
+    """The collection of a token's balances."""
+
+    def keys(state: State) -> Iterable[bytes]:
+        return state.spot[token]
+
+    def write(state: State, key: bytes) -> Record | None:
+        total = state.spot[token].get(Address(key))
+        return None if total is None else {"total": total}
+
+    def read(state: State, key: bytes, value: Record) -> None:
+        state.spot[token][state.accounts[Address(key)].address] = value["total"]
+
+    return Collection(SPOT, keys, write, read, "total")
 
 
-def _write_spot(state: State, key: bytes) -> Record | None:
-    total = state.spot.get(Address(key))
-    return None if total is None else {"total": total}
+def _token_keys(state: State) -> Iterable[bytes]:
+    return [token_key(one.index) for one in state.tokens]
 
 
-def _read_spot(state: State, key: bytes, value: Record) -> None:
-    state.spot[state.accounts[Address(key)].address] = value["total"]
+def _write_token(state: State, key: bytes) -> Record | None:
+    token = state.tokens[int.from_bytes(key, "big")]
+    return {
+        "name": token.name.encode("ascii"),
+        "size_decimals": token.size_decimals,
+        "wei_decimals": token.wei_decimals,
+        "supply": token.supply,
+        "burned": token.burned,
+        "circulating": token.circulating,
+    }
+
+
+def _read_token(state: State, key: bytes, value: Record) -> None:
+    """Genesis says what a token is; only what is burned changes."""
+    state.tokens[int.from_bytes(key, "big")].burned = value["burned"]
+
+
+def _pair_keys(state: State) -> Iterable[bytes]:
+    return [token_key(one.asset) for one in state.pairs]
+
+
+def _write_pair(state: State, key: bytes) -> Record | None:
+    pair = state.pairs[int.from_bytes(key, "big") - SPOT_FIRST]
+    return {"base": pair.base, "price_last": pair.book.price_last}
+
+
+def _read_pair(state: State, key: bytes, value: Record) -> None:
+    state.pairs[int.from_bytes(key, "big") - SPOT_FIRST].book.price_last = value["price_last"]
+
+
+FUND_FIELDS: Final = tuple(name for name, _ in FUND if name != "version")
+
+
+def _fund_keys(_state: State) -> Iterable[bytes]:
+    return (FUND_KEY,)
+
+
+def _write_fund(state: State, _key: bytes) -> Record | None:
+    return {str(name): getattr(state.fund, str(name)) for name in FUND_FIELDS}
+
+
+def _read_fund(state: State, _key: bytes, value: Record) -> None:
+    for name in FUND_FIELDS:
+        setattr(state.fund, str(name), value[str(name)])
 
 
 def _vault_keys(state: State) -> Iterable[bytes]:
@@ -281,9 +342,19 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
     "vault": Collection(VAULT, _vault_keys, _write_vault, _read_vault, "shares"),
     "share": Collection(SHARE, _share_keys, _write_share, _read_share, "shares"),
+    "fund": Collection(FUND, _fund_keys, _write_fund, _read_fund),
+    "token": Collection(TOKEN, _token_keys, _write_token, _read_token, "circulating"),
+    "pair": Collection(PAIR, _pair_keys, _write_pair, _read_pair),
+    **{spot_collection(token): _balances(token) for token in range(TOKENS_MAX)},
     "mm": Collection(DAY_VALUE, _day_value_keys, _write_day_value, _read_day_value),
-    SPOT_USDC: Collection(SPOT, _spot_keys, _write_spot, _read_spot, "total"),
 }
+BALANCES: Final = "spot/"
+
+
+def names(state: State) -> list[str]:
+    """Collections that a state has: balances of the tokens that there are."""
+    last = spot_collection(len(state.tokens) - 1)
+    return [name for name in COLLECTIONS if not name.startswith(BALANCES) or name <= last]
 
 
 def encode(state: State, name: str, key: bytes) -> tuple[bytes, tuple[int, ...]] | None:

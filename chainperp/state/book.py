@@ -101,6 +101,17 @@ class BookSide:
             place -= 1
         return found if found < lots_max else lots_max
 
+    def worth_within(self, limit: int) -> int:
+        """Sum of price times lots of the orders that match an incoming one with this limit."""
+        bound = self.sign * limit
+        total = 0
+        for key in reversed(self.keys):
+            if key < bound:
+                break
+            price = self.sign * key
+            total += price * self.levels[price].lots
+        return total
+
 
 class Book:
     """Both sides of one market and its last trade price."""

@@ -48,7 +48,8 @@ class Commitment:
 
     def __init__(self, state: State) -> None:
         self.trees: dict[str, Tree] = {name: Tree(name, columns) for name, columns in FIXED}
-        for name, collection in arrangements.COLLECTIONS.items():
+        for name in arrangements.names(state):
+            collection = arrangements.COLLECTIONS[name]
             self.trees[name] = Tree(name, 1 if collection.amount else 0)
             for key in collection.keys(state):
                 state.note(name, key)
@@ -158,8 +159,10 @@ class Commitment:
 
 
 def book_root(state: State) -> Root:
-    """Root of the collection `book`: one digest per market."""
+    """Root of the collection `book`: one digest per market and spot pair."""
     tree = Tree("book", 0)
     for market in state.markets:
         tree.set(market.asset.to_bytes(4, "big"), leaves.encode_book_digest(market), ())
+    for pair in state.pairs:
+        tree.set(pair.asset.to_bytes(4, "big"), leaves.encode_spot_digest(pair), ())
     return tree.commit()

@@ -13,9 +13,9 @@ name the fields when two states differ. Collections (audit-log 5.1):
 | exempt | address | – |
 | param | name | – |
 | meta | "counters" | – |
-| book | asset u32, at snapshot heights only | – |
+| book | asset u32 of a market or spot pair, at snapshot heights only | – |
 
-and those of `state/arrangements.py`, which have none but for spot balances.
+and those of `state/arrangements.py`, which have none but for spot balances and tokens.
 """
 
 import struct
@@ -36,6 +36,7 @@ from chainperp.model.accounts import (
 )
 from chainperp.model.orders import Group, Order
 from chainperp.parameters.schema import parameter_values
+from chainperp.state.pairs import SpotPair
 from chainperp.state.schemas import (
     AGENT,
     BOOK_DIGEST,
@@ -249,11 +250,7 @@ def encode_book(market: Market) -> bytes:
     live = dict(market.triggers.orders)
     for side in (market.book.bids, market.book.asks):
         for order in side.walk():
-            rows.append(
-                {"oid": order.oid, "account": order.account.address, "is_buy": order.is_buy,
-                 "price": order.price, "lots": order.lots, "remaining": order.remaining,
-                 "reduce_only": order.reduce_only, "tif": int(order.tif), "cloid": order.cloid}
-            )  # fmt: skip
+            rows.append(_resting(order))
             live[order.oid] = order
             if order.group is not None:
                 groups[order.group.gid] = order.group
@@ -262,6 +259,30 @@ def encode_book(market: Market) -> bytes:
         + _encode_waiting(market, groups)
         + _encode_groups(groups)
         + _encode_builders(live)
+    )
+
+
+def _resting(order: Order) -> Record:
+    """An order that rests in a book."""
+    return {
+        "oid": order.oid,
+        "account": order.account.address,
+        "is_buy": order.is_buy,
+        "price": order.price,
+        "lots": order.lots,
+        "remaining": order.remaining,
+        "reduce_only": order.reduce_only,
+        "tif": int(order.tif),
+        "cloid": order.cloid,
+    }
+
+
+def encode_spot_book(pair: SpotPair) -> bytes:
+    """The resting orders of a spot pair: bids then asks, best price first, then arrival. Spot has
+    no other live orders."""
+    sides = (pair.book.bids, pair.book.asks)
+    return canonical.encode_rows(
+        BOOK_ORDER, [_resting(order) for side in sides for order in side.walk()]
     )
 
 
@@ -308,5 +329,14 @@ def _encode_builders(live: dict[int, Order]) -> bytes:
 
 def encode_book_digest(market: Market) -> bytes:
     """The one flat commitment to a market's live orders."""
-    digest = sha256(encode_book(market)).digest()
+    return _digest(encode_book(market))
+
+
+def encode_spot_digest(pair: SpotPair) -> bytes:
+    """The same for a spot pair."""
+    return _digest(encode_spot_book(pair))
+
+
+def _digest(orders: bytes) -> bytes:
+    digest = sha256(orders).digest()
     return canonical.encode(BOOK_DIGEST, {"version": VERSION, "digest": digest})

@@ -95,10 +95,23 @@ SHARE: Final[Schema] = (
     ("version", "u16"), ("shares", "u128"), ("basis", "u128"), ("entered", "u64"),
     ("locked_until", "u64"), ("realised", "i128"),
 )  # fmt: skip
+# `circulating` is supply less burned: the column that the balances of all tokens but USDC sum to.
+TOKEN: Final[Schema] = (
+    ("version", "u16"), ("name", "bytes"), ("size_decimals", "u8"), ("wei_decimals", "u8"),
+    ("supply", "u128"), ("burned", "u128"), ("circulating", "u128"),
+)  # fmt: skip
+PAIR: Final[Schema] = (("version", "u16"), ("base", "u32"), ("price_last", "opt:u64"))
 DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
 DAY_VALUE: Final[Schema] = (("version", "u16"), ("value", "i128"))
 BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
+)  # fmt: skip
+
+# The assistance fund's books; amounts in micro-USDC, tokens in their smallest unit.
+FUND: Final[Schema] = (
+    ("version", "u16"), ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"),
+    ("to_vault", "u128"), ("to_referrals", "i128"), ("spent", "u128"), ("bought", "u128"),
+    ("burned", "u128"), ("purchases", "u64"), ("tried_ms", "u64"),
 )  # fmt: skip
 
 SCHEMAS: Final[dict[str, Schema]] = {
@@ -121,8 +134,16 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "spot": SPOT,
     "vault": VAULT,
     "share": SHARE,
+    "fund": FUND,
+    "token": TOKEN,
+    "pair": PAIR,
     "mm": DAY_VALUE,
 }
+
+
+def spot_collection(token: int) -> str:
+    """Name of the collection of a token's balances."""
+    return f"spot/{token:08x}"
 
 
 def schema_of(collection: str) -> Schema:

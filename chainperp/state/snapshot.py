@@ -25,9 +25,12 @@ from chainperp.model.accounts import (
 from chainperp.model.actions import TimeInForce
 from chainperp.model.markets import MarketTerms
 from chainperp.model.orders import Group, Order, Trigger
+from chainperp.model.tokens import NO_SPOT, USDC, SpotListing
 from chainperp.parameters.schema import Parameters
 from chainperp.state import arrangements, leaves, schemas
+from chainperp.state.book import Book
 from chainperp.state.commitment import Commitment
+from chainperp.state.pairs import SpotPair
 from chainperp.state.store import Market, State
 
 MAGIC: Final = b"CPSNAP01"
@@ -36,16 +39,7 @@ HEAD: Final[Schema] = (
 )  # fmt: skip
 LEAF: Final[Schema] = (("key", "bytes"), ("value", "bytes"))
 NONCES: Final[Schema] = (("owner", "b20"), ("kept", [(("nonce", "u64"),)]))
-SECTIONS: Final = (
-    "acct",
-    "agent",
-    "val",
-    "oracle",
-    "wd",
-    "exempt",
-    "meta",
-    *arrangements.COLLECTIONS,
-)
+SECTIONS: Final = ("acct", "agent", "val", "oracle", "wd", "exempt", "meta")
 
 
 class Snapshot:
@@ -81,11 +75,13 @@ def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal:
         parts.append(canonical.encode_rows(NONCES, lists))
     for market in state.markets:
         parts.append(leaves.encode_book(market))
+    for pair in state.pairs:
+        parts.append(leaves.encode_spot_book(pair))
     return b"".join(parts)
 
 
 def _section_names(state: State) -> list[str]:
-    names = list(SECTIONS)
+    names = [*SECTIONS, *arrangements.names(state)]
     for market in state.markets:
         names.append(f"pos/{market.asset:08x}/L")
         names.append(f"pos/{market.asset:08x}/S")
@@ -93,7 +89,11 @@ def _section_names(state: State) -> list[str]:
 
 
 def decode_snapshot(
-    raw: bytes, parameters: Parameters, terms: list[MarketTerms], network: str
+    raw: bytes,
+    parameters: Parameters,
+    terms: list[MarketTerms],
+    network: str,
+    listing: SpotListing = NO_SPOT,
 ) -> Snapshot:
     """State of a snapshot's bytes. Raises InvalidSnapshot naming what is wrong.
 
@@ -104,7 +104,7 @@ def decode_snapshot(
     reader = Reader(raw)
     reader.take(len(MAGIC))
     try:
-        return _read(reader, State(parameters, terms, network))
+        return _read(reader, State(parameters, terms, network, listing))
     except (InvalidBytes, KeyError, IndexError, ValueError) as error:
         raise InvalidSnapshot(f"snapshot is damaged near byte {reader.at}: {error}") from error
 
@@ -126,17 +126,25 @@ def _read(reader: Reader, state: State) -> Snapshot:
             kept = [one["nonce"] for one in row["kept"]]
             collection[Address(row["owner"])].nonces = NonceSet(kept)
     for market in state.markets:
+        _read_book(reader, state, market)
+    for pair in state.pairs:
         for row in _rows(schemas.BOOK_ORDER, reader):
-            _restore_order(state, market, row)
-        for row in _rows(schemas.WAITING_ORDER, reader):
-            _restore_waiting(state, market, row)
-        orders = _live_orders(market)
-        _restore_groups(market, orders, _rows(schemas.ORDER_GROUP, reader))
-        for row in _rows(schemas.ORDER_BUILDER, reader):
-            orders[row["oid"]].builder = (Address(row["builder"]), row["rate"])
+            _restore_spot_order(state, pair, row)
     reader.finish()
     _sort_orders(state)
     return Snapshot(state, head["frontier"], head["seal"])
+
+
+def _read_book(reader: Reader, state: State, market: Market) -> None:
+    """All live orders of a market."""
+    for row in _rows(schemas.BOOK_ORDER, reader):
+        _restore_order(state, market, row)
+    for row in _rows(schemas.WAITING_ORDER, reader):
+        _restore_waiting(state, market, row)
+    orders = _live_orders(market)
+    _restore_groups(market, orders, _rows(schemas.ORDER_GROUP, reader))
+    for row in _rows(schemas.ORDER_BUILDER, reader):
+        orders[row["oid"]].builder = (Address(row["builder"]), row["rate"])
 
 
 def _rows(schema: Schema, reader: Reader) -> list[Record]:
@@ -239,15 +247,7 @@ def _restore_market(market: Market, value: Record) -> None:
 def _restore_order(state: State, market: Market, row: Record) -> None:
     account = state.accounts[Address(row["account"])]
     exposure = state.open_exposure(account, market.asset)
-    order = Order(
-        row["oid"], account, exposure, row["is_buy"], row["price"], row["lots"],
-        row["reduce_only"], TimeInForce(row["tif"]), row["cloid"],
-    )  # fmt: skip
-    order.remaining = row["remaining"]
-    market.book.side(order.is_buy).add(order)
-    account.orders[order.oid] = order
-    if order.cloid is not None:
-        account.cloids[order.cloid] = order
+    order = _queue(market.book, account, exposure, row)
     if order.reduce_only:
         exposure.reduce_only_orders += 1
     elif order.is_buy:
@@ -256,6 +256,28 @@ def _restore_order(state: State, market: Market, row: Record) -> None:
     else:
         exposure.asks_lots += order.remaining
         exposure.asks_notional += order.remaining * order.price
+
+
+def _queue(book: Book, account: Account, exposure: Exposure, row: Record) -> Order:
+    """Put an order into its book and its owner's lists again."""
+    order = Order(
+        row["oid"], account, exposure, row["is_buy"], row["price"], row["lots"],
+        row["reduce_only"], TimeInForce(row["tif"]), row["cloid"],
+    )  # fmt: skip
+    order.remaining = row["remaining"]
+    book.side(order.is_buy).add(order)
+    account.orders[order.oid] = order
+    if order.cloid is not None:
+        account.cloids[order.cloid] = order
+    return order
+
+
+def _restore_spot_order(state: State, pair: SpotPair, row: Record) -> None:
+    """A resting spot order and what it holds."""
+    account = state.accounts[Address(row["account"])]
+    order = _queue(pair.book, account, pair.exposure, row)
+    token, per_lot = (USDC, order.price) if order.is_buy else (pair.base, pair.wei_per_lot)
+    state.hold_spot(token, account.address, order.remaining * per_lot)
 
 
 def _restore_waiting(state: State, market: Market, row: Record) -> None:

@@ -7,7 +7,6 @@ leaf once per commit; whatever changes a committed value calls them.
 
 from typing import Final
 
-from chainperp.base.errors import ensure
 from chainperp.base.units import Address
 from chainperp.model.accounts import (
     Account,
@@ -18,11 +17,14 @@ from chainperp.model.accounts import (
     Withdrawal,
 )
 from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.fund import Fund
 from chainperp.model.markets import MarketTerms
+from chainperp.model.tokens import NO_SPOT, SPOT_FIRST, SpotListing, tokens_of, wire_name
 from chainperp.model.vaults import Share, Vault
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
-from chainperp.state.schemas import SPOT_USDC
+from chainperp.state.pairs import SpotPair, change
+from chainperp.state.schemas import spot_collection
 from chainperp.state.triggers import TriggerBook
 
 ASSISTANCE_FUND: Final = Address(b"\xfe" * 20)
@@ -121,7 +123,9 @@ class State:
         "deposits",
         "display_names",
         "exempt",
+        "fund",
         "height",
+        "held",
         "mark_epoch",
         "markets",
         "multi_sigs",
@@ -131,6 +135,7 @@ class State:
         "next_twap",
         "next_wid",
         "owed_to_vault",
+        "pairs",
         "parameters",
         "schedule_queue",
         "schedules",
@@ -139,6 +144,8 @@ class State:
         "sub_accounts",
         "subs_of",
         "time_ms",
+        "token_numbers",
+        "tokens",
         "twap_queue",
         "twaps",
         "twaps_of",
@@ -150,7 +157,13 @@ class State:
         "withdrawals",
     )  # fmt: skip
 
-    def __init__(self, parameters: Parameters, terms: list[MarketTerms], network: str) -> None:
+    def __init__(
+        self,
+        parameters: Parameters,
+        terms: list[MarketTerms],
+        network: str,
+        listing: SpotListing = NO_SPOT,
+    ) -> None:
         self.parameters = parameters
         self.network = network
         self.height = 0
@@ -186,24 +199,35 @@ class State:
         # Highest rate in tenths of a basis point, by account and builder.
         self.builder_approvals: dict[Address, dict[Address, int]] = {}
         self.multi_sigs: dict[Address, MultiSigUser] = {}
-        # USDC outside the margin of perpetuals, in micro-USDC; accounts without any are not in it.
-        self.spot: dict[Address, int] = {}
+        self.tokens = tokens_of(listing)
+        self.token_numbers = {wire_name(one.index, one.name): one.index for one in self.tokens}
+        self.pairs = [
+            SpotPair(index, self.tokens[base]) for index, base in enumerate(listing.pairs)
+        ]
+        # Balances outside the margin of perpetuals by token, and what of them resting orders hold;
+        # in the token's smallest unit. Accounts without any are not in it.
+        self.spot: dict[int, dict[Address, int]] = {one.index: {} for one in self.tokens}
+        self.held: dict[int, dict[Address, int]] = {one.index: {} for one in self.tokens}
         self.display_names: dict[Address, str] = {}
+        self.fund = Fund()
         # What a child of the liquidity vault was worth when its day began, in micro-USDC.
         self.day_values: dict[Address, int] = {}
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}
         self.twap_queue: list[tuple[int, int]] = []
+        self.changed_arrangements: dict[tuple[str, bytes], None] = {}
+        self.unfiled: list[Account] = []
+        self._begin_system()
+
+    def _begin_system(self) -> None:
+        for address in SYSTEM_ACCOUNTS:
+            self.touch(self.open_account(address))
         self.vaults: dict[Address, Vault] = {}
         # The same by leader, in order of their numbers, closed ones included.
         self.vaults_of: dict[Address, list[Vault]] = {}
         # By vault and holder; the vault has its own by holder.
         self.shares: dict[tuple[Address, Address], Share] = {}
-        self.changed_arrangements: dict[tuple[str, bytes], None] = {}
-        self.unfiled: list[Account] = []
-        for address in SYSTEM_ACCOUNTS:
-            self.touch(self.open_account(address))
         # Its leader is an account without a key: nobody trades it or changes its settings.
         self.add_vault(Vault(LIQUIDITY_VAULT, INSURANCE, 0, "Liquidity Provider"))
 
@@ -251,15 +275,28 @@ class State:
             account.is_filed = False
             self.unfiled.append(account)
 
-    def add_spot(self, address: Address, amount: int) -> None:
-        """Change the spot balance of an account that exists by signed micro-USDC."""
-        total = self.spot.get(address, 0) + amount
-        ensure(total >= 0, "INV-1", "spot balance below zero", total=total)
-        if total:
-            self.spot[address] = total
-        else:
-            self.spot.pop(address, None)
-        self.note(SPOT_USDC, address)
+    def add_spot(self, token: int, address: Address, amount: int) -> None:
+        """Change the spot balance of an account that exists by a signed amount of a token."""
+        change(self.spot[token], address, amount, "balance")
+        self.note(spot_collection(token), address)
+
+    def hold_spot(self, token: int, address: Address, amount: int) -> None:
+        """Change what resting orders of an account hold of a token by a signed amount."""
+        change(self.held[token], address, amount, "hold")
+
+    def spot_held(self, token: int, address: Address) -> int:
+        """What resting orders of an account hold of a token."""
+        return self.held[token].get(address, 0)
+
+    def spot_free(self, token: int, address: Address) -> int:
+        """What an account may use of a token: its balance without what orders hold."""
+        return self.spot[token].get(address, 0) - self.held[token].get(address, 0)
+
+    def size_decimals(self, asset: int) -> int:
+        """Decimals of a size in a market or pair that exists."""
+        if asset >= SPOT_FIRST:
+            return self.pairs[asset - SPOT_FIRST].size_decimals
+        return self.markets[asset].terms.size_decimals
 
     def add_sub_account(self, sub: SubAccount) -> None:
         """Register a sub-account under its master, in the order of numbers."""

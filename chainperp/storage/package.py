@@ -18,6 +18,8 @@ from chainperp.parameters.schema import parameter_values
 PACKAGE = Path(__file__).resolve().parent.parent
 PARAMETERS_FILE = PACKAGE / "parameters" / "hyperliquid.toml"
 MARKETS_FILE = PACKAGE / "parameters" / "markets.toml"
+EXCHANGE_COIN = "CHP"
+SUPPLY = 1_000_000_000
 
 
 def rules_hash() -> bytes:
@@ -43,6 +45,21 @@ def default_markets() -> list[dict[str, Any]]:
     return rows
 
 
+def default_spot(treasury: bytes, holders: list[tuple[bytes, int]]) -> dict[str, Any]:
+    """The section of genesis with the exchange's own token, and its pair against USDC.
+
+    `holders` are (address, whole tokens); the rest of the supply is the treasury's.
+    """
+    amounts = dict(holders)
+    left = SUPPLY - sum(amounts.values())
+    if left:
+        amounts[treasury] = amounts.get(treasury, 0) + left
+    balances = [{"address": address_text(key), "amount": amounts[key]} for key in amounts]
+    token = {"name": EXCHANGE_COIN, "size_decimals": 2, "wei_decimals": 8, "supply": SUPPLY,
+             "balances": balances}  # fmt: skip
+    return {"tokens": [token], "pairs": [{"base": EXCHANGE_COIN}]}
+
+
 def build_genesis(
     origin: str,
     time_ms: int,
@@ -51,11 +68,13 @@ def build_genesis(
     markets: list[dict[str, Any]] | None = None,
     parameters: dict[str, object] | None = None,
     accounts: list[tuple[bytes, int]] | None = None,
+    holders: list[tuple[bytes, int]] | None = None,
     network: str = "Testnet",
 ) -> bytes:
-    """Bytes of a genesis file with the default markets and parameters, or with those given.
+    """Bytes of a genesis file with the default markets, parameters and token, or with those given.
 
-    `parameters` overrides single values; `accounts` are (address, USDC).
+    `parameters` overrides single values; `accounts` are (address, USDC), `holders` (address, whole
+    tokens). What no holder is given of the token belongs to the first validator.
     """
     values = parameter_values(load_parameters(PARAMETERS_FILE.read_text(encoding="utf-8")))
     values.update(parameters or {})
@@ -71,5 +90,6 @@ def build_genesis(
         "accounts": [
             {"address": address_text(key), "usdc": amount} for key, amount in accounts or []
         ],
+        "spot": default_spot(validators[0][0], holders or []),
     }
     return (json.dumps(tree, indent=1) + "\n").encode("ascii")

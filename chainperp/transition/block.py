@@ -3,13 +3,13 @@
     1 time and validity   2 system inputs: oracle votes, deposits, payouts
     3 oracle and marks    4 funding: settlement due, then premium samples;
                             then dead man's switches, TWAP slices, triggers
-    5 user actions in class order   6 the vault's unwinding, its children's netting and capital,
-                                      its quotes; fee shares, housekeeping
+    5 user actions in class order   6 the vault's unwinding, its children's netting, capital and
+                                      quotes, fee shares, the fund's purchase, housekeeping
     7 liquidation and backstop      8 auto-deleveraging      9 invariants
 
 Nothing here decides: every phase calls the rules. The caller commits the state and seals the block.
 Nothing moves money after phase 8, so the sealed root is the root of the phase (decision 9).
-Source: U-BLK-2 (the buyback takes its place with its rules).
+Source: U-BLK-2.
 """
 
 from collections.abc import Callable
@@ -63,6 +63,7 @@ from chainperp.transition.accounts import (
 from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
 from chainperp.transition.builders import process_approve_builder
+from chainperp.transition.buyback import buy_back, settle_fund
 from chainperp.transition.children import process_children
 from chainperp.transition.exemptions import end_exemptions, process_exemption
 from chainperp.transition.funding import process_funding
@@ -186,12 +187,17 @@ def apply_block(
     unwind(state, recorder, time_before)
     process_children(state, recorder, time_before)
     process_quotes(state, recorder, time_before)
-    process_housekeeping(state, recorder, time_before)
+    pay_vault_share(state, recorder)
+    buy_back(state, recorder)
+    process_housekeeping(state, time_before)
     risk = process_risk(state, recorder, beside.sweep, beside.commitment, moved, beside.parent_hash)
     pay_vault_share(state, recorder)
+    settle_fund(state, recorder)
     for market in state.markets:
         check_lots(market.asset, market.lots_long, market.lots_short)
         check_book(market.asset, market.book.bids.best_price(), market.book.asks.best_price())
+    for pair in state.pairs:
+        check_book(pair.asset, pair.book.bids.best_price(), pair.book.asks.best_price())
     return BlockOutcome(moved, risk)
 
 
@@ -264,9 +270,8 @@ def _execute_account_action(
     return processor(state, recorder, account, action)
 
 
-def process_housekeeping(state: State, recorder: Recorder, time_before: int) -> None:
-    """Pay the vault its shares of the block's trades; hourly, drop keys nobody needs."""
-    pay_vault_share(state, recorder)
+def process_housekeeping(state: State, time_before: int) -> None:
+    """End exemptions that are over; hourly, drop keys nobody needs."""
     end_exemptions(state)
     if periods_due(time_before, state.time_ms, HOUR_MS)[1]:
         prune_agents(state)

@@ -16,6 +16,7 @@ from chainperp.rules.margin import (
 )
 from chainperp.rules.matching import is_fill_affordable
 from chainperp.rules.pnl import entry_after_close, realised_pnl
+from chainperp.rules.spot import counted_volume
 from chainperp.state.store import Market, State
 from chainperp.transition.valuation import revalue
 
@@ -201,6 +202,13 @@ def count_volume(state: State, account: Account, notional: int) -> None:
     account.volume_total += notional
 
 
+def count_spot_volume(state: State, account: Account, notional: int) -> None:
+    """Add a spot trade to the account's volume; towards the fee tiers it counts twice (SPT-8)."""
+    _roll_fee_day(state, account)
+    account.volume_day += counted_volume(notional, state.parameters.spot_volume_weight)
+    account.volume_total += notional
+
+
 def fee_rates_today(state: State, account: Account) -> tuple[int, int]:
     """The taker and maker rates of an account today (FEE-2), without changing it. A master and its
     sub-accounts have the rates of their common volume.
@@ -210,14 +218,23 @@ def fee_rates_today(state: State, account: Account) -> tuple[int, int]:
     """
     if account.day == state.day:
         return account.fee_taker, account.fee_maker
+    return fee_rates(window_volume(state, account), state.parameters.fee_tiers)
+
+
+def spot_rates_today(state: State, account: Account) -> tuple[int, int]:
+    """The same on spot: by the same volume, from the spot table."""
+    return fee_rates(window_volume(state, account), state.parameters.spot_fee_tiers)
+
+
+def window_volume(state: State, account: Account) -> int:
+    """Volume of the complete days before today, of a master and its sub-accounts together, that
+    sets the account's rates (FEE-4)."""
     days: list[tuple[int, int]] = []
     for one in state.family(account):
         days += one.days
         if one.volume_day:
             days.append((one.day, one.volume_day))
-    parameters = state.parameters
-    volume = volume_of_window(days, state.day, parameters.volume_window_days)
-    return fee_rates(volume, parameters.fee_tiers)
+    return volume_of_window(days, state.day, state.parameters.volume_window_days)
 
 
 def _roll_fee_day(state: State, account: Account) -> None:

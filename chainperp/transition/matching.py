@@ -100,7 +100,7 @@ def _trade(
     taker.remaining -= lots
     if maker.remaining == 0:
         fill.flags |= FLAG_MAKER_DONE
-    _take_fees(state, fill.maker_fee + fill.taker_fee)
+    take_fees(state, fill.maker_fee + fill.taker_fee)
     market.book.price_last = price
     market.is_dirty = True
     recorder.fill(state.next_tid, market.asset, fill)
@@ -164,7 +164,7 @@ def _plan_side(
     )
 
 
-def _take_fees(state: State, fees: int) -> None:
+def take_fees(state: State, fees: int) -> None:
     """Credit a trade's fees to the fund, and note what it owes the liquidity vault (FEE-3)."""
     fund = state.accounts[ASSISTANCE_FUND]
     fund.raw += fees

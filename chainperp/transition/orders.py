@@ -14,6 +14,7 @@ from chainperp.model.actions import (
 )
 from chainperp.model.decisions import OrderStatus, Rejection
 from chainperp.model.orders import Group, Order
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.rules.orders import is_modify_offered, is_own_order
 from chainperp.rules.triggers import may_join_group
 from chainperp.state.store import State
@@ -21,6 +22,8 @@ from chainperp.transition.builders import may_charge
 from chainperp.transition.matching import end_order
 from chainperp.transition.placing import place
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.spot_matching import end_any_order
+from chainperp.transition.spot_placing import place_spot
 from chainperp.transition.triggers import place_trigger
 
 
@@ -48,7 +51,9 @@ def process_place(
     if grouping is Grouping.POSITION and not _are_protective(action.orders):
         return Rejection.TRIGGER_NOT_REDUCE_ONLY
     for request in action.orders:
-        if request.trigger is None:
+        if request.asset >= SPOT_FIRST:
+            place_spot(state, recorder, account, request, cause)
+        elif request.trigger is None:
             place(state, recorder, account, request, cause, None)
         else:
             is_position = grouping is Grouping.POSITION
@@ -75,6 +80,11 @@ def _place_families(
         return Rejection.TRIGGER_NOT_REDUCE_ONLY
     for parent, *children in families:
         group = Group(state.next_oid)
+        if parent.asset >= SPOT_FIRST:
+            # The children have triggers, which spot does not take: each is refused by itself.
+            for request in (parent, *children):
+                place_spot(state, recorder, account, request, cause)
+            continue
         if parent.trigger is None:
             place(state, recorder, account, parent, cause, None, group=group)
         else:
@@ -95,6 +105,8 @@ def process_cancel(
         order = _own_order(account, target)
         if order is None or order.asset != asset:
             _refuse_missing(recorder, account, asset, target, Rejection.MISSING_ORDER)
+        elif asset >= SPOT_FIRST:
+            end_any_order(state, recorder, order, Rejection.CANCELED_BY_USER)
         else:
             end_order(state, recorder, state.markets[asset], order, Rejection.CANCELED_BY_USER)
     return Rejection.ACCEPTED
@@ -139,7 +151,9 @@ def process_modify(
             continue
         if is_gtc and not action.always_place:
             request = _as_post_only(request)
-        if request.trigger is None:
+        if request.asset >= SPOT_FIRST:
+            place_spot(state, recorder, account, request, cause, order)
+        elif request.trigger is None:
             place(state, recorder, account, request, cause, order)
         else:
             place_trigger(state, recorder, account, request, replaced=order)

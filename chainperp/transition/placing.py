@@ -29,6 +29,7 @@ from chainperp.rules.orders import (
     would_match,
 )
 from chainperp.rules.prices import is_on_price_grid, is_price_fresh
+from chainperp.state.book import Book
 from chainperp.state.store import Market, State
 from chainperp.transition.groups import inherit, leave_group
 from chainperp.transition.matching import Verdict, end_order, match, rest_order
@@ -166,7 +167,7 @@ def _check(state: State, market: Market, order: Order, replaced: Order | None) -
     if replaced is not None and replaced.level is None:
         replaced = None  # it waits for a trigger: nothing of it is in the book or reserved
     if best is not None and replaced is not None:
-        best = _best_without(market, order, replaced)
+        best = best_without(market.book, order, replaced)
     crosses = would_match(price, is_buy, best)
     if crosses and order.tif is TimeInForce.ALO:
         return Rejection.BAD_ALO_PRICE, price, best if best is not None else 0
@@ -205,9 +206,9 @@ def check_limits(
     return None
 
 
-def _best_without(market: Market, order: Order, replaced: Order) -> int | None:
+def best_without(book: Book, order: Order, replaced: Order) -> int | None:
     """Best opposite price as if the order to be replaced were gone already."""
-    opposite = market.book.opposite(order.is_buy)
+    opposite = book.opposite(order.is_buy)
     level = replaced.level
     if (
         replaced.is_buy is order.is_buy

@@ -14,6 +14,7 @@ from chainperp.model.decisions import RULE_OF, Kind, OrderStatus, Rejection
 from chainperp.model.entries import FORMAT, HEADER, HEADER_SIZE, encode_entry
 from chainperp.model.orders import Order
 from chainperp.model.records import SCHEMAS
+from chainperp.state.store import ASSISTANCE_FUND
 
 ORDER_HEAD: Final = struct.Struct(">BHQIIQBHH20sI?QQQB?16s16s?")
 ORDER_SIZE: Final = ORDER_HEAD.size - HEADER_SIZE
@@ -77,14 +78,19 @@ class Fill:
 
 
 class Recorder:
-    """Entries of one block, in order. `first_index` is the log index of the first one."""
+    """Entries of one block, in order. `first_index` is the log index of the first one.
 
-    __slots__ = ("entries", "first_index", "height")
+    `fund_moves` are the transfers to the assistance fund, negative out of it, with their types,
+    that its books have not taken yet (`transition/buyback.py`).
+    """
+
+    __slots__ = ("entries", "first_index", "fund_moves", "height")
 
     def __init__(self, height: int, first_index: int) -> None:
         self.height = height
         self.first_index = first_index
         self.entries: list[bytes] = []
+        self.fund_moves: list[tuple[int, int]] = []
 
     def next_index(self) -> int:
         """Log index that the next entry will have."""
@@ -190,6 +196,10 @@ class Recorder:
 
     def ledger(self, source: bytes, destination: bytes, amount: int, kind: int) -> None:
         """Append a transfer between two cells."""
+        if destination == ASSISTANCE_FUND:
+            self.fund_moves.append((amount, kind))
+        if source == ASSISTANCE_FUND:
+            self.fund_moves.append((-amount, kind))
         self.entries.append(
             LEDGER.pack(
                 FORMAT,

@@ -9,8 +9,8 @@ from chainperp.model.arrangements import Schedule
 from chainperp.model.decisions import Kind, Rejection, rule_number
 from chainperp.rules.schedules import check_schedule, fired_on_day_of, is_schedule_due
 from chainperp.state.store import State
-from chainperp.transition.matching import end_order
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.spot_matching import end_any_order
 
 
 def process_schedule(
@@ -67,7 +67,7 @@ def _fire(state: State, recorder: Recorder, address: Address) -> None:
         },
     )
     for order in orders:
-        end_order(state, recorder, state.markets[order.asset], order, Rejection.SCHEDULED_CANCEL)
+        end_any_order(state, recorder, order, Rejection.SCHEDULED_CANCEL)
 
 
 def prune_schedules(state: State) -> None:

@@ -56,6 +56,8 @@ def process_deposit(
     if user in HLP_MEMBERS:
         seed_deposit(state, recorder, liquidity, amount, vault_value(state, liquidity))
     account.raw += amount
+    if user == ASSISTANCE_FUND:
+        recorder.fund_moves.append((amount, 0))
     state.custody += amount
     state.touch(account)
     state.unfile(account)

@@ -13,6 +13,7 @@ from chainperp.model.arrangements import Twap
 from chainperp.model.decisions import Kind, Rejection, TwapEvent, rule_number
 from chainperp.rules.liquidation import is_order_of_scope
 from chainperp.rules.orders import is_market_known, order_size, reducible_lots
+from chainperp.rules.spot import is_pair_known
 from chainperp.rules.twaps import (
     check_twap,
     is_own_twap,
@@ -33,7 +34,8 @@ def process_twap(
 ) -> Rejection:
     """Begin a TWAP order (TWP-1); its first slice is due at once, so it goes in the next block."""
     if not is_market_known(action.asset, len(state.markets)):
-        return Rejection.MARKET_UNKNOWN
+        is_spot = is_pair_known(action.asset, len(state.pairs))
+        return Rejection.SPOT_TWAP if is_spot else Rejection.MARKET_UNKNOWN
     if action.has_details:
         return Rejection.TWAP_DETAILS
     market = state.markets[action.asset]

@@ -44,6 +44,7 @@ from chainperp.model.actions import (
 )
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import OrderStatus, Rejection, SystemType
+from chainperp.model.tokens import USDC_NAME
 from tests.oracles.naive_book import Event, NaiveBook, Resting, match, outcome, room
 
 R = Rejection
@@ -842,7 +843,7 @@ class NaiveExchange:
     ) -> Rejection:
         """TRF-5, TRF-6 and what of SUB-3 is about spot balances."""
         if isinstance(action, SubAccountSpotTransfer):
-            if not action.is_usdc:
+            if action.token != USDC_NAME:
                 return R.TOKEN_UNKNOWN
             if action.amount is None:
                 return R.AMOUNT_INVALID
@@ -859,7 +860,7 @@ class NaiveExchange:
             return self.carry(owner, action.to_perp, owner, not action.to_perp, action.amount)
         if action.destination in (FUND, VAULT, ROUNDING):
             return R.DESTINATION_INVALID
-        if not action.is_usdc:
+        if action.token != USDC_NAME:
             return R.TOKEN_UNKNOWN
         if action.from_spot is None or action.to_spot is None:
             return R.DEX_UNKNOWN
@@ -1255,11 +1256,11 @@ class Life:
         dice = draw.random()
         if dice < 0.45:
             return ClassTransfer(amount, draw.random() < 0.3, behalf), True
-        is_usdc = draw.random() < 0.95
+        token = USDC_NAME if draw.random() < 0.95 else "PURR:0xc1fb593aeffbeb02f85e0308e9956a90"
         if dice < 0.6:
-            return SubAccountSpotTransfer(sub, draw.random() < 0.6, amount, is_usdc), False
+            return SubAccountSpotTransfer(sub, draw.random() < 0.6, amount, token), False
         other = draw.choice((*self.names, *self.names, "late", name, f"{name}/1"))
-        action = SendAsset(address(other), amount, is_usdc)
+        action = SendAsset(address(other), amount, token)
         if dice < 0.75:
             return action, True
         cells = (True, True, True, False, False, False, None)

@@ -71,9 +71,9 @@ def check_money(state: State, draw: random.Random) -> None:
     """E1, E3, INV-M5: cells are custody; at any marks the values of all accounts are its cash."""
     cash = sum(one.raw + one.raw_isolated_total for one in state.accounts.values())
     pending = sum(one.amount for one in state.withdrawals.values())
-    spot = sum(state.spot.values())
-    assert all(total > 0 for total in state.spot.values())
-    assert set(state.spot) <= set(state.accounts)
+    spot = sum(state.spot[0].values())
+    assert all(total > 0 for total in state.spot[0].values())
+    assert set(state.spot[0]) <= set(state.accounts)
     assert cash + spot + pending == state.custody
     marks = [draw.randint(1, 2**40) for _ in state.markets]
     value = 0
@@ -475,7 +475,7 @@ def test_every_invariant_holds_after_every_transaction(
         before = check_uninvolved(world, result, before)
     assert watch.fills > 25, "the life is too quiet to mean anything"
     assert watch.rejected > 150
-    assert world.state.spot or not spot
+    assert world.state.spot[0] or not spot
 
 
 def check_withdrawable(state: State) -> None:
@@ -488,7 +488,7 @@ def check_withdrawable(state: State) -> None:
     ]
     if min(values) >= 0:
         free = sum(available(state, account) for account in state.accounts.values())
-        free += sum(state.spot.values())
+        free += sum(state.spot[0].values())
         assert free + sum(one.amount for one in state.withdrawals.values()) <= state.custody
 
 

@@ -637,7 +637,7 @@ def _asset_send(row: Row) -> str:
     cells = {"spot": True, "perps": False, "another dex": None}
     return verdict(
         transfers.check_asset_send(
-            row["token"] == "USDC",
+            {"USDC": 0, "CHP": 1}.get(row["token"]),
             cells[row["from"]],
             cells[row["into"]],
             row["to"] == "oneself",

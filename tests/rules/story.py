@@ -97,6 +97,7 @@ from chainperp.model.decisions import (
 )
 from chainperp.model.entries import Entry, decode_payload
 from chainperp.model.envelope import USER_SIGNED as USER_SCHEME
+from chainperp.model.tokens import SPOT_FIRST, USDC_NAME, wire_name
 from chainperp.model.vaults import Share, ShareEvent, Vault
 from chainperp.state.store import (
     BACKSTOP_VAULT,
@@ -147,6 +148,9 @@ class Story:
             return 999
         if name == "SPOT":
             return 10_001
+        """Index of a market; `NONE` is one that does not exist."""
+        if name in ("NONE", "CHP"):
+            return 999 if name == "NONE" else SPOT_FIRST
         for market in self.world.engine.state.markets:
             if market.terms.name == name:
                 return market.asset
@@ -335,9 +339,9 @@ class Story:
                 self.address(w[2]), w[1] == "to", decimal(w[0], 6)
             ),
             "shift": lambda w: ClassTransfer(decimal(w[0], 6), w[2] == "perps", self.behalf(w)),
-            "spot": lambda w: SendAsset(self.address(w[2]), decimal(w[0], 6)),
+            "spot": lambda w: SendAsset(self.address(w[-1]), *token_amount(w)),
             "shunt": lambda w: SubAccountSpotTransfer(
-                self.address(w[2]), w[1] == "to", decimal(w[0], 6)
+                self.address(w[-1]), w[-2] == "to", *token_amount(w)
             ),
             "asset": lambda w: self.send_asset(w),
             "approve": lambda w: ApproveBuilderFee(self.address(w[0]), rate_of(w[1])),
@@ -369,7 +373,7 @@ class Story:
     def send_asset(self, words: list[str]) -> SendAsset:
         """`5 USDC from spot to Ben perps`, perhaps with `of Ann/1`."""
         cells = {"spot": True, "perps": False}
-        action = SendAsset(self.address(words[5]), decimal(words[0], 6), words[1] == "USDC")
+        action = SendAsset(self.address(words[5]), *token_amount(words))
         action.from_spot, action.to_spot = cells.get(words[3]), cells.get(words[6])
         action.is_plain = False
         action.sub = self.behalf(words)
@@ -442,10 +446,14 @@ class Story:
             return strip_decimal(available(state, account), 6)
         if words[0] == "value":
             return strip_decimal(account_value(account), 6)
-        if words[0] == "spot":
-            return strip_decimal(state.spot.get(account.address, 0), 6)
         if words[0] in ("equity", "shares", "basis"):
             return self.holding(account.address, words[0], words[1])
+        if words[0] in ("spot", "free"):
+            token = state.tokens[1 if words[-1] == "CHP" else 0]
+            total = state.spot[token.index].get(account.address, 0)
+            if words[0] == "free":
+                total = state.spot_free(token.index, account.address)
+            return strip_decimal(total, token.wei_decimals)
         if words[0] == "orders":
             return " ".join(f"#{oid}" for oid in sorted(account.orders)) or "none"
         exposure = account.exposures[self.asset(words[1])]
@@ -460,6 +468,14 @@ def _share_number(state: State, vault: Vault, share: Share, what: str) -> int:
     if what == "equity":
         return holder_equity(state, vault, share)
     return share.shares if what == "shares" else share.basis
+
+
+def token_amount(words: list[str]) -> tuple[int | None, str]:
+    """`5 CHP` as an amount and a token of an action; `5` alone is USDC."""
+    if words[1] in ("USDC", "to", "from"):
+        return decimal(words[0], 6), USDC_NAME
+    name = wire_name(1, words[1]) if words[1] == "CHP" else f"{words[1]}:0x{16 * '00'}"
+    return decimal(words[0], 8), name
 
 
 def entry_text(notional: int) -> str:

@@ -28,7 +28,7 @@ def _standing(row: Row) -> Standing:
     )
 
 
-@case("INV-5")
+@case("INV-7")
 def _shares_kept(row: Row) -> str:
     return holds(
         lambda: conservation.check_shares(whole(row, "of holders"), whole(row, "of vaults"))

@@ -6,7 +6,6 @@ from typing import Any
 from chainperp.base import canonical, msgpack
 from chainperp.base.units import Address, address_text, strip_decimal
 from chainperp.chain.audit.audit import Auditor, AuditReport, audit
-from chainperp.chain.decode_actions import USDC
 from chainperp.chain.engine import SealedBlock
 from chainperp.chain.genesis import Genesis
 from chainperp.chain.proving.source import Source
@@ -33,6 +32,7 @@ from chainperp.model.actions import (
 from chainperp.model.blocks import SystemInput, Transaction
 from chainperp.model.decisions import SystemType
 from chainperp.model.envelope import Envelope, encode_envelope
+from chainperp.model.tokens import USDC_NAME as USDC
 from chainperp.storage.logkey import LogKey, find_verifier
 from chainperp.transition.block import VOTE_BODY
 from tests.support.forced import Stage, price_e8

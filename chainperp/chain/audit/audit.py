@@ -15,6 +15,7 @@ from chainperp.base import msgpack
 from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidBlock
 from chainperp.base.units import address_text
+from chainperp.chain.audit.buybacks import FundTrail
 from chainperp.chain.audit.children import ChildrenCheck, is_watched
 from chainperp.chain.audit.leaves import Census, Moment, liabilities_of
 from chainperp.chain.audit.money import MoneyTrail
@@ -36,7 +37,7 @@ from chainperp.state.store import INSURANCE, State
 
 CHECKS: Final = (
     "execution", "liquidations", "adl rounds", "conservation", "routing and exemptions",
-    "solvency", "quotes and capital",
+    "fund and buybacks", "quotes and capital", "solvency",
 )  # fmt: skip
 FINDINGS_MAX: Final = 100
 
@@ -61,6 +62,8 @@ class AuditReport:
     liquidations: int = 0
     rounds: int = 0
     rows: int = 0
+    purchases: int = 0
+    """Purchases of the fund that were due, with those that bought nothing."""
     quotes: int = 0
     """Rounds of quotes, nettings and splits of capital that were planned again."""
     accounts: int = 0
@@ -91,6 +94,7 @@ class Auditor:
         self.census = Census(self.terms)
         self.report = AuditReport(self.run.report)
         self.trail: MoneyTrail | None = None
+        self.fund: FundTrail | None = None
         self.block = LoggedParts(0, 0, [])
         self.last: Moment | None = None
         self._watch()
@@ -99,8 +103,7 @@ class Auditor:
         """Begin after a snapshot, which must be the state of its block's SEAL."""
         self.run.start_from(raw, seal_entry)
         self._watch()
-        engine = self.run.engine
-        self.trail = MoneyTrail(engine.genesis.parameters, engine.commitment.trees)
+        self._begin_trails()
 
     def feed(self, height: int, entries: list[bytes]) -> bool:
         """Audit one block; False when execution differs, after which nothing can be said."""
@@ -114,23 +117,25 @@ class Auditor:
         except InvalidBlock as error:
             self.find("execution", str(error))
             return False
-        if self.trail is None:
-            engine = self.run.engine
-            self.trail = MoneyTrail(engine.genesis.parameters, engine.commitment.trees)
-        for text in self.trail.follow(height, entries):
+        trail, fund = self._begin_trails()
+        for text in trail.follow(height, entries):
             self.find("routing and exemptions", text)
-        if children is not None:
-            for text in children.findings(self.last):
-                self.find("quotes and capital", text)
+        for text in fund.follow(self.block.first, entries):
+            self.find("fund and buybacks", text)
+        self.report.purchases += fund.bought is not None
+        for text in () if children is None else children.findings(self.last):
+            self.find("quotes and capital", text)
         if difference is not None:
             self.find("execution", difference.sentence())
             return False
         if self.last is not None:
             seal = decode_payload(decode_entry(entries[-1]))
-            for text in self.trail.close(self.last, seal):
+            for text in trail.close(self.last, seal):
                 self.find("conservation", text)
-            for text in self.trail.close_list(height, self.last):
+            for text in trail.close_list(height, self.last):
                 self.find("routing and exemptions", text)
+            for text in fund.close(self.last):
+                self.find("fund and buybacks", text)
         return True
 
     def _children(self, entries: list[bytes]) -> ChildrenCheck | None:
@@ -147,6 +152,15 @@ class Auditor:
         if self.last is not None and self.trail is not None and self.run.report.is_equal:
             self._check_solvency(self.last, self.trail)
         return self.report
+
+    def _begin_trails(self) -> tuple[MoneyTrail, FundTrail]:
+        """What follows the money from block to block; begun after genesis or a snapshot."""
+        engine = self.run.engine
+        if self.trail is None or self.fund is None:
+            parameters, trees = engine.genesis.parameters, engine.commitment.trees
+            self.trail = MoneyTrail(parameters, trees)
+            self.fund = FundTrail(parameters, engine.state, trees)
+        return self.trail, self.fund
 
     def find(self, check: str, text: str) -> None:
         """Note what is wrong."""

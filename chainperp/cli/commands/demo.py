@@ -256,5 +256,5 @@ def _cash(run: "Demo") -> int:
     """Every cell, added up again from the accounts."""
     state = run.sequencer.engine.state
     total = sum(account.raw + account.raw_isolated_total for account in state.accounts.values())
-    total += sum(state.spot.values())
+    total += sum(state.spot[0].values())
     return total + sum(pending.amount for pending in state.withdrawals.values())

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account
+from chainperp.model.tokens import USDC
 from chainperp.node.documents import accounts, markets
 from chainperp.node.documents.accounts import CumFunding
 from chainperp.node.documents.texts import Document, hex_text, usd
@@ -56,7 +57,9 @@ def spot_state(context: Context, fields: Fields) -> Any:
 
 
 def _spot_state(context: Context, address: bytes) -> Document:
-    return accounts.spot_state(context.state().spot.get(Address(address), 0))
+    state, account = context.state(), Address(address)
+    total = state.spot[USDC].get(account, 0)
+    return accounts.spot_state(total, state.spot_held(USDC, account))
 
 
 def active_asset_data(context: Context, fields: Fields) -> Any:

@@ -7,7 +7,6 @@ import pytest
 from chainperp.base.errors import InvariantBroken
 from chainperp.base.units import address_text
 from chainperp.chain.decode import decode_action
-from chainperp.chain.decode_actions import USDC as TOKEN
 from chainperp.chain.engine import Engine, recount
 from chainperp.chain.genesis import parse_genesis
 from chainperp.chain.proving.account import prove_account, sealed_state
@@ -21,6 +20,7 @@ from chainperp.model.actions import (
     SubAccountTransfer,
 )
 from chainperp.model.decisions import Kind, LedgerType, Rejection
+from chainperp.model.tokens import USDC_NAME as TOKEN
 from chainperp.state.schemas import SPOT_USDC
 from tests.support.forgers import before_the_fall
 from tests.support.mutations import field_changes
@@ -66,13 +66,13 @@ def test_sends_are_read() -> None:
     plain = {"type": "spotSend", "destination": SUB, "token": TOKEN, "amount": "1.5", "time": 1}
     action = decode_action(plain, 2)
     assert isinstance(action, SendAsset)
-    assert (action.destination, action.amount, action.is_usdc) == (b"\x12" * 20, 1_500_000, True)
+    assert (action.destination, action.amount, action.token) == (b"\x12" * 20, 1_500_000, TOKEN)
     assert (action.from_spot, action.to_spot, action.sub, action.is_plain) == (
         True, True, None, True,
     )  # fmt: skip
     other = decode_action({**plain, "token": "USDC:0xeb62eee3685fc4c43992febcd9e75443"}, 2)
     assert isinstance(other, SendAsset)
-    assert not other.is_usdc
+    assert (other.amount, other.token) == (150_000_000, "USDC:0xeb62eee3685fc4c43992febcd9e75443")
     fields = {**plain, "type": "sendAsset", "sourceDex": "", "destinationDex": "xyz"}
     for text, sub in (("", None), (SUB, b"\x12" * 20), ("me", bytes(20))):
         action = decode_action({**fields, "fromSubAccount": text}, 2)
@@ -84,8 +84,8 @@ def test_sends_are_read() -> None:
          "token": TOKEN, "amount": "7.0"}, 1,
     )  # fmt: skip
     assert isinstance(moved, SubAccountSpotTransfer)
-    assert (moved.sub, moved.is_deposit, moved.amount, moved.is_usdc) == (
-        b"\x12" * 20, False, 7 * USDC, True,
+    assert (moved.sub, moved.is_deposit, moved.amount, moved.token) == (
+        b"\x12" * 20, False, 7 * USDC, TOKEN,
     )  # fmt: skip
 
 
@@ -102,7 +102,7 @@ def test_a_balance_is_a_cell_of_the_sealed_sum_and_leaves_the_tree_when_it_is_em
     assert (entry["source"], entry["destination"], entry["amount"], entry["type"]) == (
         address_of("ann"), address_of("ben"), 40 * USDC, LedgerType.SPOT_SEND,
     )  # fmt: skip
-    assert world.state.spot == {address_of("ben"): 40 * USDC}
+    assert world.state.spot[0] == {address_of("ben"): 40 * USDC}
     done(world, "ben", ClassTransfer(40 * USDC, True))
     assert world.engine.committed is not None
     assert world.engine.committed.roots[SPOT_USDC].count == 0
@@ -112,7 +112,7 @@ def test_a_balance_is_a_cell_of_the_sealed_sum_and_leaves_the_tree_when_it_is_em
 def test_a_spot_balance_out_of_nothing_stops_the_engine() -> None:
     """Neither the sealed sum nor the recount takes it."""
     world = shifted()
-    world.state.add_spot(address_of("ben"), 1)
+    world.state.add_spot(0, address_of("ben"), 1)
     with pytest.raises(InvariantBroken, match="money was made or lost"):
         recount(world.state)
     with pytest.raises(InvariantBroken, match="money was made or lost"):
@@ -127,11 +127,11 @@ def test_a_restored_engine_has_the_balances_and_goes_on() -> None:
     done(world, "ann", ClassTransfer(34 * USDC, True))
     engine = Engine(parse_genesis(world.engine.genesis.raw), RULES)
     engine.restore(raw, world.blocks[height].entries[-1])
-    assert engine.state.spot == {address_of("ann"): 40 * USDC}
+    assert engine.state.spot[0] == {address_of("ann"): 40 * USDC}
     for number, block in enumerate(world.inputs[height:], start=height + 1):
         assert engine.execute(block).entries == world.blocks[number].entries
     assert engine.snapshot() == world.engine.snapshot()
-    assert engine.state.spot == {address_of("new"): 5 * USDC}
+    assert engine.state.spot[0] == {address_of("new"): 5 * USDC}
 
 
 def test_agents_move_nothing_and_nobody_moves_another_masters_money() -> None:
@@ -152,11 +152,11 @@ def test_agents_move_nothing_and_nobody_moves_another_masters_money() -> None:
         ("ben", ClassTransfer(USDC, False, sub), True, Rejection.SUB_NOT_REGISTERED),
         ("ben", theft, True, Rejection.SUB_NOT_REGISTERED),
     ):
-        before = dict(world.state.spot)
+        before = dict(world.state.spot[0])
         assert world.act(name, action, user_signed=user_signed).codes == [code], (name, action)
-        assert world.state.spot == before
+        assert world.state.spot[0] == before
     done(world, "ann", theft)
-    assert world.state.spot == {
+    assert world.state.spot[0] == {
         address_of("ann"): 30 * USDC, sub: 9 * USDC, address_of("ben"): USDC,
     }  # fmt: skip
 
@@ -180,7 +180,7 @@ def test_an_audit_counts_spot_balances_among_what_is_owed() -> None:
     assert report.findings == []
     assert report.liabilities - report.deficit + report.pending == report.custody
     assert report.custody == stage.state.custody
-    assert sum(stage.state.spot.values()) == 300 * USDC
+    assert sum(stage.state.spot[0].values()) == 300 * USDC
 
 
 def test_a_solvency_proof_counts_the_own_spot_balance() -> None:
