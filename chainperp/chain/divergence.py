@@ -12,7 +12,9 @@ from chainperp.base.canonical import Reader, Record, Schema
 from chainperp.base.errors import InvalidBytes
 from chainperp.model.decisions import Kind, Rejection, rule_code
 from chainperp.model.entries import Entry, decode_entry, decode_payload
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.state import schemas
+from chainperp.state.arrangements import COLLECTIONS
 from chainperp.state.snapshot import HEAD, LEAF, MAGIC, NONCES, SECTIONS
 
 NOTHING = "nothing"
@@ -195,24 +197,33 @@ def _sections(raw: bytes) -> dict[str, dict[bytes, bytes]]:
     found: dict[str, dict[bytes, bytes]] = {
         "head": {key.encode("ascii"): str(value).encode("ascii") for key, value in head.items()}
     }
-    markets = 0
-    for name in SECTIONS:
-        rows = [canonical.decode_from(LEAF, reader) for _ in range(reader.unsigned(4))]
-        found[name] = {row["key"]: row["value"] for row in rows}
-        if name == "oracle":
-            markets = len(rows)
+    for name in (*SECTIONS, *COLLECTIONS):
+        found[name] = _leaves(reader)
+    for token in range(len(found["token"])):
+        found[schemas.spot_collection(token)] = _leaves(reader)
+    markets, pairs = len(found["oracle"]), len(found["pair"])
     for asset in range(markets):
         for side in ("L", "S"):
-            rows = [canonical.decode_from(LEAF, reader) for _ in range(reader.unsigned(4))]
-            found[f"pos/{asset:08x}/{side}"] = {row["key"]: row["value"] for row in rows}
+            found[f"pos/{asset:08x}/{side}"] = _leaves(reader)
     for name in ("nonces of accounts", "nonces of agents", "nonces of validators"):
         rows = [canonical.decode_from(NONCES, reader) for _ in range(reader.unsigned(4))]
         found[name] = {row["owner"]: canonical.encode(NONCES, row) for row in rows}
     for asset in range(markets):
         for name, schema in BOOK_LISTS:
-            rows = [canonical.decode_from(schema, reader) for _ in range(reader.unsigned(4))]
-            found[f"{name} of market {asset}"] = {
-                place.to_bytes(4, "big"): canonical.encode(schema, row)
-                for place, row in enumerate(rows)
-            }
+            found[f"{name} of market {asset}"] = _listed(reader, schema)
+    for asset in range(SPOT_FIRST, SPOT_FIRST + pairs):
+        found[f"orders of pair {asset}"] = _listed(reader, schemas.BOOK_ORDER)
     return found
+
+
+def _leaves(reader: Reader) -> dict[bytes, bytes]:
+    rows = [canonical.decode_from(LEAF, reader) for _ in range(reader.unsigned(4))]
+    return {row["key"]: row["value"] for row in rows}
+
+
+def _listed(reader: Reader, schema: Schema) -> dict[bytes, bytes]:
+    """Rows of a list by their place."""
+    rows = [canonical.decode_from(schema, reader) for _ in range(reader.unsigned(4))]
+    return {
+        place.to_bytes(4, "big"): canonical.encode(schema, row) for place, row in enumerate(rows)
+    }

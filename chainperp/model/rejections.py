@@ -147,7 +147,6 @@ class Rejection(IntEnum):
     SPOT_BUILDER = 160
     SPOT_TWAP = 161
     TOKEN_NOT_MARGIN = 162
-    FORCED_PURCHASE = 163
     QUOTE_MOVED = 190
     # System transactions.
     NOT_A_VALIDATOR = 100
@@ -338,7 +337,6 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.TOKEN_NOT_MARGIN: Reason(
         "TRF-6", "rejected", "Only USDC is margin; other tokens stay in the spot balance."
     ),
-    Rejection.FORCED_PURCHASE: Reason("SPT-4", "filled", ""),
     Rejection.QUOTE_MOVED: Reason("VLT-25", "canceled", ""),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),

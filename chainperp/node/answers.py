@@ -31,6 +31,7 @@ TWAP_CODES: Final = frozenset(
         Rejection.TWAP_TOO_MANY,
         Rejection.TWAP_DETAILS,
         Rejection.TWAP_MISSING,
+        Rejection.SPOT_TWAP,
     )
 )
 """Refusals of a TWAP order itself, which its status tells."""
@@ -133,7 +134,7 @@ def order_status(
 
 def _filled(state: State, record: OrderRecord, trades: list[FillRecord]) -> dict[str, Any]:
     """Size and average price; the price is rounded half-even to the market's finest grid."""
-    decimals = state.markets[record.asset].terms.size_decimals
+    decimals = state.size_decimals(record.asset)
     lots = 0
     notional = 0
     for fill in trades:

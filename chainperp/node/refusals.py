@@ -35,7 +35,7 @@ def order_text(state: State, record: OrderRecord) -> str:
     text = REASONS[record.rejection].text
     if record.rejection is Rejection.BAD_ALO_PRICE:
         text = text.format(**_best_prices(state, record))
-    full_stop = "" if text.endswith((".", "margin")) else "."
+    full_stop = "" if text.endswith((".", "margin", "balance")) else "."
     return f"{text}{full_stop} asset={record.asset}"
 
 
@@ -47,13 +47,13 @@ def cancel_text(record: OrderRecord) -> str:
 
 def _best_prices(state: State, record: OrderRecord) -> dict[str, str]:
     """Best prices of the book: the one that the order would have met is in its record."""
-    market = state.markets[record.asset]
-    bid, ask = market.book.bids.best_price(), market.book.asks.best_price()
+    book = state.book(record.asset)
+    bid, ask = book.bids.best_price(), book.asks.best_price()
     if record.is_buy:
         ask = record.needed
     else:
         bid = record.needed
-    decimals = market.terms.size_decimals
+    decimals = state.size_decimals(record.asset)
     return {
         "bid": "None" if bid is None else price_text(bid, decimals),
         "ask": "None" if ask is None else price_text(ask, decimals),

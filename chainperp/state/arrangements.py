@@ -345,21 +345,24 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "fund": Collection(FUND, _fund_keys, _write_fund, _read_fund),
     "token": Collection(TOKEN, _token_keys, _write_token, _read_token, "circulating"),
     "pair": Collection(PAIR, _pair_keys, _write_pair, _read_pair),
-    **{spot_collection(token): _balances(token) for token in range(TOKENS_MAX)},
     "mm": Collection(DAY_VALUE, _day_value_keys, _write_day_value, _read_day_value),
 }
-BALANCES: Final = "spot/"
+BALANCES: Final = {spot_collection(token): _balances(token) for token in range(TOKENS_MAX)}
 
 
-def names(state: State) -> list[str]:
-    """Collections that a state has: balances of the tokens that there are."""
-    last = spot_collection(len(state.tokens) - 1)
-    return [name for name in COLLECTIONS if not name.startswith(BALANCES) or name <= last]
+def collection_of(name: str) -> Collection:
+    """The collection with this name."""
+    return COLLECTIONS.get(name) or BALANCES[name]
+
+
+def names(tokens: int) -> list[str]:
+    """Collections of a state with so many tokens, in the order of its snapshot."""
+    return [*COLLECTIONS, *(spot_collection(token) for token in range(tokens))]
 
 
 def encode(state: State, name: str, key: bytes) -> tuple[bytes, tuple[int, ...]] | None:
     """Value of a key in a collection with its columns, None when it has none."""
-    collection = COLLECTIONS[name]
+    collection = collection_of(name)
     fields = collection.write(state, key)
     if fields is None:
         return None
@@ -369,4 +372,4 @@ def encode(state: State, name: str, key: bytes) -> tuple[bytes, tuple[int, ...]]
 
 def restore(state: State, name: str, key: bytes, value: Record) -> None:
     """Take a value of a snapshot over. Its accounts are there already."""
-    COLLECTIONS[name].read(state, key, value)
+    collection_of(name).read(state, key, value)

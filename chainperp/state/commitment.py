@@ -48,8 +48,8 @@ class Commitment:
 
     def __init__(self, state: State) -> None:
         self.trees: dict[str, Tree] = {name: Tree(name, columns) for name, columns in FIXED}
-        for name in arrangements.names(state):
-            collection = arrangements.COLLECTIONS[name]
+        for name in arrangements.names(len(state.tokens)):
+            collection = arrangements.collection_of(name)
             self.trees[name] = Tree(name, 1 if collection.amount else 0)
             for key in collection.keys(state):
                 state.note(name, key)

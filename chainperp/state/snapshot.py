@@ -81,7 +81,7 @@ def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal:
 
 
 def _section_names(state: State) -> list[str]:
-    names = [*SECTIONS, *arrangements.names(state)]
+    names = [*SECTIONS, *arrangements.names(len(state.tokens))]
     for market in state.markets:
         names.append(f"pos/{market.asset:08x}/L")
         names.append(f"pos/{market.asset:08x}/S")
@@ -174,7 +174,7 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
             Exemption(row["cap_ppb"], row["from_height"], row["to_height"])
             for row in value["ranges"]
         ]
-    elif name in arrangements.COLLECTIONS:
+    elif name != "meta":
         arrangements.restore(state, name, key, value)
     else:
         state.uncovered = value["uncovered"]

@@ -292,6 +292,12 @@ class State:
         """What an account may use of a token: its balance without what orders hold."""
         return self.spot[token].get(address, 0) - self.held[token].get(address, 0)
 
+    def book(self, asset: int) -> Book:
+        """The book of a market or pair that exists."""
+        if asset >= SPOT_FIRST:
+            return self.pairs[asset - SPOT_FIRST].book
+        return self.markets[asset].book
+
     def size_decimals(self, asset: int) -> int:
         """Decimals of a size in a market or pair that exists."""
         if asset >= SPOT_FIRST:

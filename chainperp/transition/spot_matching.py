@@ -159,7 +159,7 @@ def buy_forced(
     lots: int,
     *,
     cause: int,
-    reason: Rejection = Rejection.FORCED_PURCHASE,
+    reason: Rejection,
 ) -> tuple[int, int]:
     """Buy with an IOC order of the exchange's own, out of the account's free USDC, and record how
     it ended with the reason it was sent for.

@@ -203,7 +203,8 @@ def all_leaves(state: State) -> dict[tuple[str, bytes], Record]:
     for wid, pending in state.withdrawals.items():
         note("wd", wid.to_bytes(8, "big"), leaves.encode_withdrawal(pending))
     note("meta", b"counters", leaves.encode_counters(state))
-    for name, collection in arrangements.COLLECTIONS.items():
+    for name in arrangements.names(len(state.tokens)):
+        collection = arrangements.collection_of(name)
         for key in collection.keys(state):
             encoded = arrangements.encode(state, name, key)
             assert encoded is not None

@@ -2,6 +2,8 @@
 
 | who | does |
 |---|---|
+| genesis | `Ann has 1000 CHP`: tokens from the beginning |
+| token, pair | `shows burned`, `shows circulating`; `shows price` |
 | genesis | `open_orders_base = 2`, `fee_tiers = zero`: another value of a parameter |
 | genesis | `ETH isolated-only` |
 | genesis | `validators = 3` of the same power: `oracle`, `oracle2`, `oracle3` |
@@ -107,6 +109,7 @@ from chainperp.state.store import (
     State,
 )
 from chainperp.storage.package import default_markets
+from chainperp.transition.tokens import mark_of
 from chainperp.transition.transfers import available
 from chainperp.transition.valuation import account_value, refresh
 from chainperp.transition.vaults import holder_equity
@@ -132,12 +135,14 @@ FLAGS = {"deposits on": True, "deposits off": False, "closes on": True, "closes 
 class Story:
     """One engine and the names that occur on it."""
 
-    def __init__(self, parameters: dict[str, object], isolated: list[str]) -> None:
+    def __init__(
+        self, parameters: dict[str, object], isolated: list[str], holders: dict[str, int]
+    ) -> None:
         markets = [
             {**market, "isolated_only": market["name"] in isolated} for market in default_markets()
         ]
         validators = parameters.pop("validators", 1)
-        self.world = World(parameters, int(str(validators)), markets)
+        self.world = World(parameters, int(str(validators)), markets, holders)
         self.names: dict[bytes, str] = {}
         self.resting: set[int] = set()
         self.later = 0
@@ -238,7 +243,7 @@ class Story:
                 if fields["code"]:
                     current.append(f"refused: {Rejection(fields['code']).name}")
             elif entry.kind is Kind.TRIGGER:
-                decimals = self.world.market(fields["asset"]).terms.size_decimals
+                decimals = self.world.state.size_decimals(fields["asset"])
                 current.append(f"#{fields['oid']} fires at {price_text(fields['mark'], decimals)}")
             elif entry.kind is Kind.TWAP:
                 current.append(twap_text(fields))
@@ -268,7 +273,7 @@ class Story:
 
     def fill_text(self, fields: Record) -> str:
         """A fill in words."""
-        decimals = self.world.market(fields["asset"]).terms.size_decimals
+        decimals = self.world.state.size_decimals(fields["asset"])
         return (
             f"{size_text(fields['lots'], decimals)} @ {price_text(fields['price'], decimals)}"
             f" with {self.names[fields['maker']]}"
@@ -282,7 +287,7 @@ class Story:
             return f"refused: {reason}"
         if status is OrderStatus.FILLED:
             return "filled"
-        decimals = self.world.market(fields["asset"]).terms.size_decimals
+        decimals = self.world.state.size_decimals(fields["asset"])
         if status is OrderStatus.CANCELED:
             if fields["oid"] not in self.resting:
                 return f"canceled: {reason}"
@@ -433,6 +438,13 @@ class Story:
         """A number of an account or a market, in words."""
         state = self.world.engine.state
         words = what.split()
+        if who == "token":
+            token = state.tokens[1]
+            amount = token.burned if words[0] == "burned" else token.circulating
+            return strip_decimal(amount, token.wei_decimals)
+        if who == "pair":
+            mark = mark_of(state.pairs[0])
+            return "none" if mark is None else price_text(mark, state.pairs[0].size_decimals)
         if who == "market":
             market = self.world.market(self.asset(words[1]))
             decimals = market.terms.size_decimals
@@ -510,14 +522,18 @@ def play(rows: list[Row]) -> list[str]:
     """Play a whole story; the answers are in the rows' order."""
     parameters: dict[str, object] = {}
     isolated: list[str] = []
+    holders: dict[str, int] = {}
     for row in rows:
         if row["who"] == "genesis":
+            if row["does"].endswith(" CHP"):
+                holders[row["does"].split()[0]] = int(row["does"].split()[2])
+                continue
             name, _, value = row["does"].partition(" = ")
             if name.endswith(" isolated-only"):
                 isolated.append(name.split()[0])
                 continue
             parameters[name] = [[0, 0, 0]] if value == "zero" else int(value)
-    story = Story(parameters, isolated)
+    story = Story(parameters, isolated, holders)
     answers: list[str] = []
     waiting: list[Row] = []
     for row in rows:

@@ -124,11 +124,17 @@ class World:
         parameters: dict[str, object] | None = None,
         validators: int = 1,
         markets: list[dict[str, object]] | None = None,
+        holders: dict[str, int] | None = None,
     ) -> None:
         keys = [(Address(bytes([0xAA + i]) * 20), 1) for i in range(validators)]
         # Tests jump over hours without prices; those about stale prices set the limit themselves.
         values = {"price_stale_ms": 0, **(parameters or {})}
-        raw = build_genesis("test/world", START, list(keys), parameters=values, markets=markets)
+        given: list[tuple[bytes, int]] = [
+            (address_of(name), amount) for name, amount in (holders or {}).items()
+        ]
+        raw = build_genesis(
+            "test/world", START, list(keys), parameters=values, markets=markets, holders=given
+        )
         self.engine = Engine(parse_genesis(raw), RULES)
         self.blocks = [self.engine.seal_genesis()]
         self.inputs: list[BlockInput] = []

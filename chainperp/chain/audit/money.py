@@ -14,10 +14,11 @@ from chainperp.base.units import address_text
 from chainperp.chain.audit.leaves import Moment
 from chainperp.model.decisions import Kind, LedgerType, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.model.tokens import USDC
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.backstop import routed_share
 from chainperp.state.root import cash_of
-from chainperp.state.schemas import COUNTERS, EXEMPTION
+from chainperp.state.schemas import COUNTERS, EXEMPTION, TOKEN, spot_collection
 from chainperp.state.store import ASSISTANCE_FUND, BACKSTOP_VAULT, INSURANCE
 from chainperp.state.tree import Tree
 
@@ -37,6 +38,27 @@ def counters_of(trees: Mapping[str, Tree]) -> Record:
     """The state's counters."""
     value = trees["meta"].get(b"counters")
     return canonical.decode(COUNTERS, value or b"")
+
+
+def _tokens(moment: Moment) -> Iterator[str]:
+    """Of each token but USDC, balances and what was burned are what genesis made; and from the
+    roots alone: all their balances are what circulates."""
+    roots = moment.committed.roots
+    held = 0
+    for key, value, _sums in moment.trees["token"].items():
+        index = int.from_bytes(key, "big")
+        if index != USDC:
+            fields = canonical.decode(TOKEN, value)
+            balances = roots[spot_collection(index)].sums[0]
+            held += balances
+            if balances + fields["burned"] != fields["supply"]:
+                name = fields["name"].decode("ascii")
+                yield (
+                    f"accounts hold {balances} of {name} and {fields['burned']} are burned, "
+                    f"the supply is {fields['supply']}"
+                )
+    if roots["token"].sums[0] != held:
+        yield f"accounts hold {held} of all tokens, {roots['token'].sums[0]} circulate"
 
 
 class MoneyTrail:
@@ -138,6 +160,7 @@ class MoneyTrail:
                 short = roots[name[:-1] + "S"]
                 if root.sums[0] != short.sums[0]:
                     yield f"{name} holds {root.sums[0]} lots, the other side {short.sums[0]}"
+        yield from _tokens(moment)
 
     def close_list(self, height: int, moment: Moment) -> Iterator[str]:
         """The list of exemptions at a SEAL is what its logged changes give."""
