@@ -210,8 +210,6 @@ class State:
         self.held: dict[int, dict[Address, int]] = {one.index: {} for one in self.tokens}
         self.display_names: dict[Address, str] = {}
         self.fund = Fund()
-        # What a child of the liquidity vault was worth when its day began, in micro-USDC.
-        self.day_values: dict[Address, int] = {}
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}
@@ -228,6 +226,8 @@ class State:
         self.vaults_of: dict[Address, list[Vault]] = {}
         # By vault and holder; the vault has its own by holder.
         self.shares: dict[tuple[Address, Address], Share] = {}
+        # What a child of the liquidity vault was worth when its day began, in micro-USDC.
+        self.day_values: dict[Address, int] = {}
         # Its leader is an account without a key: nobody trades it or changes its settings.
         self.add_vault(Vault(LIQUIDITY_VAULT, INSURANCE, 0, "Liquidity Provider"))
 
