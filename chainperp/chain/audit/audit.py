@@ -20,6 +20,7 @@ from chainperp.chain.audit.children import ChildrenCheck, is_watched
 from chainperp.chain.audit.leaves import Census, Moment, liabilities_of
 from chainperp.chain.audit.money import MoneyTrail
 from chainperp.chain.audit.rounds import Fault, RoundRecord, check_round
+from chainperp.chain.audit.shares import ShareTrail
 from chainperp.chain.decode import Unpack
 from chainperp.chain.genesis import Genesis
 from chainperp.chain.proving.source import WatchedCommitment
@@ -37,7 +38,7 @@ from chainperp.state.store import INSURANCE, State
 
 CHECKS: Final = (
     "execution", "liquidations", "adl rounds", "conservation", "routing and exemptions",
-    "fund and buybacks", "quotes and capital", "solvency",
+    "fund and buybacks", "quotes and capital", "vault shares", "solvency",
 )  # fmt: skip
 FINDINGS_MAX: Final = 100
 
@@ -66,6 +67,8 @@ class AuditReport:
     """Purchases of the fund that were due, with those that bought nothing."""
     quotes: int = 0
     """Rounds of quotes, nettings and splits of capital that were planned again."""
+    share_changes: int = 0
+    """Changes of shares of vaults that were re-derived."""
     accounts: int = 0
     liabilities: int = 0
     deficit: int = 0
@@ -95,6 +98,7 @@ class Auditor:
         self.report = AuditReport(self.run.report)
         self.trail: MoneyTrail | None = None
         self.fund: FundTrail | None = None
+        self.shares: ShareTrail | None = None
         self.block = LoggedParts(0, 0, [])
         self.last: Moment | None = None
         self._watch()
@@ -104,6 +108,8 @@ class Auditor:
         self.run.start_from(raw, seal_entry)
         self._watch()
         self._begin_trails()
+        engine = self.run.engine
+        self.shares = ShareTrail(engine.genesis.parameters, engine.commitment.trees)
 
     def feed(self, height: int, entries: list[bytes]) -> bool:
         """Audit one block; False when execution differs, after which nothing can be said."""
@@ -123,8 +129,7 @@ class Auditor:
         for text in fund.follow(self.block.first, entries):
             self.find("fund and buybacks", text)
         self.report.purchases += fund.bought is not None
-        for text in () if children is None else children.findings(self.last):
-            self.find("quotes and capital", text)
+        self._check_vaults(children, entries)
         if difference is not None:
             self.find("execution", difference.sentence())
             return False
@@ -146,6 +151,19 @@ class Auditor:
         engine = self.run.engine
         genesis = engine.genesis
         return ChildrenCheck(engine.state, genesis.parameters, genesis.terms, entries)
+
+    def _check_vaults(self, children: ChildrenCheck | None, entries: list[bytes]) -> None:
+        """Quotes and capital of the liquidity vault, and everybody's shares of all vaults."""
+        for text in () if children is None else children.findings(self.last):
+            self.find("quotes and capital", text)
+        if self.shares is None:
+            engine = self.run.engine
+            self.shares = ShareTrail(engine.genesis.parameters, engine.commitment.trees)
+        for text in self.shares.follow(entries):
+            self.find("vault shares", text)
+        self.report.share_changes = self.shares.changes
+        for text in () if self.last is None else self.shares.close(self.last, entries):
+            self.find("vault shares", text)
 
     def finish(self) -> AuditReport:
         """The end of the chain, or of the part that was fed: who is owed what."""
