@@ -21,6 +21,7 @@ from chainperp.parameters.schema import Parameters, parameters_from
 from chainperp.rules.adl.choose import BY_ID
 from chainperp.rules.adl.policy import ExemptMode, ScoreMode
 from chainperp.state.store import State
+from chainperp.transition.buyback import fund_money
 from chainperp.transition.shares import seed_at_genesis
 
 FORMAT: Final = 1
@@ -130,6 +131,7 @@ def first_state(genesis: Genesis) -> State:
     for one in genesis.balances:
         state.touch(state.open_account(one.address))
         state.add_spot(one.token, one.address, one.amount)
+    state.fund.other = fund_money(state)
     return state
 
 

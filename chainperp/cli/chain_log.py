@@ -16,6 +16,7 @@ from chainperp.base.units import address_text, price_text, size_text, usd_text
 from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.markets import MarketTerms
+from chainperp.model.tokens import SPOT_FIRST, Token, tokens_of
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.recovery import inspect
 from chainperp.storage.segments import read_blocks
@@ -108,6 +109,8 @@ class ChainLog:
         self.directory = DataDir.open(path, write=False)
         self.genesis = self.directory.genesis
         self.terms: list[MarketTerms] = self.genesis.terms
+        self.tokens: list[Token] = tokens_of(self.genesis.listing)
+        self.pairs: list[Token] = [self.tokens[base] for base in self.genesis.listing.pairs]
         self.marks: dict[int, Mark] = {}
 
     def blocks(self) -> Iterator[LoggedBlock]:
@@ -133,17 +136,35 @@ class ChainLog:
             seal = decode_payload(decode_entry(stored.entries[-1]))
             yield LoggedBlock(stored.height, seal["first_index"], stored.entries)
 
+    def base(self, asset: int) -> Token | None:
+        """Base token of a spot pair; None for everything else."""
+        number = asset - SPOT_FIRST
+        return self.pairs[number] if 0 <= number < len(self.pairs) else None
+
     def market(self, asset: int) -> str:
-        """Name of a market."""
+        """Name of a market; of a spot pair the name of its token."""
+        token = self.base(asset)
+        if token is not None:
+            return token.name
         return self.terms[asset].name if asset < len(self.terms) else f"market {asset}"
+
+    def decimals(self, asset: int) -> int:
+        """Decimals of a size in a market or pair."""
+        token = self.base(asset)
+        return self.terms[asset].size_decimals if token is None else token.size_decimals
 
     def price(self, asset: int, price: int) -> str:
         """A grid price for people."""
-        return price_text(price, self.terms[asset].size_decimals)
+        return price_text(price, self.decimals(asset))
 
     def units(self, asset: int, lots: int) -> str:
         """Lots in base units."""
-        return size_text(lots, self.terms[asset].size_decimals)
+        return size_text(lots, self.decimals(asset))
+
+    def amount(self, token: int, amount: int) -> str:
+        """An amount of a token for people, with its name."""
+        one = self.tokens[token]
+        return f"{size_text(amount, one.wei_decimals)} {one.name}"
 
     def size(self, asset: int, lots: int) -> str:
         """Lots for people, with the market's name."""

@@ -17,12 +17,14 @@ from chainperp.model.decisions import (
     rule_code,
 )
 from chainperp.model.envelope import SCHEMES, decode_envelope, transaction_hash
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.transition.recorder import (
     FLAG_ADL,
     FLAG_BACKSTOP,
     FLAG_LIQUIDATION,
     FLAG_TAKER_BUYS,
 )
+from chainperp.transition.tokens import NOBODY
 
 # Refusals of a request's form: price and size stand in the record as signed, times 10^8.
 AS_SIGNED: Final = frozenset(
@@ -60,8 +62,17 @@ MOVED: Final = {
         "SUB-3",
     ),
     LedgerType.SPOT_ACTIVATION_FEE: ("paid out of the spot balance for a new address", "TRF-2"),
+    LedgerType.SPOT_FEE_BURN: ("fee of a purchase in the token", "SPT-7"),
+    LedgerType.BUYBACK_BURN: ("what the fund bought", "BUY-6"),
     LedgerType.BUYBACK_MONEY: ("money for a purchase of the fund", "BUY-3"),
     LedgerType.BUYBACK_REST: ("what a purchase of the fund left", "BUY-3"),
+    LedgerType.VAULT_CREATE: ("the leader's first deposit into the vault", "VLT-1"),
+    LedgerType.VAULT_CREATION_FEE: ("paid for opening a vault", "VLT-1"),
+    LedgerType.VAULT_DEPOSIT: ("deposited into the vault", "VLT-3"),
+    LedgerType.VAULT_WITHDRAWAL: ("paid out by the vault", "VLT-5"),
+    LedgerType.VAULT_COMMISSION: ("the leader's commission", "VLT-6"),
+    LedgerType.VAULT_DISTRIBUTION: ("distributed by the vault", "VLT-13"),
+    LedgerType.VAULT_ROUNDING: ("what whole units leave of a closed vault", "VLT-12"),
     LedgerType.DEFICIT: ("owed by the insurance for a closed scope", "LIQ-8"),
 }
 
@@ -130,10 +141,42 @@ def fill_side(log: ChainLog, fields: Record, side: str) -> str:
     )
 
 
+def spot_fill_sentence(log: ChainLog, entry: Logged) -> Sentence:
+    """A trade of tokens for USDC, with what each side paid of what it got."""
+    fields = entry.fields()
+    asset, token = fields["asset"], log.base(fields["asset"])
+    is_buy = bool(fields["flags"] & FLAG_TAKER_BUYS)
+    buyer, seller = ("taker", "maker") if is_buy else ("maker", "taker")
+    fee = fields[f"{buyer}_fee"]
+    paid = f"{fee}" if token is None else log.amount(token.index, fee)
+    text = (
+        f"{who(fields[buyer])} bought {log.size(asset, fields['lots'])} at "
+        f"{log.price(asset, fields['price'])} from {who(fields[seller])} for "
+        f"{money(fields['price'] * fields['lots'])}; fees {paid} and "
+        f"{money(fields[f'{seller}_fee'])}"
+    )
+    return Sentence(text, "MAT-1", entry.index)
+
+
+def token_sentence(log: ChainLog, entry: Logged) -> Sentence:
+    """A token that moved, or was burned."""
+    fields = entry.fields()
+    words, rule = MOVED.get(LedgerType(fields["type"]), ("", "SPT-7"))
+    amount = log.amount(fields["token"], fields["amount"])
+    if fields["destination"] == NOBODY:
+        left = log.amount(fields["token"], fields["circulating"])
+        text = f"{amount} of {who(fields['source'])} burned: {words}; supply is now {left}"
+    else:
+        text = f"{amount} from {who(fields['source'])} to {who(fields['destination'])}: {words}"
+    return Sentence(text, rule, entry.index)
+
+
 def fill_sentence(log: ChainLog, entry: Logged, account: bytes | None = None) -> Sentence:
     """A trade; seen from one of its accounts when that is given."""
     fields = entry.fields()
     asset, price = fields["asset"], fields["price"]
+    if asset >= SPOT_FIRST:
+        return spot_fill_sentence(log, entry)
     side = "maker" if fields["maker"] == account else "taker"
     other = fields["taker" if side == "maker" else "maker"]
     buys = bool(fields["flags"] & FLAG_TAKER_BUYS) == (side == "taker")
@@ -168,6 +211,8 @@ def entry_sentence(log: ChainLog, entry: Logged) -> Sentence:
         return fill_sentence(log, entry)
     if entry.kind is Kind.LEDGER:
         return ledger_sentence(entry)
+    if entry.kind is Kind.TOKEN:
+        return token_sentence(log, entry)
     fields = entry.fields()
     told = ", ".join(f"{name} {show(value)}" for name, value in fields.items() if name != "rule")
     rule = rule_code(fields["rule"]) if "rule" in fields else ""

@@ -37,12 +37,14 @@ from chainperp.model.decisions import (
 )
 from chainperp.model.envelope import transaction_hash
 from chainperp.model.records import CROSS_SCOPE
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_LIQUIDATION
 
 # A user transaction's effects end where the next phase of the block begins.
 EFFECTS_END: Final = frozenset(
     (
         Kind.TX_USER, Kind.TX_SYSTEM, Kind.VAULT, Kind.STATE_COMMIT, Kind.LIQ_TEST, Kind.SEAL,
+        Kind.BUYBACK,
     )
 )  # fmt: skip
 
@@ -354,7 +356,6 @@ def _fill_sentences(
     log: ChainLog, block: LoggedBlock, entry: Logged, fields: Record
 ) -> list[Sentence]:
     asset, index = fields["asset"], entry.index
-    total = money(fields["price"] * fields["lots"])
     flags = fields["flags"]
     price = f"The price {log.price(asset, fields['price'])} is "
     if flags & FLAG_ADL:
@@ -366,12 +367,12 @@ def _fill_sentences(
     fee_rule = fill_rule(fields) if flags & (FLAG_ADL | FLAG_BACKSTOP) else "FEE-2"
     sentences = [
         fill_sentence(log, entry),
-        Sentence(f"It is worth {total}", "PNL-1", index),
+        Sentence(f"It is worth {money(fields['price'] * fields['lots'])}", "PNL-1", index),
         Sentence(price, fill_rule(fields), index),
         *(
             Sentence(f"{side.capitalize()} {who(fields[side])}: {fill_side(log, fields, side)}",
                      fee_rule, index)
-            for side in ("maker", "taker")
+            for side in (("maker", "taker") if asset < SPOT_FIRST else ())
         ),
     ]  # fmt: skip
     return [*sentences, _cause(block, fields, flags)]
@@ -392,6 +393,8 @@ def _cause(block: LoggedBlock, fields: Record, flags: int) -> Sentence:
         return Sentence(f"Cause: {who(fields['taker'])} was below zero", "ADL-4", cause)
     if entry.kind is Kind.TWAP:
         return Sentence(f"Cause: a slice of TWAP order {entry.fields()['twap_id']}", "TWP-4", cause)
+    if entry.kind is Kind.BUYBACK:
+        return Sentence("Cause: a purchase of the fund was due", "BUY-1", cause)
     if entry.kind is Kind.TRIGGER:
         return Sentence("Cause: a trigger order met its mark", "TRG-2", cause)
     return Sentence("Cause: the backstop vault works its positions off", "BKS-3", cause)

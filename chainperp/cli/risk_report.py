@@ -14,7 +14,7 @@ from typing import Any, Final
 from chainperp.base.errors import InvalidBlock
 from chainperp.base.units import address_text, price_text, size_text, usd_text
 from chainperp.chain.replay import Replay
-from chainperp.cli.chain_log import ChainLog, LoggedBlock, clock
+from chainperp.cli.chain_log import ChainLog, LoggedBlock, clock, nothing
 from chainperp.model.accounts import Account
 from chainperp.model.decisions import AdlReason, Kind, LiquidationOutcome
 from chainperp.model.records import CROSS_SCOPE
@@ -35,27 +35,32 @@ LIGHTS: Final = 5
 Scope = tuple[Account, int]
 
 
-def state_at_tip(path: Path) -> tuple[State, ChainLog, str]:
-    """The state after the last sealed block, the log, and from where it was executed.
+def state_at_tip(path: Path, height: int | None = None) -> tuple[State, ChainLog, str]:
+    """The state after the last sealed block, or after that of a height; the log, and from where it
+    was executed.
 
     Signatures are not recovered here: `replay` does that. Raises InvalidBlock when a block does
-    not come out as logged.
+    not come out as logged, NotFound when there is none of that height.
     """
     log = ChainLog(path)
     directory = log.directory
     run = Replay(log.genesis, rules_hash())
     first, note = 0, "executed from genesis"
-    snapshots = directory.list_snapshots()
+    snapshots = [one for one in directory.list_snapshots() if height is None or one[0] <= height]
     if snapshots:
-        height, file = max(snapshots)
-        seal = next(iter(read_blocks(directory.segments, height, height))).entries[-1]
+        begin, file = max(snapshots)
+        seal = next(iter(read_blocks(directory.segments, begin, begin))).entries[-1]
         run.start_from(file.read_bytes(), seal)
-        first, note = height + 1, f"executed from the snapshot of block {height}"
+        first, note = begin + 1, f"executed from the snapshot of block {begin}"
     for block in log.tail(first):
+        if height is not None and block.height > height:
+            break
         difference = run.feed(block.height, block.entries)
         if difference is not None:
             where = f"block {difference.height}, {difference.collection} {difference.field}"
             raise InvalidBlock(where, difference.expected, difference.found)
+    if height is not None and run.engine.height != height:
+        raise nothing(f"the last block of this log is {run.engine.height}, not {height}")
     return run.engine.state, log, "; ".join([note, *run.report.notes])
 
 

@@ -148,6 +148,8 @@ class Rejection(IntEnum):
     SPOT_TWAP = 161
     TOKEN_NOT_MARGIN = 162
     QUOTE_MOVED = 190
+    # Orders of the assistance fund.
+    BUYBACK = 200
     # System transactions.
     NOT_A_VALIDATOR = 100
     DEPOSIT_NONCE = 101
@@ -338,6 +340,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
         "TRF-6", "rejected", "Only USDC is margin; other tokens stay in the spot balance."
     ),
     Rejection.QUOTE_MOVED: Reason("VLT-25", "canceled", ""),
+    Rejection.BUYBACK: Reason("BUY-3", "filled", ""),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),
     Rejection.EXEMPTION_NOTICE: Reason(

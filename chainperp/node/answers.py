@@ -90,6 +90,9 @@ def _account_answer(name: str, effects: Effects) -> Reply:
     if name == "createSubAccount":
         made = effects.fields_of(Kind.SUB_ACCOUNT) or {}
         return _with_data(name, address_text(made["sub"]))
+    if name == "createVault":
+        made = effects.fields_of(Kind.USER_VAULT) or {}
+        return _with_data(name, address_text(made["vault"]))
     return DONE
 
 

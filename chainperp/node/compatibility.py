@@ -15,7 +15,6 @@ Row = tuple[str, str, str]
 
 SPOT: Final = "there is no spot market yet"
 USDC_6: Final = "six decimals at most"
-VAULTS: Final = "there are no user vaults yet"
 STAKING: Final = "there is no staking"
 ONE_DEX: Final = "there is one exchange, whose name is empty"
 ABSTRACTION: Final = "accounts have one form only"
@@ -44,7 +43,6 @@ REFUSED: Final = {
     "cDeposit": STAKING,
     "cWithdraw": STAKING,
     "claimRewards": "there are no rewards; the published text says so",
-    "createVault": VAULTS,
     "evmUserModify": EVM,
     "finalizeEvmContract": EVM,
     "gossipPriorityBid": "there is no priority to buy",
@@ -65,9 +63,6 @@ REFUSED: Final = {
     "userPortfolioMargin": ABSTRACTION,
     "userSetAbstraction": ABSTRACTION,
     "validatorL1Stream": STAKING,
-    "vaultDistribute": VAULTS,
-    "vaultModify": VAULTS,
-    "vaultTransfer": VAULTS,
 }
 GRADES: Final = ("full", "partial", "refused")
 OUR_OWN: Final = {"setGlobal": "our own: a validator's signed prices"}

@@ -21,6 +21,7 @@ from chainperp.model.actions import (
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import REASONS, Rejection
 from chainperp.node.effects import OrderRecord
+from chainperp.node.vault_words import vault_words
 from chainperp.state.store import State
 
 NONCE_CODES: Final = (
@@ -90,7 +91,7 @@ def _words(state: State, code: Rejection, transaction: Transaction) -> dict[str,
     if isinstance(action, SubAccountTransfer | SubAccountSpotTransfer):
         ends = [words["user"], words["sub"]]
         words["source"], words["destination"] = ends if action.is_deposit else ends[::-1]
-    return words
+    return words | vault_words(state, code, transaction, user)
 
 
 def _account(state: State, transaction: Transaction) -> Account | None:

@@ -124,7 +124,7 @@ def tokens_to_burn(held_before: int, bought: int) -> int:
 
 
 class Quotes(NamedTuple):
-    """A spot pair at one moment: best prices, last trade, and its mark; None where there is none."""
+    """A spot pair at one moment: best prices, last trade, and mark; None where there is none."""
 
     bid: int | None
     ask: int | None

@@ -6,7 +6,7 @@ gained besides is fees of trades, which arrive one by one in the hot loop. Sourc
 
 from chainperp.base.canonical import Record
 from chainperp.base.errors import ensure
-from chainperp.model.decisions import Kind, LedgerType, rule_number
+from chainperp.model.decisions import Kind, LedgerType, Rejection, rule_number
 from chainperp.model.fund import FUND_KEY, NATIVE, Fund
 from chainperp.model.tokens import USDC
 from chainperp.rules.buyback import (
@@ -72,8 +72,8 @@ def native_pair(state: State) -> SpotPair | None:
 
 
 def buy_back(state: State, recorder: Recorder) -> None:
-    """The fund's purchase, when one is due (BUY-1): at most one in a block, after users' actions and
-    fee shares. Writes one BUYBACK entry, also when nothing can be bought."""
+    """The fund's purchase, when one is due (BUY-1): at most one in a block, after users' actions
+    and fee shares. Writes one BUYBACK entry, also when nothing can be bought."""
     settle_fund(state, recorder)
     fund = state.fund
     pair = native_pair(state)
@@ -141,7 +141,9 @@ def _buy(
         move(state, recorder, cash, spot, missing, LedgerType.BUYBACK_MONEY)
     before = state.spot_free(pair.base, ASSISTANCE_FUND)
     cause = recorder.first_index + place
-    filled, spent = buy_forced(state, recorder, pair, account, plan.limit, plan.lots, cause=cause)
+    filled, spent = buy_forced(
+        state, recorder, pair, account, plan.limit, plan.lots, cause=cause, reason=Rejection.BUYBACK
+    )
     rest = state.spot_free(USDC, ASSISTANCE_FUND)
     if rest:
         move(state, recorder, spot, cash, rest, LedgerType.BUYBACK_REST)

@@ -82,8 +82,10 @@ def action_map(action: Action) -> dict[str, Any]:
         return {"type": "usdClassTransfer", "amount": strip_decimal(action.amount or 0, 6),
                 "toPerp": action.to_perp}  # fmt: skip
     if isinstance(action, SendAsset):
-        return {"type": "spotSend", "destination": address_text(action.destination), "token": USDC,
-                "amount": strip_decimal(action.amount or 0, 6)}  # fmt: skip
+        decimals = 6 if action.token == USDC else 8
+        return {"type": "spotSend", "destination": address_text(action.destination),
+                "token": action.token,
+                "amount": strip_decimal(action.amount or 0, decimals)}  # fmt: skip
     if isinstance(action, OracleVote):
         rows = [{"a": a, "p": strip_decimal(p, 8)} | ({"x": strip_decimal(x, 8)} if x else {})
                 for a, p, x in action.prices]  # fmt: skip

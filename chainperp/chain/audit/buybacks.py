@@ -15,7 +15,7 @@ from chainperp.chain.audit.leaves import Moment
 from chainperp.chain.audit.pair_book import PairBook
 from chainperp.model.decisions import Kind, LedgerType, rule_number
 from chainperp.model.entries import decode_entry, decode_payload
-from chainperp.model.fund import FUND_KEY, Fund
+from chainperp.model.fund import FUND_KEY, NATIVE, Fund
 from chainperp.model.tokens import SPOT_FIRST, USDC, token_key
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.buyback import (
@@ -60,7 +60,9 @@ class Bought:
 class FundTrail:
     """What an auditor remembers of the fund, its pair and the tokens between blocks."""
 
-    __slots__ = ("book", "books", "bought", "burned", "pair", "parameters", "supplies", "time_ms")
+    __slots__ = (
+        "book", "books", "bought", "burned", "held", "pair", "parameters", "supplies", "time_ms",
+    )  # fmt: skip
 
     def __init__(self, parameters: Parameters, state: State, trees: Mapping[str, Tree]) -> None:
         """Begin after a committed state whose SEAL was checked, or after genesis."""
@@ -77,6 +79,7 @@ class FundTrail:
         leaves = _token_leaves(trees, len(state.tokens))
         self.burned = [one["burned"] for one in leaves]
         self.supplies = [one["supply"] for one in leaves]
+        self.held = spot_of(trees, NATIVE) if self.pair is not None else 0
         self.bought: Bought | None = None
         self.time_ms = 0
 
@@ -84,7 +87,7 @@ class FundTrail:
         """Entries of a block, in order; yields what does not fit."""
         self.time_ms = decode_payload(decode_entry(entries[-1]))["time_ms"]
         self.bought = None
-        is_past = False
+        is_past = int.from_bytes(entries[0][1:3], "big") == Kind.GENESIS  # nothing happens there
         for place, raw in enumerate(entries):
             kind = int.from_bytes(raw[1:3], "big")
             if kind == Kind.TX_USER and is_past:
@@ -142,8 +145,7 @@ class FundTrail:
             "lots": plan.lots,
             "filled": filled,
             "spent": spent,
-            "bought": filled * pair.wei_per_lot,
-            "burned": tokens_to_burn(0, filled * pair.wei_per_lot),
+            "burned": tokens_to_burn(self.held, found["bought"]),
             **books_record(books),
         }
         for name, value in due.items():
@@ -192,6 +194,7 @@ class FundTrail:
         wei = fields["lots"] * pair.wei_per_lot - fields[f"{buyer}_fee"]
         self.books.spent += cost
         self.books.bought += wei
+        self.held += wei
         if bought is None or fields["cause_index"] != bought.index or buyer != "taker":
             yield f"the fund bought in trade {fields['tid']} outside of a purchase"
             return
@@ -206,10 +209,15 @@ class FundTrail:
         is_burn = fields["destination"] == NOBODY
         if is_burn:
             self.burned[fields["token"]] += fields["amount"]
+        if fields["destination"] == ASSISTANCE_FUND and fields["token"] == NATIVE:
+            self.held += fields["amount"]
         if fields["source"] != ASSISTANCE_FUND:
+            return
+        if is_burn and fields["type"] == LedgerType.SPOT_FEE_BURN:
             return
         if is_burn and fields["type"] == LedgerType.BUYBACK_BURN:
             self.books.burned += fields["amount"]
+            self.held -= fields["amount"]
             if self.bought is not None:
                 self.bought.burned += fields["amount"]
         else:
@@ -260,6 +268,11 @@ def _token_leaves(trees: Mapping[str, Tree], tokens: int) -> list[Record]:
 def _fund_cells(trees: Mapping[str, Tree]) -> int:
     """Cash and spot USDC of the fund, from its leaves."""
     cash = canonical.decode(ACCOUNT, trees["acct"].get(ASSISTANCE_FUND) or b"")
-    spot = trees[spot_collection(USDC)].get(ASSISTANCE_FUND)
     total: int = cash["raw"] + cash["raw_isolated"]
-    return total + (canonical.decode(SPOT, spot)["total"] if spot else 0)
+    return total + spot_of(trees, USDC)
+
+
+def spot_of(trees: Mapping[str, Tree], token: int) -> int:
+    """What the fund's spot balance holds of a token, from its leaf."""
+    leaf = trees[spot_collection(token)].get(ASSISTANCE_FUND)
+    return 0 if leaf is None else canonical.decode(SPOT, leaf)["total"]

@@ -91,6 +91,21 @@ def fill(
     output.answer(found.document, found.lines, as_json)
 
 
+@app.command("buyback")
+def buyback(
+    directory: Directory,
+    height: Annotated[
+        int | None, typer.Argument(min=0, help="Block; that of the last purchase if not given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Why the fund bought, how much, at what price. Example: chainperp explain buyback demo-data"""
+    from chainperp.cli.explain_buyback import explain_buyback
+
+    found = explain_buyback(directory, height)
+    output.answer(found.document, found.lines, as_json)
+
+
 @app.command("rule")
 def rule(
     code: Annotated[str, typer.Argument(help="Code of a rule, such as LIQ-4.")],

@@ -181,30 +181,30 @@ def vault(options: Asking, address: Annotated[str, typer.Argument(help="Vault ad
 @takes(Asking)
 def fund(
     options: Asking,
-    address: Annotated[str, typer.Option("--address", help="Address of the fund.")] = "0x"
-    + 20 * "fe",
+    directory: Annotated[
+        Path | None, typer.Argument(help="Data directory; the node's fund when not given.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option("--height", min=0, help="After this block of the directory.")
+    ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Every purchase that was due.")
+    ] = False,
+    address: Annotated[
+        str, typer.Option("--address", help="Address of the fund of another exchange.")
+    ] = "0x" + 20 * "fe",
 ) -> None:
-    """The assistance fund, which buys the token. Example: chainperp query fund"""
-    node = node_of(options.url, options.timeout)
-    state = ask_node(node, "clearinghouseState", user=address)
-    spot = ask_node(node, "spotClearinghouseState", user=address)
-    if not spot.get("balances") and _is_zero(state["marginSummary"]["accountValue"]):
-        output.fail(
-            EXIT_REFUSED,
-            f"{node.url} does not offer an assistance fund",
-            f"{address} holds nothing there; --address names another",
-        )
-    balances = [
-        [one["coin"], words(one.get("total")), words(one.get("hold"))]
-        for one in spot.get("balances", [])
-    ]
-    value = [["perpetuals, USDC", state["marginSummary"]["accountValue"], "0"]]
-    table = Table(f"assistance fund {address}", ["what", "total", "on hold"], value + balances)
-    show(options, {"address": address, "clearinghouseState": state, "spotState": spot}, [table])
+    """The fund that buys the token. Example: chainperp query fund demo-data --history"""
+    from chainperp.cli import fund_report
 
-
-def _is_zero(text: str) -> bool:
-    return not text.strip("-0.")
+    if directory is None:
+        if height is not None:
+            output.usage("--height asks a data directory", "a node knows its last block only")
+        fund_report.fund_of_node(options, address, history=history)
+        return
+    fund_report.show_fund(
+        options, fund_report.fund_in_directory(directory, height, history=history)
+    )
 
 
 @app.command("log")

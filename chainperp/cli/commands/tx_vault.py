@@ -45,7 +45,9 @@ def create(
     options: Signing,
     name: Annotated[str, typer.Argument(help="Name.")],
     amount: Annotated[str, typer.Argument(help="USDC to begin with, at least 100.")],
-    description: Annotated[str, typer.Option("--description", help="What it does.")] = "",
+    description: Annotated[
+        str, typer.Option("--description", help="What it does, 10 to 250 characters.")
+    ] = "A vault without a description.",
 ) -> None:
     """Lead a new vault. Example: chainperp tx vault create Calm 100 --from 0"""
     # The action repeats the request's nonce: None asks for it.
@@ -72,9 +74,10 @@ def distribute(
     Session(options).submit(action)
 
 
-@app.command("settings")
+@app.command("settings", hidden=True)
+@app.command("modify")
 @takes(Signing)
-def settings(
+def modify(
     options: Signing,
     address: Vault,
     deposits: Annotated[
@@ -85,6 +88,6 @@ def settings(
         typer.Option("--close/--no-close", help="Close positions pro rata on each withdrawal."),
     ] = None,
 ) -> None:
-    """Change its rules. Example: chainperp tx vault settings 0x5e…3a --no-deposits --from 0"""
+    """Change its settings. Example: chainperp tx vault modify 0x5e…3a --no-deposits --from 0"""
     action = {"type": "vaultModify", "vaultAddress": address, "allowDeposits": deposits}
     Session(options).submit(action | {"alwaysCloseOnWithdraw": close})

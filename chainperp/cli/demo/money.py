@@ -6,7 +6,7 @@ goes out of the exchange. At the end each account's sum must be what the state s
 Tokens are not counted as money: who sells one gets USDC, who buys one pays.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -205,7 +205,7 @@ def _cause_of(flags: int) -> Cause:
 REAL: Final = (
     LiquidationOutcome.BOOK, LiquidationOutcome.BACKSTOP, LiquidationOutcome.ADL_CASE,
 )  # fmt: skip
-READERS: Final = {
+READERS: Final[dict[int, Callable[[Money, Record], None]]] = {
     Kind.MARK: Money._mark,
     Kind.FILL: Money._fill,
     Kind.FUNDING: Money._funding,

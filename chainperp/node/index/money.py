@@ -11,16 +11,23 @@ from chainperp.base.canonical import Record
 from chainperp.model.decisions import LedgerType
 from chainperp.node.documents import history
 from chainperp.node.documents.texts import Document, usd
+from chainperp.node.index import vaults
 
 INSERT: Final = "INSERT INTO ledger VALUES (?,?,?,?,?,?)"
 
 SILENT: Final = (
-    LedgerType.FEE_SHARE,
     LedgerType.FUNDING_ROUNDING,
     LedgerType.ISOLATED_MARGIN_ADDED,
     LedgerType.ISOLATED_MARGIN_REMOVED,
+    LedgerType.WITHDRAWAL_FEE,
+    LedgerType.BUYBACK_MONEY,
+    LedgerType.BUYBACK_REST,
+    *vaults.TOLD,
 )
-"""Between cells of one account, or between accounts of the exchange's own."""
+"""Between cells of one account, of no account, or told by another record."""
+
+RECEIVED: Final = (LedgerType.FEE_SHARE, LedgerType.VAULT_COMMISSION)
+"""Only the receiver has a row: what they take from the source is told by another record."""
 
 FORCED: Final = (
     LedgerType.BACKSTOP_COLLATERAL,
@@ -28,8 +35,9 @@ FORCED: Final = (
     LedgerType.LIQUIDATION_PROFIT,
     LedgerType.ADL_HAIRCUT,
     LedgerType.DEFICIT,
+    LedgerType.FEE_SHARE,
 )
-"""Moved by the waterfall: no transaction asked for it."""
+"""Moved by the exchange: no transaction asked for it."""
 
 
 ASSET_DEXES: Final = {
@@ -75,14 +83,22 @@ def delta_of(fields: Record, nonce: int) -> Document:
     return history.internal_transfer(amount, source, destination)
 
 
+def received(fields: Record) -> Document:
+    """What the receiver's ledger says of a transfer that only it shows."""
+    if fields["type"] == LedgerType.VAULT_COMMISSION:
+        return vaults.leader_commission(fields["destination"], fields["amount"])
+    return history.internal_transfer(fields["amount"], fields["source"], fields["destination"])
+
+
 class LedgerRows:
     """Rows of a batch."""
 
-    __slots__ = ("_fee_of", "rows")
+    __slots__ = ("_creation_fee", "_fee_of", "rows")
 
     def __init__(self) -> None:
         self.rows: list[list[Any]] = []
         self._fee_of: list[Any] | None = None
+        self._creation_fee = 0
 
     def clear(self) -> None:
         """Begin a new batch."""
@@ -108,7 +124,8 @@ class LedgerRows:
         """A LEDGER record: a row for each side of it. An activation fee belongs to the send that
         comes right before it, a withdrawal's fee is in the withdrawal."""
         kind, amount = fields["type"], fields["amount"]
-        if kind in SILENT or kind == LedgerType.WITHDRAWAL_FEE:
+        if kind in SILENT:
+            self._creation_fee = amount if kind == LedgerType.VAULT_CREATION_FEE else 0
             return
         if kind in (LedgerType.ACTIVATION_FEE, LedgerType.SPOT_ACTIVATION_FEE):
             if self._fee_of is not None:
@@ -117,14 +134,30 @@ class LedgerRows:
                 for row in self.rows[-2:]:
                     row[5] = row[5] | {"fee": usd(amount)}
             return
-        delta = delta_of(fields, nonce)
+        if kind in RECEIVED:
+            self.add(users[1], place, hash_, amount, received(fields))
+            return
+        delta = vaults.moved(fields, self._creation_fee) or delta_of(fields, nonce)
         lost, gained = cash_moved(kind, amount)
+        if kind == LedgerType.VAULT_CREATE:
+            lost -= self._creation_fee
+            self._creation_fee = 0
         first = self.add(users[0], place, hash_, lost, delta)
         if users[0] != users[1]:
             self.add(users[1], place, hash_, gained, delta)
         else:
             first[4] = lost + gained
         self._fee_of = first
+
+    def shares(
+        self, place: tuple[int, int], hash_: bytes | None, fields: Record, users: tuple[int, int]
+    ) -> None:
+        """A SHARES record by which a holder was paid: `users` are the vault and the holder. The
+        leader's commission is a transfer of its own."""
+        if fields["event"] in vaults.PAID:
+            row = vaults.paid_out(fields)
+            self.add(users[0], place, hash_, -fields["net"] - fields["commission"], row)
+            self.add(users[1], place, hash_, fields["net"], row)
 
     def values(self) -> list[tuple[Any, ...]]:
         """The rows as they are written."""

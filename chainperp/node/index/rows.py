@@ -58,6 +58,7 @@ INSERTS: Final = {
     "funding_payments": "INSERT INTO funding_payments VALUES (?,?,?,?,?,?,?)",
     "twaps": "INSERT INTO twaps VALUES (?,?,?,?,?,?,?)",
     "twap_events": "INSERT INTO twap_events VALUES (?,?,?,?,?,?,?)",
+    "buybacks": "INSERT INTO buybacks VALUES (?,?,?,?)",
     "agents": "INSERT OR REPLACE INTO agents VALUES (?,?)",
 }
 
@@ -110,7 +111,9 @@ class Rows:
             (Kind.WITHDRAW_REQ, self._withdrawal),
             (Kind.AGENT, self._agent),
             (Kind.LEDGER, self._ledger),
+            (Kind.SHARES, self._shares),
             (Kind.LIQ_TEST, self._test),
+            (Kind.BUYBACK, self._buyback),
         ):
             self.handlers[kind.to_bytes(2, "big")] = handle
         self._start(0, 0, [], 0)
@@ -330,6 +333,14 @@ class Rows:
         # Only what a user asked for carries the name of his transaction.
         hash_ = None if fields["type"] in FORCED else self.hash
         self.ledger.transfer((index, self.time_ms), hash_, fields, users, self.action.nonce)
+
+    def _buyback(self, index: int, raw: bytes) -> None:
+        self.tables["buybacks"].append((index, self.height, self.time_ms, raw))
+
+    def _shares(self, index: int, raw: bytes) -> None:
+        fields = decode_payload(decode_entry(raw))
+        users = self.users.number(fields["vault"]), self.users.number(fields["holder"])
+        self.ledger.shares((index, self.time_ms), self.hash, fields, users)
 
     def _test(self, index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))

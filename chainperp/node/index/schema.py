@@ -6,7 +6,7 @@ micro-USDC. An order whose form was refused keeps its numbers as signed (`ORDER_
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 4
 
 ORDER_IS_BUY: Final = 1
 ORDER_REDUCE_ONLY: Final = 2
@@ -113,6 +113,9 @@ CREATE TABLE ledger (
     user INTEGER NOT NULL, idx INTEGER NOT NULL, time_ms INTEGER NOT NULL, hash BLOB,
     cash INTEGER NOT NULL, delta TEXT NOT NULL, PRIMARY KEY (user, idx)
 ) WITHOUT ROWID;
+CREATE TABLE buybacks (
+    idx INTEGER PRIMARY KEY, height INTEGER NOT NULL, time_ms INTEGER NOT NULL, entry BLOB NOT NULL
+);
 CREATE TABLE agents (address BLOB PRIMARY KEY, account BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE days (
     user INTEGER NOT NULL, day INTEGER NOT NULL, taker INTEGER NOT NULL, maker INTEGER NOT NULL,
@@ -124,5 +127,5 @@ INSERT INTO users (id, address) VALUES (0, x'');
 NAMES: Final = (
     "meta", "users", "blocks", "transactions", "orders", "trades", "fills", "candles", "marks",
     "funding_rates", "funding_payments", "funding_sums", "ledger", "agents", "days", "twaps",
-    "twap_events",
+    "twap_events", "buybacks",
 )  # fmt: skip

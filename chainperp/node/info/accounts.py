@@ -5,7 +5,7 @@ from typing import Any, Final
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account
 from chainperp.model.tokens import USDC
-from chainperp.node.documents import accounts, markets
+from chainperp.node.documents import accounts, markets, vaults
 from chainperp.node.documents.accounts import CumFunding
 from chainperp.node.documents.texts import Document, hex_text, usd
 from chainperp.node.documents.twaps import twap_states
@@ -14,11 +14,9 @@ from chainperp.node.info.kinds import COIN, DEX, USER, account_of, market_of, ra
 from chainperp.node.info.markets import NO_SPOT, SPOT_CTXS, nothing, null
 from chainperp.node.info.orders import fired_orders, frontend_open_orders
 from chainperp.node.info.registry import Context, Fields, Past, Query
-from chainperp.state.store import BACKSTOP_VAULT, LIQUIDITY_VAULT
 from chainperp.wire.shapes import address, field, listing, optional, text
 
 USERS_MAX: Final = 100
-VAULTS: Final = (BACKSTOP_VAULT, LIQUIDITY_VAULT)
 
 
 # --- margin --------------------------------------------------------------------------------------
@@ -87,7 +85,7 @@ def user_role(context: Context, fields: Fields) -> Any:
     sub = state.sub_accounts.get(Address(raw))
     if sub is not None:
         return {"role": "subAccount", "data": {"master": hex_text(sub.master)}}
-    return {"role": "vault" if raw in VAULTS else "user"}
+    return {"role": "vault" if vaults.is_vault(state, raw) else "user"}
 
 
 def extra_agents(context: Context, fields: Fields) -> Any:
@@ -222,8 +220,8 @@ def web_data(context: Context, fields: Fields, found: dict[str, Any]) -> Documen
     agent, valid_until = _unnamed_agent(context, account)
     return {
         "clearinghouseState": clearinghouse_state(context, fields, found["funding"]),
-        "leadingVaults": [],
-        "totalVaultEquity": "0.0",
+        "leadingVaults": vaults.led_by(state, raw),
+        "totalVaultEquity": usd(vaults.total_equity(state, raw)),
         "openOrders": frontend_open_orders(context, fields, found["fired"]),
         "agentAddress": agent,
         "agentValidUntil": valid_until,
@@ -231,7 +229,7 @@ def web_data(context: Context, fields: Fields, found: dict[str, Any]) -> Documen
         "meta": markets.meta(state),
         "assetCtxs": markets.ctxs(state, context.index().days),
         "serverTime": context.clock.now(),
-        "isVault": raw in VAULTS,
+        "isVault": vaults.is_vault(state, raw),
         "user": hex_text(raw),
         "twapStates": twap_states(state, raw),
         "spotState": _spot_state(context, raw),
@@ -248,7 +246,6 @@ def _unnamed_agent(context: Context, account: Account | None) -> tuple[str | Non
 
 BUILDER: Final = field("builder", address)
 NO_CUM_FUNDING: Final = "`cumFunding` is zero here: ask for the sub-account itself"
-NO_VAULTS: Final = "no user vaults"
 NO_STAKING: Final = "nothing is staked here"
 
 QUERIES: Final = [
@@ -279,16 +276,6 @@ QUERIES: Final = [
     Query("userToMultiSigSigners", (USER,), multi_sig_signers),
     Query("maxBuilderFee", (USER, BUILDER), max_builder_fee),
     Query("approvedBuilders", (USER,), approved_builders),
-    Query("userVaultEquities", (USER,), nothing, grade="partial", note=NO_VAULTS),
-    Query(
-        "vaultDetails",
-        (field("vaultAddress", address), optional("user", address)),
-        null,
-        grade="partial",
-        note=NO_VAULTS,
-    ),
-    Query("leadingVaults", (USER,), nothing, grade="partial", note=NO_VAULTS),
-    Query("vaultSummaries", (), nothing, grade="partial", note=NO_VAULTS),
     Query("preTransferCheck", (USER, optional("source", text(64))), pre_transfer_check),
     Query("isVip", (USER,), null, note="nobody is"),
     Query("legalCheck", (USER,), legal_check),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from chainperp.node.info import accounts, history, markets, money, orders, twaps
+from chainperp.node.info import accounts, fund, history, markets, money, orders, twaps, vaults
 from chainperp.node.info.registry import Query
 
 REFUSED: Final = [
@@ -35,10 +35,12 @@ REFUSED: Final = [
 QUERIES: Final = [
     *markets.QUERIES,
     *accounts.QUERIES,
+    *vaults.QUERIES,
     *orders.QUERIES,
     *history.QUERIES,
     *twaps.QUERIES,
     *money.QUERIES,
+    *fund.QUERIES,
     *REFUSED,
 ]
 

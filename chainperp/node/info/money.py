@@ -144,19 +144,37 @@ def portfolio(past: Past, fields: Fields) -> Any:
     the minute. Profit is the change of value less what was paid in and plus what was taken out.
     """
     user = past.user(fields["user"])
-    born = past.number("SELECT min(time_ms) FROM ledger WHERE user = ?", user)
-    found: list[tuple[str, Document]] = []
-    for name, length in PERIODS:
-        if user is None or born is None:
-            document = _history([], [], 0)
-        else:
-            start = born if not length else max(past.now_ms - length, born)
-            document = _period(past, user, _grid(start, past.now_ms))
-        found.append((name, document))
+    return portfolio_of(past, [] if user is None else [user])
+
+
+def portfolio_of(past: Past, users: list[int]) -> list[list[Any]]:
+    """The same of several accounts together, by their numbers."""
+    found = [(name, _shown(history_of(past, users, length))) for name, length in PERIODS]
     names = {"allTime": "perpAllTime"}
     return [[name, one] for name, one in found] + [
         [names.get(name, f"perp{name.capitalize()}"), one] for name, one in found
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Value and profit at instants, and volume, in micro-USDC."""
+
+    values: list[tuple[int, int]]
+    profits: list[tuple[int, int]]
+    volume: int
+
+
+def history_of(past: Past, users: list[int], length: int) -> History:
+    """How accounts did together over the last `length` milliseconds, or since they began when it is
+    0 or longer than that."""
+    births = [past.number("SELECT min(time_ms) FROM ledger WHERE user = ?", user) for user in users]
+    known = [time_ms for time_ms in births if time_ms is not None]
+    if not known:
+        return History([], [], 0)
+    born = min(known)
+    start = max(past.now_ms - length, born) if length else born
+    return _period(past, users, _grid(start, past.now_ms))
 
 
 def _grid(start: int, now_ms: int) -> Grid:
@@ -170,10 +188,32 @@ def _grid(start: int, now_ms: int) -> Grid:
 AT: Final = "max(0, (time_ms - ?1 + ?2 - 1) / ?2)"
 
 
-def _period(past: Past, user: int, grid: Grid) -> Document:
+def _period(past: Past, users: list[int], grid: Grid) -> History:
     cash = [0] * grid.points
     paid_in = [0] * grid.points
     lots: list[dict[int, int]] = [{} for _ in range(grid.points)]
+    volume = sum(_add_user(past, user, grid, (cash, paid_in), lots) for user in users)
+    values = _values(past, grid, cash, lots)
+    profits: list[int] = []
+    total = 0
+    for at, value in enumerate(values):
+        total += paid_in[at] if at else 0
+        profits.append(value - values[0] - total)
+    times = grid.times()
+    return History(
+        list(zip(times, values, strict=True)), list(zip(times, profits, strict=True)), volume
+    )
+
+
+def _add_user(
+    past: Past,
+    user: int,
+    grid: Grid,
+    money: tuple[list[int], list[int]],
+    lots: list[dict[int, int]],
+) -> int:
+    """Add what an account did to cash, to money paid in, and to lots; returns its volume."""
+    cash, paid_in = money
     arguments = (grid.start, grid.step, user)
     run = past.connection.execute
     for at, amount, own in run(
@@ -191,19 +231,10 @@ def _period(past: Past, user: int, grid: Grid) -> Document:
     volume = 0
     for at, asset, signed, amount, traded in run(_TRADED, arguments):
         cash[at] += amount
-        lots[at][asset] = signed
+        lots[at][asset] = lots[at].get(asset, 0) + signed
         # What came before the first instant is not of the period, unless it began with it.
         volume += traded if at else 0
-    values = _values(past, grid, cash, lots)
-    profits: list[int] = []
-    total = 0
-    for at, value in enumerate(values):
-        total += paid_in[at] if at else 0
-        profits.append(value - values[0] - total)
-    times = grid.times()
-    return _history(
-        list(zip(times, values, strict=True)), list(zip(times, profits, strict=True)), volume
-    )
+    return volume
 
 
 # Lots bought less lots sold, and what they cost with their fees.
@@ -243,13 +274,11 @@ def _mark(past: Past, asset: int, time_ms: int) -> int:
     return past.number(query, asset, time_ms) or 0
 
 
-def _history(
-    values: list[tuple[int, int]], profits: list[tuple[int, int]], volume: int
-) -> Document:
+def _shown(history: History) -> Document:
     return {
-        "accountValueHistory": [[time_ms, usd(value)] for time_ms, value in values],
-        "pnlHistory": [[time_ms, usd(profit)] for time_ms, profit in profits],
-        "vlm": usd(volume),
+        "accountValueHistory": [[time_ms, usd(value)] for time_ms, value in history.values],
+        "pnlHistory": [[time_ms, usd(profit)] for time_ms, profit in history.profits],
+        "vlm": usd(history.volume),
     }
 
 

@@ -46,6 +46,8 @@ _OWNERS: Final = {
     Kind.AGENT: ("account",),
     Kind.LEDGER: ("source", "destination"),
     Kind.TWAP: ("account",),
+    Kind.SHARES: ("holder", "vault"),
+    Kind.USER_VAULT: ("vault",),
 }
 """Which fields of an entry name the accounts that it changed, beside orders, fills and funding."""
 

@@ -37,6 +37,7 @@ QUOTERS_PER_MARKET: Final = 2
 LEADERS: Final = 2
 REQUOTE_EVERY: Final = 3
 QUOTER_USDC: Final = 3_000_000
+QUOTER_CHP: Final = 1_000_000
 VAULT_USDC: Final = 60_000
 INSURANCE_USDC: Final = 5_000
 SNAPSHOTS: Final = 8
@@ -82,6 +83,7 @@ class Day:
             [(self.validator.address, 1)],
             markets=[rows[name] for name in names],
             accounts=[(BACKSTOP_VAULT, VAULT_USDC), (INSURANCE, INSURANCE_USDC)],
+            holders=[(one.address, QUOTER_CHP) for one in self.quoters if one.asset == CHP],
             parameters={"snapshot_interval": max(self.blocks // SNAPSHOTS, 1)},
         )
 
@@ -124,6 +126,8 @@ class Day:
     def _requests(self, number: int, time_ms: int) -> list[dict[str, Any]]:
         """Everybody's requests of a block, quotes first."""
         requests: list[dict[str, Any]] = []
+        if number == 1:
+            requests += [one.fund_spot(time_ms) for one in self.quoters if one.asset == CHP]
         for index, quoter in enumerate(self.quoters):
             if (number + index) % REQUOTE_EVERY == 0:
                 requests += self._quote(quoter, time_ms)

@@ -86,6 +86,11 @@ class Quoter(Person):
         self.usdc = usdc
         self.rounds = 0
 
+    def fund_spot(self, time_ms: int) -> Request:
+        """A third of what the quoter brought goes to where spot is paid from."""
+        action = {"type": "usdClassTransfer", "amount": "1000000", "toPerp": False}
+        return self.sign(action, time_ms)
+
     def requote(self, price: int, decimals: int, time_ms: int) -> list[Request]:
         """Cancel the old ladder, place the new one."""
         requests: list[Request] = []

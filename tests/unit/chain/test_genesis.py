@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chainperp.base.errors import InvalidGenesis
-from chainperp.chain.genesis import parse_genesis
+from chainperp.chain.genesis import first_state, parse_genesis
 from chainperp.storage.package import build_genesis
 
 GOOD = build_genesis("test/genesis", 1_760_000_000_000, [(b"\xaa" * 20, 1)])
@@ -59,6 +59,24 @@ DELETE = object()
         ("markets.0.isolated_only", 1, "markets[0].isolated_only is not a boolean"),
         ("accounts", [{"address": "0x" + "11" * 20, "usdc": -1}], "[0].usdc is not a whole"),
         ("accounts", [{"address": "0x" + "11" * 20, "usdc": 1}] * 2, "[1].address occurs twice"),
+        ("spot", DELETE, "genesis.spot is missing"),
+        ("spot", [], "spot is not a table: was []"),
+        ("spot.quote", 1, "spot.quote does not exist: was 1"),
+        ("spot.tokens", {}, "spot.tokens is not a list of at most 15: was {}"),
+        ("spot.tokens", [1] * 16, "spot.tokens is not a list of at most 15"),
+        ("spot.tokens.0.name", "USDC", "tokens[0].name is not a new name of up to 6 capitals"),
+        ("spot.tokens.0.name", "chp", "tokens[0].name is not a new name of up to 6 capitals"),
+        ("spot.tokens.0.size_decimals", 4, "size_decimals is not a whole number from 0 to 3"),
+        ("spot.tokens.0.wei_decimals", 6, "wei_decimals is not a whole number from 7 to 8"),
+        ("spot.tokens.0.supply", 10**12, "supply is not a whole number from 1 to 92233720368"),
+        ("spot.tokens.0.supply", 5, "balances are 1000000000 tokens, the supply is 5"),
+        ("spot.tokens.0.balances", [], "balances are 0 tokens, the supply is 1000000000"),
+        ("spot.tokens.0.balances.0.amount", 0, "amount is not a whole number from 1"),
+        ("spot.tokens.0.anchor", 0, "spot.tokens[0].anchor does not exist: was 0"),
+        ("spot.pairs", [{"base": "PURR"}], "base is not a token without a pair: was 'PURR'"),
+        ("spot.pairs", [{"base": "CHP"}] * 2, "pairs[1].base is not a token without a pair"),
+        ("spot.pairs", {"base": "CHP"}, "spot.pairs is not a list"),
+        ("spot.pairs.0.quote", "USDC", "spot.pairs[0].quote does not exist: was 'USDC'"),
     ],
 )  # fmt: skip
 def test_a_defect_is_named_with_its_value(path: str, value: Any, message: str) -> None:
@@ -91,6 +109,19 @@ def test_what_is_no_genesis_at_all_is_refused(raw: bytes, message: str) -> None:
 def test_the_bytes_of_the_file_are_the_chain() -> None:
     """One space more is another chain."""
     assert parse_genesis(GOOD).chain_id != parse_genesis(GOOD + b" ").chain_id
+
+
+def test_what_nobody_is_given_of_the_token_is_the_first_validators() -> None:
+    """Every token has an owner with an account from the beginning; there may be no token at all."""
+    state = first_state(parse_genesis(GOOD))
+    assert state.spot[1] == {b"\xaa" * 20: 10**17}
+    holders = [(b"\x11" * 20, 5), (b"\xaa" * 20, 7)]
+    given = build_genesis("test/genesis", 1, [(b"\xaa" * 20, 1)], holders=holders)
+    state = first_state(parse_genesis(given))
+    assert state.spot[1] == {b"\x11" * 20: 5 * 10**8, b"\xaa" * 20: 10**17 - 5 * 10**8}
+    assert b"\x11" * 20 in state.accounts
+    bare = first_state(parse_genesis(changed("spot", {"tokens": [], "pairs": []})))
+    assert ([one.name for one in bare.tokens], bare.pairs) == (["USDC"], [])
 
 
 def test_default_markets_are_the_published_ones() -> None:
