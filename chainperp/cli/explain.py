@@ -37,7 +37,6 @@ from chainperp.model.decisions import (
 )
 from chainperp.model.envelope import transaction_hash
 from chainperp.model.records import CROSS_SCOPE
-from chainperp.model.tokens import SPOT_FIRST
 from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_LIQUIDATION
 
 # A user transaction's effects end where the next phase of the block begins.
@@ -365,14 +364,17 @@ def _fill_sentences(
     else:
         price += f"that of the resting order {fields['maker_oid']}"
     fee_rule = fill_rule(fields) if flags & (FLAG_ADL | FLAG_BACKSTOP) else "FEE-2"
+    if log.base(asset) is not None:
+        fee_rule = "SPT-6"
     sentences = [
         fill_sentence(log, entry),
-        Sentence(f"It is worth {money(fields['price'] * fields['lots'])}", "PNL-1", index),
+        Sentence(f"It is worth {money(fields['price'] * fields['lots'])}",
+                 "PNL-1" if log.base(asset) is None else "SPT-4", index),
         Sentence(price, fill_rule(fields), index),
         *(
             Sentence(f"{side.capitalize()} {who(fields[side])}: {fill_side(log, fields, side)}",
                      fee_rule, index)
-            for side in (("maker", "taker") if asset < SPOT_FIRST else ())
+            for side in ("maker", "taker")
         ),
     ]  # fmt: skip
     return [*sentences, _cause(block, fields, flags)]

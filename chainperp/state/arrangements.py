@@ -9,6 +9,7 @@
 | name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
 | mm | address of a child | what it was worth when its day began |
+| ref | address | referral code, referrer, rewards; its column is what is not claimed yet |
 | vault | address | a vault: leader, name, settings; its column is its shares |
 | share | vault, holder | a holder's shares, basis and lock-up; the column is the shares |
 | fund | "fund" | the books of the assistance fund |
@@ -28,10 +29,11 @@ from chainperp.base import canonical
 from chainperp.base.canonical import Record, Schema
 from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import Address
-from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.arrangements import MultiSigUser, Referral, Schedule, SubAccount, Twap
 from chainperp.model.fund import FUND_KEY
 from chainperp.model.tokens import SPOT_FIRST, TOKENS_MAX, token_key
 from chainperp.model.vaults import Share, Vault
+from chainperp.state import day_values
 from chainperp.state.schemas import (
     BUILDERS,
     DAY_VALUE,
@@ -39,6 +41,7 @@ from chainperp.state.schemas import (
     FUND,
     MULTI_SIG,
     PAIR,
+    REFERRAL,
     SCHEDULE,
     SHARE,
     SPOT,
@@ -190,19 +193,6 @@ def _read_name(state: State, key: bytes, value: Record) -> None:
     state.display_names[address] = value["name"].decode("ascii")
 
 
-def _day_value_keys(state: State) -> Iterable[bytes]:
-    return state.day_values
-
-
-def _write_day_value(state: State, key: bytes) -> Record | None:
-    value = state.day_values.get(Address(key))
-    return None if value is None else {"value": value}
-
-
-def _read_day_value(state: State, key: bytes, value: Record) -> None:
-    state.day_values[state.accounts[Address(key)].address] = value["value"]
-
-
 def _balances(token: int) -> "Collection":
     """The collection of a token's balances."""
 
@@ -267,6 +257,37 @@ def _write_fund(state: State, _key: bytes) -> Record | None:
 def _read_fund(state: State, _key: bytes, value: Record) -> None:
     for name in FUND_FIELDS:
         setattr(state.fund, str(name), value[str(name)])
+
+
+def _referral_keys(state: State) -> Iterable[bytes]:
+    return state.referrals
+
+
+def _write_referral(state: State, key: bytes) -> Record | None:
+    one = state.referrals[Address(key)]
+    return {
+        "code": one.code.encode("ascii"),
+        "users": one.users,
+        "unclaimed": one.unclaimed,
+        "claimed": one.claimed,
+        "referrer": one.referrer,
+        "joined": one.joined,
+        "fees": one.fees,
+        "rewarded": one.rewarded,
+    }
+
+
+def _read_referral(state: State, key: bytes, value: Record) -> None:
+    address = state.accounts[Address(key)].address
+    one = state.referrals[address] = Referral()
+    one.code = value["code"].decode("ascii")
+    if one.code:
+        state.referral_codes[one.code] = address
+    if value["referrer"] is not None:
+        one.referrer = state.accounts[Address(value["referrer"])].address
+    one.users, one.joined = value["users"], value["joined"]
+    one.unclaimed, one.claimed = value["unclaimed"], value["claimed"]
+    one.fees, one.rewarded = value["fees"], value["rewarded"]
 
 
 def _vault_keys(state: State) -> Iterable[bytes]:
@@ -340,12 +361,13 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "msig": Collection(MULTI_SIG, _multi_sig_keys, _write_multi_sig, _read_multi_sig),
     "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
     "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
+    "ref": Collection(REFERRAL, _referral_keys, _write_referral, _read_referral, "unclaimed"),
     "vault": Collection(VAULT, _vault_keys, _write_vault, _read_vault, "shares"),
     "share": Collection(SHARE, _share_keys, _write_share, _read_share, "shares"),
     "fund": Collection(FUND, _fund_keys, _write_fund, _read_fund),
     "token": Collection(TOKEN, _token_keys, _write_token, _read_token, "circulating"),
     "pair": Collection(PAIR, _pair_keys, _write_pair, _read_pair),
-    "mm": Collection(DAY_VALUE, _day_value_keys, _write_day_value, _read_day_value),
+    "mm": Collection(DAY_VALUE, day_values.keys, day_values.write, day_values.read),
 }
 BALANCES: Final = {spot_collection(token): _balances(token) for token in range(TOKENS_MAX)}
 

@@ -5,6 +5,7 @@
 | genesis | `Ann has 1000 CHP`: tokens from the beginning |
 | token, pair | `shows burned`, `shows circulating`; `shows price` |
 | genesis | `open_orders_base = 2`, `fee_tiers = zero`: another value of a parameter |
+| genesis | `maker_rebate_tiers = none` |
 | genesis | `ETH isolated-only` |
 | genesis | `validators = 3` of the same power: `oracle`, `oracle2`, `oracle3` |
 | oracle | `BTC 100, ETH 10`: a validator's prices; `BTC 100 everywhere`: elsewhere too |
@@ -27,13 +28,14 @@
 | a name | `signers Ben, Cat need 2` (a multi-sig user), `signers none` |
 | `Ben with Ben, Cat as Ann` | anything: Ben sends it for Ann, Ben and Cat signed it |
 | a name | `twap buy 10 BTC over 30`, with `reduce-only` or `random`; `untwap BTC 1` |
-| a name | `setReferrer`, `registerReferrer`, `claimRewards`, `call me Ann` |
+| a name | `register code ANN`, `use code ANN`, `claim rewards`, `call me Ann` |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `reserveRequestWeight` (not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
 | a name | `position sell …`: of the position; size 0 is all of it |
 | a name | `orders none`, `deposit 5 number 7`, `votes BTC 100`, `paid out 7` |
 | a name | `shows withdrawable`, `shows value`, `shows spot`, `shows position BTC`, `shows orders` |
+| a name | `shows rewards`: what it can claim |
 | a name | `shows equity Ann$1`, `shows shares Ann$1`, `shows basis Ann$1` |
 | market | `shows mark BTC`, `shows best BTC` |
 
@@ -60,6 +62,7 @@ from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
+    ClaimRewards,
     ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
@@ -71,10 +74,12 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RegisterReferrer,
     RenameSubAccount,
     ScheduleCancel,
     SendAsset,
     SetDisplayName,
+    SetReferrer,
     SubAccountSpotTransfer,
     SubAccountTransfer,
     TriggerTerms,
@@ -355,6 +360,9 @@ class Story:
             "untwap": lambda w: TwapCancel(self.asset(w[0]), int(w[1])),
             "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
+            "register": lambda w: RegisterReferrer(does.partition(" code ")[2]),
+            "use": lambda w: SetReferrer(w[1]),
+            "claim": lambda w: ClaimRewards(),
             "reserveRequestWeight": lambda w: NotOffered(verb),
             "lead": lambda w: CreateVault(
                 does.partition(" with ")[0][5:], "a vault of the story", decimal(w[-1], 6)
@@ -366,9 +374,6 @@ class Story:
             ),
             "distribute": lambda w: VaultDistribute(self.address(w[2]), decimal(w[0], 6)),
             "close": lambda w: VaultDistribute(self.address(w[0]), 0),
-            "setReferrer": lambda w: NotOffered(verb),
-            "registerReferrer": lambda w: NotOffered(verb),
-            "claimRewards": lambda w: NotOffered(verb),
             "call": lambda w: SetDisplayName(does.removeprefix("call me").removeprefix(" ")),
             "family": lambda w: self.grouped(does, Grouping.PARENT),
             "position": lambda w: self.grouped(does, Grouping.POSITION),
@@ -466,6 +471,8 @@ class Story:
             if words[0] == "free":
                 total = state.spot_free(token.index, account.address)
             return strip_decimal(total, token.wei_decimals)
+        if words[0] == "rewards":
+            return strip_decimal(state.referrals[account.address].unclaimed, 6)
         if words[0] == "orders":
             return " ".join(f"#{oid}" for oid in sorted(account.orders)) or "none"
         exposure = account.exposures[self.asset(words[1])]
@@ -518,6 +525,13 @@ def target(text: str) -> int | bytes:
     return int(text[1:]) if text.startswith("#") else text.encode().ljust(16, b"\0")
 
 
+# Tables that a story sets as a whole.
+TABLES: dict[tuple[str, str], object] = {
+    ("fee_tiers", "zero"): [[0, 0, 0]],
+    ("maker_rebate_tiers", "none"): [[10_000, 0]],
+}
+
+
 def play(rows: list[Row]) -> list[str]:
     """Play a whole story; the answers are in the rows' order."""
     parameters: dict[str, object] = {}
@@ -532,7 +546,7 @@ def play(rows: list[Row]) -> list[str]:
             if name.endswith(" isolated-only"):
                 isolated.append(name.split()[0])
                 continue
-            parameters[name] = [[0, 0, 0]] if value == "zero" else int(value)
+            parameters[name] = TABLES.get((name, value)) or int(value)
     story = Story(parameters, isolated, holders)
     answers: list[str] = []
     waiting: list[Row] = []

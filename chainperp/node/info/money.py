@@ -12,7 +12,7 @@ from chainperp.node.documents.texts import Document, usd
 from chainperp.node.index.schema import EXCHANGE
 from chainperp.node.info.kinds import USER, account_of
 from chainperp.node.info.registry import Context, Fields, Past, Query
-from chainperp.transition.fills import fee_rates_today
+from chainperp.transition.rates import rates_today
 
 RATE_DECIMALS: Final = 6
 DAYS_SHOWN: Final = 15
@@ -54,7 +54,8 @@ def user_fees(context: Context, fields: Fields, days: list[Document]) -> Documen
     state = context.state()
     tiers = state.parameters.fee_tiers
     account = account_of(context, fields) or Account(b"")  # type: ignore[arg-type]
-    taker, maker = fee_rates_today(state, account)
+    rates = rates_today(state, account)
+    taker, maker = rates.taker, rates.maker
     return {
         "dailyUserVlm": days,
         "feeSchedule": {

@@ -23,6 +23,7 @@ from chainperp.transition.block import DEPOSIT_BODY
 from tests.simulation.day.people import (
     CHP,
     CHP_DECIMALS,
+    CODES,
     MARKETS,
     Leader,
     Person,
@@ -133,7 +134,10 @@ class Day:
                 requests += self._quote(quoter, time_ms)
         if number == 2:
             requests += [one.create(f"Vault {at}", time_ms) for at, one in enumerate(self.leaders)]
-        for leader in self.leaders:
+        for code, leader in zip(CODES, self.leaders, strict=True):
+            if number % (self.blocks // 12) == 0:
+                requests += [leader.register(code, time_ms), leader.claim(time_ms)]
+            requests.append(leader.act(self.prices, time_ms, self.traders, []))
             if number % 10 == 0 and self._vault_of(leader) is not None:
                 requests.append(leader.lead(self.prices, time_ms))
         vaults = [address_text(one.vault) for one in self.leaders if one.vault is not None]
