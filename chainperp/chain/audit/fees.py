@@ -34,7 +34,7 @@ from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_NETTED, 
 KINDS: Final = (Kind.FILL, Kind.LEDGER, Kind.REFERRAL, Kind.TOKEN)
 FREE: Final = FLAG_BACKSTOP | FLAG_ADL | FLAG_NETTED
 """Trades that met no book: nobody pays for them."""
-SHARED: Final[tuple[int, ...]] = ()
+SHARED: Final = (LedgerType.VAULT_CREATION_FEE,)
 """Transfers to the fund of which the liquidity vault has its share, as of a trade's fees."""
 
 NOBODY: Final[Record] = {
