@@ -5,7 +5,7 @@ Every sentence ends with the rule that decided and the log index of the entry th
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from chainperp.base.canonical import Record
 from chainperp.base.units import Address, usd_text
@@ -14,19 +14,17 @@ from chainperp.cli.chain_log import (
     Logged,
     LoggedBlock,
     Sentence,
-    clock,
     money,
     nothing,
     who,
 )
 from chainperp.cli.entry_words import (
-    entry_sentence,
-    fill_rule,
+    entry_sentences,
     fill_sentence,
-    fill_side,
     ledger_sentence,
     transaction_sentences,
 )
+from chainperp.evidence.verifier.log_proofs import EFFECTS_END
 from chainperp.model.decisions import (
     Kind,
     LedgerType,
@@ -37,15 +35,6 @@ from chainperp.model.decisions import (
 )
 from chainperp.model.envelope import transaction_hash
 from chainperp.model.records import CROSS_SCOPE
-from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_LIQUIDATION
-
-# A user transaction's effects end where the next phase of the block begins.
-EFFECTS_END: Final = frozenset(
-    (
-        Kind.TX_USER, Kind.TX_SYSTEM, Kind.VAULT, Kind.STATE_COMMIT, Kind.LIQ_TEST, Kind.SEAL,
-        Kind.BUYBACK,
-    )
-)  # fmt: skip
 
 
 class Explanation(NamedTuple):
@@ -318,85 +307,5 @@ def _effects(log: ChainLog, block: LoggedBlock, entry: Logged) -> list[Sentence]
             or (one.kind is Kind.LEDGER and fields["type"] == LedgerType.FEE_SHARE)
         ):
             break
-        found.append(entry_sentence(log, one))
+        found += entry_sentences(log, one)
     return found
-
-
-def explain_fill(path: Path, tid: int) -> Explanation:
-    """A trade: price, both sides, cause. Raises NotFound when the log has none of that number."""
-    log = ChainLog(path)
-    wanted = tid.to_bytes(8, "big")
-    for block in log.blocks():
-        for entry in block.of(Kind.FILL):
-            fields = entry.fields()
-            if fields["tid"].to_bytes(8, "big") == wanted:
-                sentences = _fill_sentences(log, block, entry, fields)
-                return Explanation(
-                    {
-                        "tid": tid,
-                        "height": block.height,
-                        "time_ms": block.time_ms,
-                        "index": entry.index,
-                        "market": log.market(fields["asset"]),
-                        "price": log.price(fields["asset"], fields["price"]),
-                        "size": log.units(fields["asset"], fields["lots"]),
-                        "maker": who(fields["maker"]),
-                        "taker": who(fields["taker"]),
-                        "cause_index": fields["cause_index"],
-                        "sentences": [one.document() for one in sentences],
-                    },
-                    [f"block {block.height}, {clock(block.time_ms)}: trade {tid}",
-                     *(f"  {one.line()}" for one in sentences)],
-                )  # fmt: skip
-    raise nothing(f"no trade {tid} in this log")
-
-
-def _fill_sentences(
-    log: ChainLog, block: LoggedBlock, entry: Logged, fields: Record
-) -> list[Sentence]:
-    asset, index = fields["asset"], entry.index
-    flags = fields["flags"]
-    price = f"The price {log.price(asset, fields['price'])} is "
-    if flags & FLAG_ADL:
-        price += "that of the auto-deleveraging round, the same for all who are closed in it"
-    elif flags & FLAG_BACKSTOP:
-        price += "the mark, without fees: the backstop vault took the position over"
-    else:
-        price += f"that of the resting order {fields['maker_oid']}"
-    fee_rule = fill_rule(fields) if flags & (FLAG_ADL | FLAG_BACKSTOP) else "FEE-2"
-    if log.base(asset) is not None:
-        fee_rule = "SPT-6"
-    sentences = [
-        fill_sentence(log, entry),
-        Sentence(f"It is worth {money(fields['price'] * fields['lots'])}",
-                 "PNL-1" if log.base(asset) is None else "SPT-4", index),
-        Sentence(price, fill_rule(fields), index),
-        *(
-            Sentence(f"{side.capitalize()} {who(fields[side])}: {fill_side(log, fields, side)}",
-                     fee_rule, index)
-            for side in ("maker", "taker")
-        ),
-    ]  # fmt: skip
-    return [*sentences, _cause(block, fields, flags)]
-
-
-def _cause(block: LoggedBlock, fields: Record, flags: int) -> Sentence:
-    """The entry that led to a trade."""
-    cause = fields["cause_index"]
-    entry = block.at(cause - block.first_index)
-    if entry.kind is Kind.TX_USER:
-        name = "0x" + transaction_hash(entry.fields()["envelope"]).hex()
-        return Sentence(f"Cause: transaction {name} of {who(entry.fields()['signer'])}", "",
-                        cause)  # fmt: skip
-    if flags & (FLAG_LIQUIDATION | FLAG_BACKSTOP):
-        tested = who(fields["taker" if flags & FLAG_LIQUIDATION else "maker"])
-        return Sentence(f"Cause: {tested} failed the liquidation test", "MRG-8", cause)
-    if flags & FLAG_ADL:
-        return Sentence(f"Cause: {who(fields['taker'])} was below zero", "ADL-4", cause)
-    if entry.kind is Kind.TWAP:
-        return Sentence(f"Cause: a slice of TWAP order {entry.fields()['twap_id']}", "TWP-4", cause)
-    if entry.kind is Kind.BUYBACK:
-        return Sentence("Cause: a purchase of the fund was due", "BUY-1", cause)
-    if entry.kind is Kind.TRIGGER:
-        return Sentence("Cause: a trigger order met its mark", "TRG-2", cause)
-    return Sentence("Cause: the backstop vault works its positions off", "BKS-3", cause)
