@@ -21,7 +21,7 @@ class Desk(Stage):
         self, *, maker: str = "100000", parent: str = "0", vault: str = "0", **options: object
     ) -> None:
         super().__init__(vault=vault, **options)  # type: ignore[arg-type]
-        self.names |= {MARKET_MAKER: "maker", LIQUIDITY_VAULT: "parent"}
+        self.names[LIQUIDITY_VAULT] = "parent"
         for address, amount in ((MARKET_MAKER, maker), (LIQUIDITY_VAULT, parent)):
             if amount != "0":
                 self.block(system=[self.deposit_to(address, amount)])
