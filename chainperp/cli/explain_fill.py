@@ -4,6 +4,7 @@ Every sentence ends with the rule that decided and the log index of the entry th
 """
 
 from pathlib import Path
+from typing import Final
 
 from chainperp.base.canonical import Record
 from chainperp.cli.chain_log import (
@@ -27,7 +28,12 @@ from chainperp.transition.recorder import (
     FLAG_NETTED,
 )
 
-FREE = FLAG_ADL | FLAG_BACKSTOP | FLAG_NETTED
+FREE: Final = FLAG_ADL | FLAG_BACKSTOP | FLAG_NETTED
+CAUSES: Final = {
+    Kind.CHILDREN: ("positions of the children are netted", "VLT-27"),
+    Kind.BUYBACK: ("a purchase of the fund was due", "BUY-1"),
+    Kind.TRIGGER: ("a trigger order met its mark", "TRG-2"),
+}
 
 
 def explain_fill(path: Path, tid: int) -> Explanation:
@@ -74,12 +80,12 @@ def _fill_sentences(
     else:
         price += f"that of the resting order {fields['maker_oid']}"
     fee_rule = fill_rule(fields) if flags & FREE else "FEE-2"
+    worth, worth_rule = money(fields["price"] * fields["lots"]), "PNL-1"
     if log.base(asset) is not None:
-        fee_rule = "SPT-6"
+        fee_rule, worth_rule = "SPT-6", "SPT-4"
     sentences = [
         fill_sentence(log, entry),
-        Sentence(f"It is worth {money(fields['price'] * fields['lots'])}",
-                 "PNL-1" if log.base(asset) is None else "SPT-4", index),
+        Sentence(f"It is worth {worth}", worth_rule, index),
         Sentence(price, fill_rule(fields), index),
         *(
             Sentence(f"{side.capitalize()} {who(fields[side])}: {fill_side(log, fields, side)}",
@@ -103,12 +109,7 @@ def _cause(block: LoggedBlock, fields: Record, flags: int) -> Sentence:
         return Sentence(f"Cause: {tested} failed the liquidation test", "MRG-8", cause)
     if flags & FLAG_ADL:
         return Sentence(f"Cause: {who(fields['taker'])} was below zero", "ADL-4", cause)
-    if entry.kind is Kind.CHILDREN:
-        return Sentence("Cause: positions of the children are netted", "VLT-27", cause)
     if entry.kind is Kind.TWAP:
         return Sentence(f"Cause: a slice of TWAP order {entry.fields()['twap_id']}", "TWP-4", cause)
-    if entry.kind is Kind.BUYBACK:
-        return Sentence("Cause: a purchase of the fund was due", "BUY-1", cause)
-    if entry.kind is Kind.TRIGGER:
-        return Sentence("Cause: a trigger order met its mark", "TRG-2", cause)
-    return Sentence("Cause: the backstop vault works its positions off", "BKS-3", cause)
+    text, rule = CAUSES.get(entry.kind, ("the backstop vault works its positions off", "BKS-3"))
+    return Sentence(f"Cause: {text}", rule, cause)

@@ -3,6 +3,7 @@
 | who | does |
 |---|---|
 | genesis | `Ann has 1000 CHP`: tokens from the beginning |
+| fund | `shows purchase`: the last one that was due |
 | token, pair | `shows burned`, `shows circulating`; `shows price` |
 | genesis | `open_orders_base = 2`, `fee_tiers = zero`: another value of a parameter |
 | genesis | `maker_rebate_tiers = none` |
@@ -95,6 +96,7 @@ from chainperp.model.actions import (
 )
 from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
 from chainperp.model.decisions import (
+    BuybackOutcome,
     Kind,
     LiquidationOutcome,
     OrderStatus,
@@ -107,6 +109,7 @@ from chainperp.model.envelope import USER_SIGNED as USER_SCHEME
 from chainperp.model.tokens import SPOT_FIRST, USDC_NAME, wire_name
 from chainperp.model.vaults import Share, ShareEvent, Vault
 from chainperp.state.store import (
+    ASSISTANCE_FUND,
     BACKSTOP_VAULT,
     INSURANCE,
     LIQUIDITY_VAULT,
@@ -128,7 +131,7 @@ ORDER = re.compile(
 )
 SYSTEM_NAMES = {
     "liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT, "insurance": INSURANCE,
-    "market-maker": MARKET_MAKER,
+    "market-maker": MARKET_MAKER, "assistance-fund": ASSISTANCE_FUND,
 }  # fmt: skip
 USER_SIGNED = (
     UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig, ClassTransfer, SendAsset,
@@ -151,6 +154,7 @@ class Story:
         self.names: dict[bytes, str] = {}
         self.resting: set[int] = set()
         self.later = 0
+        self.purchase = ["none"]
 
     def asset(self, name: str) -> int:
         """Index of a market; `NONE` is one that does not exist, `SPOT` a pair."""
@@ -252,6 +256,9 @@ class Story:
                 current.append(f"#{fields['oid']} fires at {price_text(fields['mark'], decimals)}")
             elif entry.kind is Kind.TWAP:
                 current.append(twap_text(fields))
+            elif entry.kind is Kind.BUYBACK:
+                # It is nobody's effect; a step may ask for it.
+                current = self.purchase = [buyback_text(fields)]
             elif entry.kind is Kind.LIQ_TEST:
                 outcome = LiquidationOutcome(fields["outcome"]).name
                 current.append(f"{self.names[fields['account']]} below maintenance: {outcome}")
@@ -443,6 +450,8 @@ class Story:
         """A number of an account or a market, in words."""
         state = self.world.engine.state
         words = what.split()
+        if words[0] == "purchase":
+            return "; ".join(self.purchase)
         if who == "token":
             token = state.tokens[1]
             amount = token.burned if words[0] == "burned" else token.circulating
@@ -481,6 +490,14 @@ class Story:
         if not exposure.is_cross:
             text += f", own margin {strip_decimal(exposure.raw_isolated + exposure.value, 6)}"
         return text
+
+
+def buyback_text(fields: Record) -> str:
+    """A purchase of the fund in words."""
+    if not fields["lots"]:
+        return f"nothing: {BuybackOutcome(fields['outcome']).name}"
+    size = strip_decimal(fields["filled"], 2)
+    return f"{size} for {strip_decimal(fields['spent'], 6)}"
 
 
 def _share_number(state: State, vault: Vault, share: Share, what: str) -> int:
@@ -528,6 +545,7 @@ def target(text: str) -> int | bytes:
 # Tables that a story sets as a whole.
 TABLES: dict[tuple[str, str], object] = {
     ("fee_tiers", "zero"): [[0, 0, 0]],
+    ("spot_fee_tiers", "zero"): [[0, 0, 0]],
     ("maker_rebate_tiers", "none"): [[10_000, 0]],
 }
 
