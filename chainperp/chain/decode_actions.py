@@ -33,6 +33,7 @@ from chainperp.model.actions import (
     ApproveBuilderFee,
     BuilderTerms,
     CancelOrders,
+    ClaimRewards,
     ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
@@ -42,10 +43,12 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RegisterReferrer,
     RenameSubAccount,
     ScheduleCancel,
     SendAsset,
     SetDisplayName,
+    SetReferrer,
     SubAccountSpotTransfer,
     SubAccountTransfer,
     TimeInForce,
@@ -217,6 +220,18 @@ def _display_name(fields: Fields) -> Action:
     return SetDisplayName(read_text(fields["displayName"], "displayName"))
 
 
+def _register_referrer(fields: Fields) -> Action:
+    return RegisterReferrer(read_text(fields["code"], "code"))
+
+
+def _set_referrer(fields: Fields) -> Action:
+    return SetReferrer(read_text(fields["code"], "code"))
+
+
+def _claim_rewards(fields: Fields) -> Action:
+    return ClaimRewards()
+
+
 def _noop(fields: Fields) -> Action:
     return Noop()
 
@@ -355,6 +370,9 @@ L1_DECODERS: Final[dict[str, Callable[[Fields], Action]]] = {
     "subAccountSpotTransfer": _sub_account_spot_transfer,
     **VAULT_DECODERS,
     "setDisplayName": _display_name,
+    "registerReferrer": _register_referrer,
+    "setReferrer": _set_referrer,
+    "claimRewards": _claim_rewards,
     "noop": _noop,
     "setGlobal": _oracle_vote,
 }

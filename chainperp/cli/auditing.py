@@ -189,6 +189,7 @@ def audit_lines(audited: Audit) -> list[str]:
         "conservation": f"cash is custody and long is short at every SEAL; custody "
         f"{usd_text(last.custody)}",
         "routing and exemptions": "as published, and changed by logged events only",
+        "fees": "every trade's from its accounts' rates, every share as its trades owe it",
         "fund and buybacks": f"{audited.total('purchases')} purchases, each due and re-derived, "
         "none missing; all of them burned, nothing sold",
         "solvency": f"{last.accounts} accounts claim {usd_text(last.liabilities)}, owe "

@@ -12,11 +12,18 @@ from typing import Any
 
 from chainperp.base.canonical import Record
 from chainperp.base.errors import BadRequest, NotFound
-from chainperp.base.units import address_text, price_text, size_text, usd_text
+from chainperp.base.units import (
+    address_text,
+    format_decimal,
+    price_text,
+    size_text,
+    usd_text,
+)
 from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.markets import MarketTerms
 from chainperp.model.tokens import SPOT_FIRST, Token, tokens_of
+from chainperp.rules.spot import is_pair_known
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.recovery import inspect
 from chainperp.storage.segments import read_blocks
@@ -109,8 +116,7 @@ class ChainLog:
         self.directory = DataDir.open(path, write=False)
         self.genesis = self.directory.genesis
         self.terms: list[MarketTerms] = self.genesis.terms
-        self.tokens: list[Token] = tokens_of(self.genesis.listing)
-        self.pairs: list[Token] = [self.tokens[base] for base in self.genesis.listing.pairs]
+        self.tokens = tokens_of(self.genesis.listing)
         self.marks: dict[int, Mark] = {}
 
     def blocks(self) -> Iterator[LoggedBlock]:
@@ -137,21 +143,22 @@ class ChainLog:
             yield LoggedBlock(stored.height, seal["first_index"], stored.entries)
 
     def base(self, asset: int) -> Token | None:
-        """Base token of a spot pair; None for everything else."""
-        number = asset - SPOT_FIRST
-        return self.pairs[number] if 0 <= number < len(self.pairs) else None
+        """The token that a spot pair trades; None for a perpetual, and for no pair."""
+        pairs = self.genesis.listing.pairs
+        is_pair = is_pair_known(asset, len(pairs))
+        return self.tokens[pairs[asset - SPOT_FIRST]] if is_pair else None
 
     def market(self, asset: int) -> str:
-        """Name of a market; of a spot pair the name of its token."""
-        token = self.base(asset)
-        if token is not None:
-            return token.name
+        """Name of a market or spot pair."""
+        base = self.base(asset)
+        if base is not None:
+            return f"{base.name}/USDC"
         return self.terms[asset].name if asset < len(self.terms) else f"market {asset}"
 
     def decimals(self, asset: int) -> int:
         """Decimals of a size in a market or pair."""
-        token = self.base(asset)
-        return self.terms[asset].size_decimals if token is None else token.size_decimals
+        base = self.base(asset)
+        return self.terms[asset].size_decimals if base is None else base.size_decimals
 
     def price(self, asset: int, price: int) -> str:
         """A grid price for people."""
@@ -161,14 +168,15 @@ class ChainLog:
         """Lots in base units."""
         return size_text(lots, self.decimals(asset))
 
-    def amount(self, token: int, amount: int) -> str:
-        """An amount of a token for people, with its name."""
-        one = self.tokens[token]
-        return f"{size_text(amount, one.wei_decimals)} {one.name}"
-
     def size(self, asset: int, lots: int) -> str:
-        """Lots for people, with the market's name."""
-        return f"{self.units(asset, lots)} {self.market(asset)}"
+        """Lots for people, with the name of what is traded."""
+        base = self.base(asset)
+        return f"{self.units(asset, lots)} {self.market(asset) if base is None else base.name}"
+
+    def amount(self, token: int, amount: int) -> str:
+        """An amount of a token for people."""
+        terms = self.tokens[token]
+        return f"{format_decimal(amount, terms.wei_decimals)} {terms.name}"
 
     def position(self, asset: int, lots: int) -> str:
         """A signed position in words."""

@@ -17,14 +17,13 @@ from chainperp.model.decisions import (
     rule_code,
 )
 from chainperp.model.envelope import SCHEMES, decode_envelope, transaction_hash
-from chainperp.model.tokens import SPOT_FIRST
+from chainperp.model.tokens import Token
 from chainperp.transition.recorder import (
     FLAG_ADL,
     FLAG_BACKSTOP,
     FLAG_LIQUIDATION,
     FLAG_TAKER_BUYS,
 )
-from chainperp.transition.tokens import NOBODY
 
 # Refusals of a request's form: price and size stand in the record as signed, times 10^8.
 AS_SIGNED: Final = frozenset(
@@ -34,6 +33,9 @@ AS_SIGNED: Final = frozenset(
         Rejection.SIZE_ZERO,
         Rejection.TICK,
         Rejection.NO_PRICE,
+        Rejection.SPOT_REDUCE_ONLY,
+        Rejection.SPOT_TRIGGER,
+        Rejection.SPOT_BUILDER,
     )
 )
 MOVED: Final = {
@@ -62,8 +64,8 @@ MOVED: Final = {
         "SUB-3",
     ),
     LedgerType.SPOT_ACTIVATION_FEE: ("paid out of the spot balance for a new address", "TRF-2"),
-    LedgerType.SPOT_FEE_BURN: ("fee of a purchase in the token", "SPT-7"),
-    LedgerType.BUYBACK_BURN: ("what the fund bought", "BUY-6"),
+    LedgerType.SPOT_FEE_BURN: ("the buyer's fee, burned", "SPT-6"),
+    LedgerType.BUYBACK_BURN: ("what the fund bought, burned", "BUY-6"),
     LedgerType.BUYBACK_MONEY: ("money for a purchase of the fund", "BUY-3"),
     LedgerType.BUYBACK_REST: ("what a purchase of the fund left", "BUY-3"),
     LedgerType.VAULT_CREATE: ("the leader's first deposit into the vault", "VLT-1"),
@@ -132,6 +134,9 @@ def fill_side(log: ChainLog, fields: Record, side: str) -> str:
     asset, lots = fields["asset"], fields["lots"]
     buys = bool(fields["flags"] & FLAG_TAKER_BUYS) == (side == "taker")
     before = fields[f"{side}_start"]
+    base = log.base(asset)
+    if base is not None:
+        return _spot_side(log, base, fields, side)
     after = before + (lots if buys else -lots)
     extra = fields[f"{side}_builder_fee"]
     builders = f", to the builder {money(extra)}" if extra else ""
@@ -141,52 +146,35 @@ def fill_side(log: ChainLog, fields: Record, side: str) -> str:
     )
 
 
-def spot_fill_sentence(log: ChainLog, entry: Logged) -> Sentence:
-    """A trade of tokens for USDC, with what each side paid of what it got."""
-    fields = entry.fields()
-    asset, token = fields["asset"], log.base(fields["asset"])
-    is_buy = bool(fields["flags"] & FLAG_TAKER_BUYS)
-    buyer, seller = ("taker", "maker") if is_buy else ("maker", "taker")
-    fee = fields[f"{buyer}_fee"]
-    paid = f"{fee}" if token is None else log.amount(token.index, fee)
-    text = (
-        f"{who(fields[buyer])} bought {log.size(asset, fields['lots'])} at "
-        f"{log.price(asset, fields['price'])} from {who(fields[seller])} for "
-        f"{money(fields['price'] * fields['lots'])}; fees {paid} and "
-        f"{money(fields[f'{seller}_fee'])}"
+def _spot_side(log: ChainLog, base: Token, fields: Record, side: str) -> str:
+    """One side of a spot trade: balance of the token before and after, fee in what it receives."""
+    buys = bool(fields["flags"] & FLAG_TAKER_BUYS) == (side == "taker")
+    before, fee = fields[f"{side}_start"], fields[f"{side}_fee"]
+    given = fields["lots"] * 10 ** (base.wei_decimals - base.size_decimals)
+    after = before + given - fee if buys else before - given
+    usdc = fields["price"] * fields["lots"]
+    paid = f"paid {money(usdc)}" if buys else f"received {money(usdc)}"
+    cost = log.amount(base.index, fee) if buys else money(fee)
+    return (
+        f"{log.amount(base.index, before)} became {log.amount(base.index, after)}; {paid}; "
+        f"fee {cost}"
     )
-    return Sentence(text, "MAT-1", entry.index)
-
-
-def token_sentence(log: ChainLog, entry: Logged) -> Sentence:
-    """A token that moved, or was burned."""
-    fields = entry.fields()
-    words, rule = MOVED.get(LedgerType(fields["type"]), ("", "SPT-7"))
-    amount = log.amount(fields["token"], fields["amount"])
-    if fields["destination"] == NOBODY:
-        left = log.amount(fields["token"], fields["circulating"])
-        text = f"{amount} of {who(fields['source'])} burned: {words}; supply is now {left}"
-    else:
-        text = f"{amount} from {who(fields['source'])} to {who(fields['destination'])}: {words}"
-    return Sentence(text, rule, entry.index)
 
 
 def fill_sentence(log: ChainLog, entry: Logged, account: bytes | None = None) -> Sentence:
     """A trade; seen from one of its accounts when that is given."""
     fields = entry.fields()
     asset, price = fields["asset"], fields["price"]
-    if asset >= SPOT_FIRST:
-        return spot_fill_sentence(log, entry)
     side = "maker" if fields["maker"] == account else "taker"
     other = fields["taker" if side == "maker" else "maker"]
     buys = bool(fields["flags"] & FLAG_TAKER_BUYS) == (side == "taker")
     subject = "" if account else f"{who(fields['taker'])} "
     verb = ("bought" if buys else "sold") if subject else ("Bought" if buys else "Sold")
-    mark = log.marks[asset].mark if asset in log.marks else 0
+    # A spot pair has no mark that matters to anybody.
+    mark = f" ({percent_from(price, log.marks[asset].mark)})" if asset in log.marks else ""
     text = (
-        f"{subject}{verb} {log.size(asset, fields['lots'])} at {log.price(asset, price)} "
-        f"({percent_from(price, mark)}) {'from' if buys else 'to'} {who(other)}: "
-        f"{fill_side(log, fields, side)}"
+        f"{subject}{verb} {log.size(asset, fields['lots'])} at {log.price(asset, price)}"
+        f"{mark} {'from' if buys else 'to'} {who(other)}: {fill_side(log, fields, side)}"
     )
     return Sentence(text, fill_rule(fields), entry.index)
 
@@ -201,6 +189,18 @@ def ledger_sentence(entry: Logged) -> Sentence:
         rule,
         entry.index,
     )
+
+
+def token_sentence(log: ChainLog, entry: Logged) -> Sentence:
+    """An amount of a token that moved without a trade, or is gone."""
+    fields = entry.fields()
+    words, rule = MOVED[LedgerType(fields["type"])]
+    amount, source = log.amount(fields["token"], fields["amount"]), who(fields["source"])
+    if not any(fields["destination"]):
+        left = log.amount(fields["token"], fields["circulating"])
+        return Sentence(f"{amount} of {source}: {words}; {left} are left", rule, entry.index)
+    text = f"{amount} from {source} to {who(fields['destination'])}: {words}"
+    return Sentence(text, rule, entry.index)
 
 
 def entry_sentence(log: ChainLog, entry: Logged) -> Sentence:

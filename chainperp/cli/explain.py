@@ -37,7 +37,6 @@ from chainperp.model.decisions import (
 )
 from chainperp.model.envelope import transaction_hash
 from chainperp.model.records import CROSS_SCOPE
-from chainperp.model.tokens import SPOT_FIRST
 from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_LIQUIDATION
 
 # A user transaction's effects end where the next phase of the block begins.
@@ -47,6 +46,10 @@ EFFECTS_END: Final = frozenset(
         Kind.BUYBACK,
     )
 )  # fmt: skip
+CAUSES: Final = {
+    Kind.BUYBACK: ("a purchase of the fund was due", "BUY-1"),
+    Kind.TRIGGER: ("a trigger order met its mark", "TRG-2"),
+}
 
 
 class Explanation(NamedTuple):
@@ -365,14 +368,17 @@ def _fill_sentences(
     else:
         price += f"that of the resting order {fields['maker_oid']}"
     fee_rule = fill_rule(fields) if flags & (FLAG_ADL | FLAG_BACKSTOP) else "FEE-2"
+    worth, worth_rule = money(fields["price"] * fields["lots"]), "PNL-1"
+    if log.base(asset) is not None:
+        fee_rule, worth_rule = "SPT-6", "SPT-4"
     sentences = [
         fill_sentence(log, entry),
-        Sentence(f"It is worth {money(fields['price'] * fields['lots'])}", "PNL-1", index),
+        Sentence(f"It is worth {worth}", worth_rule, index),
         Sentence(price, fill_rule(fields), index),
         *(
             Sentence(f"{side.capitalize()} {who(fields[side])}: {fill_side(log, fields, side)}",
                      fee_rule, index)
-            for side in (("maker", "taker") if asset < SPOT_FIRST else ())
+            for side in ("maker", "taker")
         ),
     ]  # fmt: skip
     return [*sentences, _cause(block, fields, flags)]
@@ -393,8 +399,5 @@ def _cause(block: LoggedBlock, fields: Record, flags: int) -> Sentence:
         return Sentence(f"Cause: {who(fields['taker'])} was below zero", "ADL-4", cause)
     if entry.kind is Kind.TWAP:
         return Sentence(f"Cause: a slice of TWAP order {entry.fields()['twap_id']}", "TWP-4", cause)
-    if entry.kind is Kind.BUYBACK:
-        return Sentence("Cause: a purchase of the fund was due", "BUY-1", cause)
-    if entry.kind is Kind.TRIGGER:
-        return Sentence("Cause: a trigger order met its mark", "TRG-2", cause)
-    return Sentence("Cause: the backstop vault works its positions off", "BKS-3", cause)
+    text, rule = CAUSES.get(entry.kind, ("the backstop vault works its positions off", "BKS-3"))
+    return Sentence(f"Cause: {text}", rule, cause)

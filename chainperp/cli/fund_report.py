@@ -55,14 +55,15 @@ def show_fund(options: Asking, document: Document) -> None:
 
 def tables(document: Document) -> list[Table]:
     """The fund for people: its money, the token, and the history when it is there."""
-    sources, paid = document["sources"], document["paid"]
+    sources = document["sources"]
+    paid = {name: text if _is_zero(text) else f"-{text}" for name, text in document["paid"].items()}
     money = [
         ["from fees of trades", sources["fees"]],
         ["from seized margin", sources["liquidations"]],
         ["from anything else", sources["other"]],
-        ["to the liquidity vault", f"-{paid['vault']}"],
-        ["to referrers", f"-{paid['referrals']}"],
-        ["spent on purchases", f"-{paid['buybacks']}"],
+        ["to the liquidity vault", paid["vault"]],
+        ["to referrers", paid["referrals"]],
+        ["spent on purchases", paid["buybacks"]],
         ["left in the fund", document["balance"]],
     ]
     title = f"assistance fund after block {document['height']}, {clock(document['time'])}"

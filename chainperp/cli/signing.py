@@ -19,8 +19,10 @@ from chainperp.base.errors import EXIT_REFUSED, EXIT_UNREACHABLE, BadRequest
 from chainperp.base.units import Address, address_text
 from chainperp.cli import output
 from chainperp.cli.commands.keys import DEFAULT_DIR, password_of
+from chainperp.model.tokens import SPOT_FIRST
 
 if TYPE_CHECKING:
+    from chainperp.chain.genesis import Genesis as ChainGenesis
     from chainperp.client.markets import Market
     from chainperp.client.node import NodeClient
     from chainperp.wire.typed_data import Network
@@ -97,9 +99,22 @@ def now_ms() -> int:
 
 
 def genesis_markets(genesis: Path | None) -> "list[Market]":
-    """Markets of a genesis file, or of the default one."""
-    from chainperp.chain.genesis import parse_genesis
+    """Perpetuals of a genesis file, or of the default one."""
     from chainperp.client.markets import markets_of_terms
+
+    return markets_of_terms(genesis_of(genesis).terms)
+
+
+def genesis_pairs(genesis: Path | None) -> "list[Market]":
+    """Spot pairs of a genesis file, or of the default one."""
+    from chainperp.client.markets import pairs_of_listing
+
+    return pairs_of_listing(genesis_of(genesis).listing)
+
+
+def genesis_of(genesis: Path | None) -> "ChainGenesis":
+    """A genesis file, or the default one."""
+    from chainperp.chain.genesis import parse_genesis
     from chainperp.storage.package import build_genesis
 
     if genesis is None:
@@ -111,7 +126,7 @@ def genesis_markets(genesis: Path | None) -> "list[Market]":
             output.fail(
                 EXIT_UNREACHABLE, f"genesis file cannot be read: {genesis} ({error.strerror})"
             )
-    return markets_of_terms(parse_genesis(raw).terms)
+    return parse_genesis(raw)
 
 
 class Session:
@@ -137,11 +152,53 @@ class Session:
             return genesis_markets(self.options.genesis)
         return markets_of_meta(self.node.info("meta"))
 
+    @cached_property
+    def _spot_meta(self) -> Any:
+        """The node's list of tokens and pairs; None where a genesis file says it."""
+        if self.options.offline or self.options.genesis is not None:
+            return None
+        return self.node.info("spotMeta")
+
+    @cached_property
+    def pairs(self) -> "list[Market]":
+        """Spot pairs, from where the markets are."""
+        from chainperp.client.markets import pairs_of_meta
+
+        meta = self._spot_meta
+        return genesis_pairs(self.options.genesis) if meta is None else pairs_of_meta(meta)
+
+    def token(self, name: str) -> str:
+        """A token as signed actions name it. Raises BadRequest listing those that exist."""
+        from chainperp.client.markets import token_names_of_listing, token_names_of_meta
+
+        meta = self._spot_meta
+        if meta is None:
+            names = token_names_of_listing(genesis_of(self.options.genesis).listing)
+        else:
+            names = token_names_of_meta(meta)
+        if name not in names:
+            raise BadRequest("token", f"there is no token {name[:20]!r}; tokens: {' '.join(names)}")
+        return names[name]
+
     def market(self, name: str) -> "Market":
-        """A market by name. Raises BadRequest listing those that exist."""
+        """A market by name; a spot pair has a slash. Raises BadRequest listing those there are."""
+        from chainperp.client.markets import find_market
+
+        return find_market(self.pairs if "/" in name else self.markets, name)
+
+    def perpetual(self, name: str) -> "Market":
+        """A perpetual by name. Raises BadRequest listing those that exist."""
         from chainperp.client.markets import find_market
 
         return find_market(self.markets, name)
+
+    def market_of(self, asset: object) -> "Market | None":
+        """A market or pair by its number."""
+        is_pair = isinstance(asset, int) and asset >= SPOT_FIRST
+        for market in self.pairs if is_pair else self.markets:
+            if market.asset == asset:
+                return market
+        return None
 
     @cached_property
     def key(self) -> bytes:

@@ -19,6 +19,7 @@ from chainperp.base.units import (
 )
 from chainperp.client.refusal import Unreachable
 from chainperp.model.markets import MarketTerms
+from chainperp.model.tokens import SPOT_FIRST, SpotListing, tokens_of, wire_name
 from chainperp.rules.prices import grid_step, is_on_price_grid
 
 HUNDRED_PERCENT_E6: Final = 100_000_000
@@ -26,7 +27,8 @@ HUNDRED_PERCENT_E6: Final = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A perpetual: its number on the wire and its grids."""
+    """A perpetual or a spot pair (asset 10000 and up, without leverage): its number on the wire and
+    its grids."""
 
     name: str
     asset: int
@@ -77,6 +79,41 @@ def markets_of_meta(meta: Any) -> list[Market]:
 def markets_of_terms(terms: Sequence[MarketTerms]) -> list[Market]:
     """Markets of a genesis file."""
     return [Market(one.name, one.asset, one.size_decimals, one.leverage_max) for one in terms]
+
+
+def pairs_of_meta(meta: Any) -> list[Market]:
+    """Spot pairs of a node's `spotMeta`. Raises Unreachable when that is not what it answers
+    with."""
+    try:
+        decimals = {row["index"]: row["szDecimals"] for row in meta["tokens"]}
+        return [
+            Market(row["name"], SPOT_FIRST + row["index"], decimals[row["tokens"][0]], 0)
+            for row in meta["universe"]
+        ]
+    except (TypeError, KeyError, IndexError) as error:
+        raise Unreachable("the node's spotMeta lists no pairs: is it a node?") from error
+
+
+def pairs_of_listing(listing: SpotListing) -> list[Market]:
+    """Spot pairs of a genesis file."""
+    tokens = tokens_of(listing)
+    return [
+        Market(f"{tokens[base].name}/USDC", SPOT_FIRST + index, tokens[base].size_decimals, 0)
+        for index, base in enumerate(listing.pairs)
+    ]
+
+
+def token_names_of_meta(meta: Any) -> dict[str, str]:
+    """Tokens of a node's `spotMeta` as signed actions name them, by their short names."""
+    try:
+        return {row["name"]: f"{row['name']}:{row['tokenId']}" for row in meta["tokens"]}
+    except (TypeError, KeyError) as error:
+        raise Unreachable("the node's spotMeta lists no tokens: is it a node?") from error
+
+
+def token_names_of_listing(listing: SpotListing) -> dict[str, str]:
+    """The same of a genesis file."""
+    return {one.name: wire_name(one.index, one.name) for one in tokens_of(listing)}
 
 
 def find_market(markets: Sequence[Market], name: str) -> Market:

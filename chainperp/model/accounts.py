@@ -6,7 +6,7 @@ its resting orders reserve. It holds two cached numbers, `value` (position at ma
 `mark_epoch`; a later epoch recomputes them lazily (`transition/valuation.py`).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chainperp.base.units import Address
 
@@ -40,6 +40,24 @@ class Exposure:
         self.is_dirty = False
 
 
+class Rates:
+    """What an account pays on one UTC day: rates in millionths, negative for a rebate. `discount`
+    (of what it pays) and `reward` (of its fees, to its referrer) are in basis points."""
+
+    __slots__ = (
+        "day", "discount", "maker", "reward", "spot_maker", "spot_taker", "taker",
+    )  # fmt: skip
+
+    def __init__(self, day: int, taker: int, maker: int, spot_taker: int, spot_maker: int) -> None:
+        self.day = day
+        self.taker = taker
+        self.maker = maker
+        self.spot_taker = spot_taker
+        self.spot_maker = spot_maker
+        self.discount = 0
+        self.reward = 0
+
+
 class NonceSet:
     """The nonces a key has used: at most the configured number, ascending, no duplicates."""
 
@@ -47,6 +65,10 @@ class NonceSet:
 
     def __init__(self, kept: list[int] | None = None) -> None:
         self.kept: list[int] = [] if kept is None else kept
+
+
+# An account that has not traded yet; never changed in place.
+NO_RATES: Final = Rates(-1, 0, 0, 0, 0)
 
 
 class Account:
@@ -57,8 +79,8 @@ class Account:
     """
 
     __slots__ = (
-        "address", "agents", "cloids", "cooldown", "day", "days", "epoch", "exposures", "fee_maker",
-        "fee_taker", "is_dirty", "is_filed", "margin_total", "nonces", "orders", "position_value",
+        "address", "agents", "cloids", "cooldown", "days", "epoch", "exposures", "is_dirty",
+        "is_filed", "maker_day", "margin_total", "nonces", "orders", "position_value", "rates",
         "raw", "raw_isolated_total", "volume_day", "volume_total",
     )  # fmt: skip
 
@@ -74,13 +96,13 @@ class Account:
         self.epoch = -1
         self.position_value = 0
         self.margin_total = 0
-        # Fees: the day for which the rates hold, and the closed days' volumes (day, micro-USDC).
-        self.day = -1
-        self.fee_maker = 0
-        self.fee_taker = 0
+        # Fees: the rates of the day that `volume_day` and `maker_day` count, and the volumes of
+        # closed days: (day, all, of it as maker) in weighted micro-USDC. The total is not weighted.
+        self.rates = NO_RATES
         self.volume_day = 0
+        self.maker_day = 0
         self.volume_total = 0
-        self.days: list[tuple[int, int]] = []
+        self.days: list[tuple[int, int, int]] = []
         self.cooldown = 0
         self.is_dirty = False
         self.is_filed = False

@@ -325,6 +325,30 @@ class OracleVote:
         self.prices = prices
 
 
+class RegisterReferrer:
+    """`registerReferrer`: a referral code for the account."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+
+class SetReferrer:
+    """`setReferrer`: the code of the account that brought this one."""
+
+    __slots__ = ("code",)
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+
+
+class ClaimRewards:
+    """`claimRewards`: all that the account has earned as referrer."""
+
+    __slots__ = ()
+
+
 class NotOffered:
     """A well-formed action that this version of the exchange refuses."""
 
@@ -359,6 +383,9 @@ Action = (
     | ClassTransfer
     | SendAsset
     | SubAccountSpotTransfer
+    | RegisterReferrer
+    | SetReferrer
+    | ClaimRewards
     | Noop
     | OracleVote
     | NotOffered

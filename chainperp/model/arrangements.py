@@ -39,6 +39,26 @@ class MultiSigUser:
         self.threshold = threshold
 
 
+class Referral:
+    """An account's part in referrals. As referrer: its code (empty for none), how many use it, and
+    rewards not yet and already claimed. As user: its referrer, since when (ms), the fees it has
+    paid since then, and what of them was its referrer's. Amounts are in micro-USDC."""
+
+    __slots__ = (
+        "claimed", "code", "fees", "joined", "referrer", "rewarded", "unclaimed", "users",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.code = ""
+        self.users = 0
+        self.unclaimed = 0
+        self.claimed = 0
+        self.referrer: Address | None = None
+        self.joined = 0
+        self.fees = 0
+        self.rewarded = 0
+
+
 class Twap:
     """A running TWAP order. `index` is the next slice, `due` its time in ms like `start`;
     `executed_lots` and `executed_notional` are what its slices have filled."""

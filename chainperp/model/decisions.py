@@ -9,12 +9,15 @@ from enum import IntEnum, unique
 from typing import Final
 
 from chainperp.model.order_reasons import ORDER_REASONS
+from chainperp.model.referral_reasons import REFERRAL_REASONS
 from chainperp.model.rejections import REASONS as OWN_REASONS
 from chainperp.model.rejections import Reason as Reason
 from chainperp.model.rejections import Rejection as Rejection
 from chainperp.model.vault_reasons import VAULT_REASONS
 
-REASONS: Final[dict[Rejection, Reason]] = {**OWN_REASONS, **ORDER_REASONS, **VAULT_REASONS}
+REASONS: Final[dict[Rejection, Reason]] = {
+    **OWN_REASONS, **ORDER_REASONS, **REFERRAL_REASONS, **VAULT_REASONS,
+}  # fmt: skip
 
 
 @unique
@@ -56,6 +59,7 @@ class Kind(IntEnum):
     MULTI_SIG_USER = 0x0076
     DISPLAY_NAME = 0x0077
     TOKEN = 0x0078
+    REFERRAL = 0x0079
     LEDGER = 0x0080
     BUYBACK = 0x0082
     PARAM = 0x0090
@@ -90,6 +94,14 @@ class TwapEvent(IntEnum):
     SLICE = 2  # its order follows
     TERMINATED = 3  # by its account, or with its scope
     FINISHED = 4  # its time is over
+
+
+class ReferralEvent(IntEnum):
+    """What a REFERRAL entry says."""
+
+    CODE = 1  # the account has a code now
+    REFERRED = 2  # the account has a referrer now
+    REWARDED = 3  # fees of the account earned its referrer a reward
 
 
 class CommitReason(IntEnum):
@@ -166,6 +178,8 @@ class LedgerType(IntEnum):
     BUYBACK_REST = 45  # back again: what a purchase left
     BUYBACK_BURN = 46  # in a TOKEN entry: what the fund bought, gone from the supply
     SPOT_FEE_BURN = 24  # in a TOKEN entry: a buyer's fee in the token, gone from the supply
+    REFERRAL_REWARD = 50  # from the fund: the rewards of a block's trades
+    REFERRAL_CLAIM = 51
 
 
 RULE_FAMILIES: Final = (

@@ -170,6 +170,12 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("account", "b20"), ("threshold", "u32"), ("users", [(("user", "b20"),)]), ("rule", "u16"),
     ),
     Kind.DISPLAY_NAME: (("account", "b20"), ("name", "bytes"), ("rule", "u16")),
+    # `referrer` is the account itself where it registers a code; `fees` and `amount` are those of
+    # the block's trades so far.
+    Kind.REFERRAL: (
+        ("account", "b20"), ("event", "u8"), ("referrer", "b20"), ("code", "bytes"),
+        ("fees", "u128"), ("amount", "u128"), ("rule", "u16"),
+    ),
     # An amount of a token that moved between spot balances outside of fills, or that was burned:
     # then nobody is the destination. `type` is a LedgerType; `circulating` is what is left.
     Kind.TOKEN: (
@@ -205,8 +211,8 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.ORDER: ("PRC-1", "PRC-8", "MRG-1", "SPT-1"),
     Kind.TRIGGER: ("TRG-2", "TRG-3", "TRG-6", "TRG-8"),
     Kind.FILL: (
-        "MAT-1", "FEE-1", "FEE-2", "FEE-4", "FEE-5", "PNL-1", "PNL-2", "MRG-1", "MRG-2", "MRG-3",
-        "MRG-4", "SPT-4", "SPT-6", "SPT-8", "SPT-9",
+        "MAT-1", "FEE-1", "FEE-2", "FEE-4", "FEE-5", "FEE-8", "FEE-9", "REF-3", "PNL-1", "PNL-2",
+        "MRG-1", "MRG-2", "MRG-3", "MRG-4", "SPT-4", "SPT-6", "SPT-8", "SPT-9",
     ),
     Kind.LEVERAGE: ("MRG-6",),
     Kind.TWAP: ("TWP-1", "TWP-2", "TWP-3", "TWP-4", "TWP-5"),
@@ -241,5 +247,7 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.DISPLAY_NAME: ("ADM-7",),
     Kind.BUYBACK: ("BUY-1", "BUY-2", "BUY-3", "BUY-4", "BUY-5", "BUY-6"),
     Kind.TOKEN: ("TRF-6", "SUB-3", "SPT-7"),
-    Kind.LEDGER: ("TRF-1", "TRF-2", "TRF-5", "TRF-6", "FEE-3", "FEE-5", "SUB-3"),
+    Kind.REFERRAL: ("REF-1", "REF-2", "REF-4"),
+    Kind.LEDGER: ("TRF-1", "TRF-2", "TRF-5", "TRF-6", "FEE-3", "FEE-5", "SUB-3",
+                  "REF-4", "REF-5"),
 }  # fmt: skip

@@ -113,7 +113,6 @@ class Rejection(IntEnum):
     TWAP_DETAILS = 148
     TWAP_MISSING = 149
     REFERRAL_UNKNOWN = 150
-    REFERRAL_NOT_OFFERED = 151
     NO_REWARDS = 152
     DISPLAY_NAME_INVALID = 153
     TOKEN_UNKNOWN = 154
@@ -147,6 +146,12 @@ class Rejection(IntEnum):
     SPOT_BUILDER = 160
     SPOT_TWAP = 161
     TOKEN_NOT_MARGIN = 162
+    REFERRAL_VOLUME = 205
+    REFERRAL_CODE_INVALID = 206
+    REFERRAL_CODE_TAKEN = 207
+    REFERRAL_CODE_HELD = 208
+    REFERRER_HELD = 209
+    REFERRER_SELF = 210
     # Orders of the assistance fund.
     BUYBACK = 200
     # System transactions.
@@ -315,11 +320,6 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.TWAP_MISSING: Reason(
         "TWP-6", "rejected", "TWAP was never placed, already canceled, or filled."
     ),
-    Rejection.REFERRAL_UNKNOWN: Reason("ADM-6", "rejected", "Referral code not registered"),
-    Rejection.REFERRAL_NOT_OFFERED: Reason(
-        "ADM-6", "rejected", "Referral codes are not offered by this exchange"
-    ),
-    Rejection.NO_REWARDS: Reason("ADM-6", "rejected", "No rewards to claim"),
     Rejection.DISPLAY_NAME_INVALID: Reason("ADM-7", "rejected", "Display name is invalid."),
     Rejection.TOKEN_UNKNOWN: Reason("TRF-6", "rejected", "Token is not offered by this exchange."),
     Rejection.DEX_UNKNOWN: Reason("TRF-6", "rejected", "Dex is not offered by this exchange."),

@@ -59,8 +59,15 @@ class Parameters:
     spot_fee_tiers: tuple[tuple[int, int, int], ...]
     spot_volume_weight: int
     spot_order_value_min: int
+    maker_rebate_tiers: tuple[tuple[int, int], ...]
     volume_window_days: int
     hlp_fee_share_bps: int
+    referral_volume_min: int
+    referral_discount_bps: int
+    referral_discount_volume: int
+    referral_reward_bps: int
+    referral_reward_volume: int
+    referral_claim_min: int
     builder_fee_max: int
     builder_approval_max: int
     builder_approvals_max: int
@@ -121,7 +128,9 @@ class Parameters:
     recount_interval: int
 
 
-TABLES = ("order_value_classes", "fee_tiers", "spot_fee_tiers")
+TABLES = {
+    "order_value_classes": 2, "fee_tiers": 3, "spot_fee_tiers": 3, "maker_rebate_tiers": 2,
+}  # fmt: skip
 BPS_ONE = 10_000
 
 
@@ -151,6 +160,11 @@ def parameters_from(values: dict[str, object]) -> Parameters:
             "parameters.liquidation_fund_bps and liquidation_insurance_bps route more than there "
             f"is: were {routed} of {BPS_ONE}"
         )
+    for name in ("hlp_fee_share_bps", "referral_discount_bps", "referral_reward_bps"):
+        if checked[name] > BPS_ONE:  # type: ignore[operator]
+            raise InvalidGenesis(
+                f"parameters.{name} is more than the whole: was {checked[name]} of {BPS_ONE}"
+            )
     return parameters
 
 
@@ -163,7 +177,7 @@ def _number(name: str, value: object) -> int:
 def _rows(name: str, value: object) -> tuple[tuple[int, ...], ...]:
     if not isinstance(value, list) or not value:
         raise InvalidGenesis(f"parameters.{name} is not a list of rows: was {value!r}")
-    width = 3 if name.endswith("fee_tiers") else 2
+    width = TABLES[name]
     rows: list[tuple[int, ...]] = []
     for row in value:
         if not isinstance(row, list) or len(row) != width:

@@ -102,17 +102,13 @@ def refusal_of(name: str) -> Rejection:
     """A well-formed action of a kind that the exchange does not carry out is refused by name, and
     its nonce is used up.
 
-    Nobody has a referral code here, so none is registered and there is nothing to claim: clients
-    that send one at their start (CCXT) go on. Source: hyperliquid-api 4.2 and 9.1.
+    Source: hyperliquid-api 9.1.
 
-    >>> refusal_of("setReferrer").name, refusal_of("borrowLend").name
-    ('REFERRAL_UNKNOWN', 'ACTION_NOT_OFFERED')
+    >>> refusal_of("borrowLend").name
+    'ACTION_NOT_OFFERED'
     """
-    if name == "setReferrer":
-        return Rejection.REFERRAL_UNKNOWN
-    if name == "registerReferrer":
-        return Rejection.REFERRAL_NOT_OFFERED
-    return Rejection.NO_REWARDS if name == "claimRewards" else Rejection.ACTION_NOT_OFFERED
+    # Every kind has the same text today; `name` is here because the rule is about kinds.
+    return Rejection.ACTION_NOT_OFFERED
 
 
 @rule("ADM-7")

@@ -30,6 +30,7 @@ class Source(IntEnum):
 SOURCES = {
     LedgerType.LIQUIDATION_PROFIT: Source.LIQUIDATIONS,
     LedgerType.FEE_SHARE: Source.VAULT_SHARE,
+    LedgerType.REFERRAL_REWARD: Source.REFERRALS,
     LedgerType.BUYBACK_MONEY: Source.OWN,
     LedgerType.BUYBACK_REST: Source.OWN,
 }

@@ -3,22 +3,28 @@
 from chainperp.base.rounding import floor_div, toward_zero
 from chainperp.base.units import BUILDER_RATE_ONE, FEE_RATE_ONE
 from chainperp.model.decisions import Rejection
-from chainperp.parameters.schema import Parameters
+from chainperp.parameters.schema import BPS_ONE, Parameters
 from chainperp.rules.catalogue import rule
 
 
 @rule("FEE-1")
-def trading_fee(notional: int, rate: int) -> int:
-    """A fill costs each side its notional times its rate; the minimum order value bounds the loss.
+def trading_fee(notional: int, rate: int, discount: int = 0) -> int:
+    """A fill costs each side its notional times its rate, less the discount of its account; the
+    minimum order value bounds the loss.
 
-    Rates are in millionths; negative rates are rebates. Rounding: toward zero at one micro-USDC.
+    Rates are in millionths; negative rates are rebates, which no discount lessens. The discount is
+    in basis points of the fee. Formula: notional * rate * (1 - discount), in this order of factors,
+    divided once. Rounding: toward zero at one micro-USDC.
     Source: DOC[Fees]; OBS for the rounding (U-NUM-4).
 
-    Example: 66653.0 * 0.001 at 0.015 % is 0.00999795, charged as 0.009997.
+    Example: 66653.0 * 0.001 at 0.015 % is 0.00999795, charged as 0.009997; 10,000 at 0.045 % with
+    the 4 % of a referred account is 4.32.
 
-    >>> trading_fee(66_653_000, 150)
-    9997
+    >>> trading_fee(66_653_000, 150), trading_fee(10_000_000_000, 450, 400)
+    (9997, 4320000)
     """
+    if discount and rate > 0:
+        return toward_zero(notional * rate * (BPS_ONE - discount), FEE_RATE_ONE * BPS_ONE)
     return toward_zero(notional * rate, FEE_RATE_ONE)
 
 
@@ -42,15 +48,17 @@ def fee_rates(volume: int, tiers: tuple[tuple[int, int, int], ...]) -> tuple[int
 
 @rule("FEE-3")
 def hlp_share(fees: int, share_bps: int) -> int:
-    """Of each trade's fees the liquidity vault gets its published share, the fund gets the rest.
+    """Of each trade's fees, less what its referrers get, the liquidity vault gets its published
+    share, the fund gets the rest.
 
-    The shares of a block's trades move together at its end. Rounding: down for the vault, at
-    each trade, so the residue is the fund's. Source: U-FEE-1.
+    `fees` are both sides' together, so less a maker's rebate. The shares of a block's trades move
+    together at its end. Rounding: down for the vault, at each trade, so the residue is the fund's.
+    Source: U-FEE-1.
 
     >>> hlp_share(6_000_000, 100)
     60000
     """
-    return floor_div(fees * share_bps, 10_000)
+    return floor_div(fees * share_bps, BPS_ONE)
 
 
 @rule("FEE-4")
@@ -123,3 +131,38 @@ def is_builder_fee_approved(rate: int, approved: int, highest: int) -> bool:
     (False, True)
     """
     return rate == 0 or rate <= min(approved, highest)
+
+
+@rule("FEE-8")
+def maker_rate(rate: int, volume: int, exchange: int, tiers: tuple[tuple[int, int], ...]) -> int:
+    """Who has made more than 0.5 % of the exchange's maker volume in the 14 days before a UTC day
+    gets a rebate on that day instead of paying as maker: 0.001 %, above 1.5 % 0.002 %, above 3 %
+    0.003 %.
+
+    `rate` is that of the volume tier, `volume` the maker volume of the account (and of its
+    sub-accounts or its master), `exchange` that of all; tiers are (share above in basis points,
+    rebate in millionths) from the lowest. Negative: a rebate. Trades of spot pay none (U-FEE-9).
+    Source: DOC[Fees], U-FEE-3.
+
+    >>> table = ((50, 10), (150, 20), (300, 30))
+    >>> maker_rate(150, 5_000, 1_000_000, table), maker_rate(150, 5_001, 1_000_000, table)
+    (150, -10)
+    >>> maker_rate(0, 0, 0, table), maker_rate(0, 1, 1, table)
+    (0, -30)
+    """
+    for above, rebate in tiers:
+        if volume * BPS_ONE > exchange * above:
+            rate = -rebate
+    return rate
+
+
+@rule("FEE-9")
+def maker_fee_paid(fee: int, taker_fee: int) -> int:
+    """A maker's rebate is paid out of the taker's fee of the same trade, so it is at most that.
+
+    `fee` is the maker's by FEE-1. Source: U-FEE-2.
+
+    >>> maker_fee_paid(-300, 240), maker_fee_paid(-30, 240), maker_fee_paid(150, 0)
+    (-240, -30, 150)
+    """
+    return max(fee, -taker_fee)

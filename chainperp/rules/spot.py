@@ -4,6 +4,7 @@ from chainperp.base.rounding import floor_div
 from chainperp.base.units import FEE_RATE_ONE
 from chainperp.model.decisions import Rejection
 from chainperp.model.tokens import SPOT_FIRST
+from chainperp.parameters.schema import BPS_ONE
 from chainperp.rules.catalogue import rule
 
 
@@ -79,20 +80,24 @@ def is_spot_balance_enough(free: int, needed: int) -> bool:
 
 
 @rule("SPT-6")
-def spot_fee(received: int, rate: int) -> int:
-    """A spot fill costs each side its rate of what it receives: the buyer pays in the token, the
-    seller in USDC. It is never negative.
+def spot_fee(received: int, rate: int, discount: int = 0) -> int:
+    """A spot fill costs each side its rate of what it receives, less the discount of its account:
+    the buyer pays in the token, the seller in USDC. It is never negative.
 
-    Rates are in millionths, by the same 14-day volume as those of perpetuals (FEE-2). The fee in
-    the token is burned, the one in USDC goes where trading fees go (FEE-3).
+    Rates are in millionths, by the same 14-day volume as those of perpetuals (FEE-2), the discount
+    in basis points (REF-3). The fee in the token is burned, the one in USDC goes where trading fees
+    go (FEE-3, REF-4).
     Rounding: down to the smallest unit of what is received. Source: DOC[HIP-1], DOC[Fees], U-SPT-1.
 
     Example: 25 tokens of 8 decimals at 0.07 % cost 0.0175; 10 USDC at 0.04 % cost 0.004.
 
     >>> spot_fee(2_500_000_000, 700), spot_fee(10_000_000, 400), spot_fee(1_428, 700)
     (1750000, 4000, 0)
+    >>> spot_fee(10_000_000, 400, 400)
+    3840
     """
-    return floor_div(received * rate, FEE_RATE_ONE) if rate > 0 else 0
+    paid = rate * (BPS_ONE - discount)
+    return floor_div(received * paid, FEE_RATE_ONE * BPS_ONE) if paid > 0 else 0
 
 
 @rule("SPT-7")

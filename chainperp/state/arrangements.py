@@ -8,6 +8,7 @@
 | twap | id u64 | a running TWAP order |
 | name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
+| ref | address | referral code, referrer, rewards; its column is what is not claimed yet |
 | vault | address | a vault: leader, name, settings; its column is its shares |
 | share | vault, holder | a holder's shares, basis and lock-up; the column is the shares |
 | fund | "fund" | the books of the assistance fund |
@@ -27,7 +28,7 @@ from chainperp.base import canonical
 from chainperp.base.canonical import Record, Schema
 from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import Address
-from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.arrangements import MultiSigUser, Referral, Schedule, SubAccount, Twap
 from chainperp.model.fund import FUND_KEY
 from chainperp.model.tokens import SPOT_FIRST, TOKENS_MAX, token_key
 from chainperp.model.vaults import Share, Vault
@@ -37,6 +38,7 @@ from chainperp.state.schemas import (
     FUND,
     MULTI_SIG,
     PAIR,
+    REFERRAL,
     SCHEDULE,
     SHARE,
     SPOT,
@@ -254,6 +256,37 @@ def _read_fund(state: State, _key: bytes, value: Record) -> None:
         setattr(state.fund, str(name), value[str(name)])
 
 
+def _referral_keys(state: State) -> Iterable[bytes]:
+    return state.referrals
+
+
+def _write_referral(state: State, key: bytes) -> Record | None:
+    one = state.referrals[Address(key)]
+    return {
+        "code": one.code.encode("ascii"),
+        "users": one.users,
+        "unclaimed": one.unclaimed,
+        "claimed": one.claimed,
+        "referrer": one.referrer,
+        "joined": one.joined,
+        "fees": one.fees,
+        "rewarded": one.rewarded,
+    }
+
+
+def _read_referral(state: State, key: bytes, value: Record) -> None:
+    address = state.accounts[Address(key)].address
+    one = state.referrals[address] = Referral()
+    one.code = value["code"].decode("ascii")
+    if one.code:
+        state.referral_codes[one.code] = address
+    if value["referrer"] is not None:
+        one.referrer = state.accounts[Address(value["referrer"])].address
+    one.users, one.joined = value["users"], value["joined"]
+    one.unclaimed, one.claimed = value["unclaimed"], value["claimed"]
+    one.fees, one.rewarded = value["fees"], value["rewarded"]
+
+
 def _vault_keys(state: State) -> Iterable[bytes]:
     return state.vaults
 
@@ -325,6 +358,7 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "msig": Collection(MULTI_SIG, _multi_sig_keys, _write_multi_sig, _read_multi_sig),
     "twap": Collection(TWAP, _twap_keys, _write_twap, _read_twap),
     "name": Collection(DISPLAY_NAME, _name_keys, _write_name, _read_name),
+    "ref": Collection(REFERRAL, _referral_keys, _write_referral, _read_referral, "unclaimed"),
     "vault": Collection(VAULT, _vault_keys, _write_vault, _read_vault, "shares"),
     "share": Collection(SHARE, _share_keys, _write_share, _read_share, "shares"),
     "fund": Collection(FUND, _fund_keys, _write_fund, _read_fund),

@@ -54,8 +54,8 @@ from chainperp.state.schemas import (
 )
 from chainperp.state.store import Market, State
 
-ACCOUNT_HEAD: Final = struct.Struct(">H16s16sB32s16sQqII16sI")
-DAY_ROW: Final = struct.Struct(">q16s")
+ACCOUNT_HEAD: Final = struct.Struct(">H16s16sB32s16sQqIqIIHH16s16sI")
+DAY_ROW: Final = struct.Struct(">q16s16s")
 SETTING_ROW: Final = struct.Struct(">I?I")
 POSITION_VALUE: Final = struct.Struct(">HQ16s?I16s")
 U32: Final = struct.Struct(">I")
@@ -85,6 +85,7 @@ def encode_account(state: State, account: Account) -> bytes:
         if exposure.lots:
             positions.append(U32.pack(asset))
     days = account.days
+    rates = account.rates
     parts = [
         ACCOUNT_HEAD.pack(
             VERSION,
@@ -94,15 +95,20 @@ def encode_account(state: State, account: Account) -> bytes:
             nonces_digest(account.nonces),
             account.volume_total.to_bytes(16, "big"),
             account.cooldown,
-            account.day,
-            account.fee_taker,
-            account.fee_maker,
+            rates.day,
+            rates.taker,
+            rates.maker,
+            rates.spot_taker,
+            rates.spot_maker,
+            rates.discount,
+            rates.reward,
             account.volume_day.to_bytes(16, "big"),
+            account.maker_day.to_bytes(16, "big"),
             len(days),
         )
     ]
-    for day, volume in days:
-        parts.append(DAY_ROW.pack(day, volume.to_bytes(16, "big")))
+    for day, volume, maker in days:
+        parts.append(DAY_ROW.pack(day, volume.to_bytes(16, "big"), maker.to_bytes(16, "big")))
     parts.append(U32.pack(len(settings)))
     parts.extend(settings)
     parts.append(U32.pack(len(account.agents)))
@@ -214,7 +220,8 @@ def decode_exemptions(raw: bytes) -> list[Exemption]:
 
 
 def encode_counters(state: State) -> bytes:
-    """The series that never go down, and custody."""
+    """The series that never go down, custody, and the volume of the exchange by day."""
+    days: list[Record] = [{"day": day, "volume": volume} for day, volume in state.volume_days]
     return canonical.encode(
         COUNTERS,
         {
@@ -226,6 +233,8 @@ def encode_counters(state: State) -> bytes:
             "custody": state.custody,
             "deposits": state.deposits,
             "uncovered": state.uncovered,
+            "volume_day": state.volume_day,
+            "volume_days": days,
         },
     )
 

@@ -16,9 +16,10 @@ CASH_COLLECTIONS: Final = ("acct", SPOT_USDC, "wd")
 ACCOUNT: Final[Schema] = (
     ("version", "u16"), ("raw", "i128"), ("raw_isolated", "i128"), ("nonces", "u8"),
     ("nonces_digest", "b32"), ("volume_total", "u128"), ("cooldown", "u64"), ("day", "i64"),
-    ("fee_taker", "u32"),
-    ("fee_maker", "u32"), ("volume_day", "u128"),
-    ("days", [(("day", "i64"), ("volume", "u128"))]),
+    ("fee_taker", "u32"), ("fee_maker", "i64"), ("spot_fee_taker", "u32"),
+    ("spot_fee_maker", "u32"), ("discount", "u16"), ("reward", "u16"),
+    ("volume_day", "u128"), ("maker_day", "u128"),
+    ("days", [(("day", "i64"), ("volume", "u128"), ("maker", "u128"))]),
     ("settings", [(("asset", "u32"), ("is_cross", "bool"), ("leverage", "u32"))]),
     ("agents", [(("name", "bytes"), ("agent", "b20"))]),
     ("positions", [(("asset", "u32"),)]),
@@ -49,6 +50,7 @@ COUNTERS: Final[Schema] = (
     ("version", "u16"), ("next_oid", "u64"), ("next_tid", "u64"), ("next_wid", "u64"),
     ("next_twap", "u64"),
     ("custody", "u128"), ("deposits", "u64"), ("uncovered", "u128"),
+    ("volume_day", "u128"), ("volume_days", [(("day", "i64"), ("volume", "u128"))]),
 )  # fmt: skip
 EXEMPTION: Final[Schema] = (
     ("version", "u16"),
@@ -105,6 +107,11 @@ DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
 BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
 )  # fmt: skip
+REFERRAL: Final[Schema] = (
+    ("version", "u16"), ("code", "bytes"), ("users", "u32"), ("unclaimed", "u128"),
+    ("claimed", "u128"), ("referrer", "opt:b20"), ("joined", "u64"), ("fees", "u128"),
+    ("rewarded", "u128"),
+)  # fmt: skip
 
 # The assistance fund's books; amounts in micro-USDC, tokens in their smallest unit.
 FUND: Final[Schema] = (
@@ -131,6 +138,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "twap": TWAP,
     "name": DISPLAY_NAME,
     "spot": SPOT,
+    "ref": REFERRAL,
     "vault": VAULT,
     "share": SHARE,
     "fund": FUND,

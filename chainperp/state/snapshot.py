@@ -19,6 +19,7 @@ from chainperp.model.accounts import (
     Exemption,
     Exposure,
     NonceSet,
+    Rates,
     Validator,
     Withdrawal,
 )
@@ -178,6 +179,8 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
         arrangements.restore(state, name, key, value)
     else:
         state.uncovered = value["uncovered"]
+        state.volume_day = value["volume_day"]
+        state.volume_days = [(row["day"], row["volume"]) for row in value["volume_days"]]
         state.next_oid = value["next_oid"]
         state.next_tid = value["next_tid"]
         state.next_wid = value["next_wid"]
@@ -192,11 +195,15 @@ def _restore_account(state: State, address: Address, value: Record) -> None:
     account.raw_isolated_total = value["raw_isolated"]
     account.volume_total = value["volume_total"]
     account.cooldown = value["cooldown"]
-    account.day = value["day"]
-    account.fee_taker = value["fee_taker"]
-    account.fee_maker = value["fee_maker"]
+    account.rates = Rates(
+        value["day"], value["fee_taker"], value["fee_maker"], value["spot_fee_taker"],
+        value["spot_fee_maker"],
+    )  # fmt: skip
+    account.rates.discount = value["discount"]
+    account.rates.reward = value["reward"]
     account.volume_day = value["volume_day"]
-    account.days = [(row["day"], row["volume"]) for row in value["days"]]
+    account.maker_day = value["maker_day"]
+    account.days = [(row["day"], row["volume"], row["maker"]) for row in value["days"]]
     for row in value["settings"]:
         _check_asset(state, row["asset"])
         account.exposures[row["asset"]] = Exposure(row["asset"], row["is_cross"], row["leverage"])

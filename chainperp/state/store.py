@@ -16,7 +16,13 @@ from chainperp.model.accounts import (
     Validator,
     Withdrawal,
 )
-from chainperp.model.arrangements import MultiSigUser, Schedule, SubAccount, Twap
+from chainperp.model.arrangements import (
+    MultiSigUser,
+    Referral,
+    Schedule,
+    SubAccount,
+    Twap,
+)
 from chainperp.model.fund import Fund
 from chainperp.model.markets import MarketTerms
 from chainperp.model.tokens import NO_SPOT, SPOT_FIRST, SpotListing, tokens_of, wire_name
@@ -32,12 +38,15 @@ LIQUIDITY_VAULT: Final = Address(bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158
 ROUNDING: Final = Address(b"\x00" * 18 + b"\xff\x01")
 BACKSTOP_VAULT: Final = Address(b"\x00" * 18 + b"\xff\x02")
 INSURANCE: Final = Address(b"\x00" * 18 + b"\xff\x03")
+# Holds rewards of referrers until they claim them.
+REFERRALS: Final = Address(b"\x00" * 18 + b"\xff\x05")
 SYSTEM_ACCOUNTS: Final = (
     ASSISTANCE_FUND,
     LIQUIDITY_VAULT,
     ROUNDING,
     BACKSTOP_VAULT,
     INSURANCE,
+    REFERRALS,
 )
 
 # The liquidity vault is worth what these accounts are worth: the parent, then its children.
@@ -131,9 +140,12 @@ class State:
         "next_tid",
         "next_twap",
         "next_wid",
+        "owed_rewards",
         "owed_to_vault",
         "pairs",
         "parameters",
+        "referral_codes",
+        "referrals",
         "schedule_queue",
         "schedules",
         "shares",
@@ -151,6 +163,8 @@ class State:
         "validators",
         "vaults",
         "vaults_of",
+        "volume_day",
+        "volume_days",
         "withdrawals",
     )  # fmt: skip
 
@@ -178,7 +192,6 @@ class State:
         self.next_wid = 1
         self.next_twap = 1
         self.mark_epoch = 0
-        self.owed_to_vault = 0
         self.uncovered = 0
         self.exempt: dict[Address, list[Exemption]] = {}
         self.changed_exempt: dict[Address, None] = {}
@@ -206,16 +219,17 @@ class State:
         self.spot: dict[int, dict[Address, int]] = {one.index: {} for one in self.tokens}
         self.held: dict[int, dict[Address, int]] = {one.index: {} for one in self.tokens}
         self.display_names: dict[Address, str] = {}
-        self.fund = Fund()
         self.twaps: dict[int, Twap] = {}
         # Ids by account, ascending; and (time of the next slice, id) of all, ascending.
         self.twaps_of: dict[Address, list[int]] = {}
         self.twap_queue: list[tuple[int, int]] = []
         self.changed_arrangements: dict[tuple[str, bytes], None] = {}
         self.unfiled: list[Account] = []
+        self._begin_fees()
         self._begin_system()
 
     def _begin_system(self) -> None:
+        """The accounts and the vault that every chain has."""
         for address in SYSTEM_ACCOUNTS:
             self.touch(self.open_account(address))
         self.vaults: dict[Address, Vault] = {}
@@ -225,6 +239,20 @@ class State:
         self.shares: dict[tuple[Address, Address], Share] = {}
         # Its leader is an account without a key: nobody trades it or changes its settings.
         self.add_vault(Vault(LIQUIDITY_VAULT, INSURANCE, 0, "Liquidity Provider"))
+
+    def _begin_fees(self) -> None:
+        """What fees need to be known of the exchange and of referrals, and the fund's books."""
+        self.fund = Fund()
+        # Of the block so far: the liquidity vault's share; and by account that trades, its fees and
+        # its referrer's reward for them.
+        self.owed_to_vault = 0
+        self.owed_rewards: dict[Address, tuple[int, int]] = {}
+        # Volume of the exchange today and on closed days (day, weighted micro-USDC): that of its
+        # makers, which is that of its takers.
+        self.volume_day = 0
+        self.volume_days: list[tuple[int, int]] = []
+        self.referrals: dict[Address, Referral] = {}
+        self.referral_codes: dict[str, Address] = {}
 
     def open_account(self, address: Address) -> Account:
         """The account at an address, made when it does not exist yet."""

@@ -23,6 +23,7 @@ from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
+    ClaimRewards,
     ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
@@ -31,10 +32,12 @@ from chainperp.model.actions import (
     Noop,
     NotOffered,
     PlaceOrders,
+    RegisterReferrer,
     RenameSubAccount,
     ScheduleCancel,
     SendAsset,
     SetDisplayName,
+    SetReferrer,
     SubAccountSpotTransfer,
     SubAccountTransfer,
     TwapCancel,
@@ -69,7 +72,14 @@ from chainperp.transition.funding import process_funding
 from chainperp.transition.multisig import process_convert, record_envelope
 from chainperp.transition.oracle import accept_vote, process_prices
 from chainperp.transition.orders import process_cancel, process_modify, process_place
+from chainperp.transition.rates import close_exchange_day
 from chainperp.transition.recorder import Recorder
+from chainperp.transition.referrals import (
+    pay_rewards,
+    process_claim_rewards,
+    process_register_referrer,
+    process_set_referrer,
+)
 from chainperp.transition.risk import RiskOutcome, process_risk
 from chainperp.transition.schedules import (
     process_schedule,
@@ -134,6 +144,9 @@ ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Reje
     ClassTransfer: process_class_transfer,
     SendAsset: process_asset_send,
     SubAccountSpotTransfer: process_sub_account_spot_transfer,
+    RegisterReferrer: process_register_referrer,
+    SetReferrer: process_set_referrer,
+    ClaimRewards: process_claim_rewards,
 }
 
 
@@ -169,7 +182,10 @@ def apply_block(
     time_before = state.time_ms
     check_time(time_before, block.time_ms)
     state.time_ms = block.time_ms
-    state.day = day_of(block.time_ms)
+    today = day_of(block.time_ms)
+    if today != state.day:
+        yesterday, state.day = state.day, today
+        close_exchange_day(state, yesterday)
     state.height = recorder.height
     changed: dict[int, None] = {}
     for item in block.system:
@@ -183,11 +199,11 @@ def apply_block(
     for transaction in sorted(block.transactions, key=_class_of):
         process_transaction(state, recorder, transaction)
     unwind(state, recorder, time_before)
-    pay_vault_share(state, recorder)
+    route_fees(state, recorder)
     buy_back(state, recorder)
     process_housekeeping(state, time_before)
     risk = process_risk(state, recorder, beside.sweep, beside.commitment, moved, beside.parent_hash)
-    pay_vault_share(state, recorder)
+    route_fees(state, recorder)
     settle_fund(state, recorder)
     for market in state.markets:
         check_lots(market.asset, market.lots_long, market.lots_short)
@@ -272,6 +288,12 @@ def process_housekeeping(state: State, time_before: int) -> None:
     if periods_due(time_before, state.time_ms, HOUR_MS)[1]:
         prune_agents(state)
         prune_schedules(state)
+
+
+def route_fees(state: State, recorder: Recorder) -> None:
+    """Pay referrers (REF-4) and the liquidity vault (FEE-3) for the trades since the last time."""
+    pay_rewards(state, recorder)
+    pay_vault_share(state, recorder)
 
 
 def pay_vault_share(state: State, recorder: Recorder) -> None:

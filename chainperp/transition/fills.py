@@ -7,7 +7,6 @@ Source: hyperliquid-protocol 2.3, U-MAR-2..4, U-REL-1, U-FEE-4.
 """
 
 from chainperp.model.accounts import Account, Exposure
-from chainperp.rules.fees import fee_rates, volume_of_window
 from chainperp.rules.margin import (
     initial_margin,
     maintenance_margin,
@@ -16,7 +15,6 @@ from chainperp.rules.margin import (
 )
 from chainperp.rules.matching import is_fill_affordable
 from chainperp.rules.pnl import entry_after_close, realised_pnl
-from chainperp.rules.spot import counted_volume
 from chainperp.state.store import Market, State
 from chainperp.transition.valuation import revalue
 
@@ -193,59 +191,3 @@ def _count_open_interest(
         market.holders[account.address] = exposure
     elif after == 0:
         del market.holders[account.address]
-
-
-def count_volume(state: State, account: Account, notional: int) -> None:
-    """Add a trade to the account's volume; forced closures are not counted (U-ADL-15)."""
-    _roll_fee_day(state, account)
-    account.volume_day += notional
-    account.volume_total += notional
-
-
-def count_spot_volume(state: State, account: Account, notional: int) -> None:
-    """Add a spot trade to the account's volume; towards the fee tiers it counts twice (SPT-8)."""
-    _roll_fee_day(state, account)
-    account.volume_day += counted_volume(notional, state.parameters.spot_volume_weight)
-    account.volume_total += notional
-
-
-def fee_rates_today(state: State, account: Account) -> tuple[int, int]:
-    """The taker and maker rates of an account today (FEE-2), without changing it. A master and its
-    sub-accounts have the rates of their common volume.
-
-    They follow from closed days only, so working them out at an account's first fill of a day is
-    the same as doing it for everybody at midnight (U-FEE-3).
-    """
-    if account.day == state.day:
-        return account.fee_taker, account.fee_maker
-    return fee_rates(window_volume(state, account), state.parameters.fee_tiers)
-
-
-def spot_rates_today(state: State, account: Account) -> tuple[int, int]:
-    """The same on spot: by the same volume, from the spot table."""
-    return fee_rates(window_volume(state, account), state.parameters.spot_fee_tiers)
-
-
-def window_volume(state: State, account: Account) -> int:
-    """Volume of the complete days before today, of a master and its sub-accounts together, that
-    sets the account's rates (FEE-4)."""
-    days: list[tuple[int, int]] = []
-    for one in state.family(account):
-        days += one.days
-        if one.volume_day:
-            days.append((one.day, one.volume_day))
-    return volume_of_window(days, state.day, state.parameters.volume_window_days)
-
-
-def _roll_fee_day(state: State, account: Account) -> None:
-    """Close the account's day of volume and keep the rates of the day that begins."""
-    today = state.day
-    if account.day == today:
-        return
-    account.fee_taker, account.fee_maker = fee_rates_today(state, account)
-    if account.volume_day:
-        account.days.append((account.day, account.volume_day))
-        account.volume_day = 0
-    oldest = today - state.parameters.volume_window_days
-    account.days = [one for one in account.days if one[0] >= oldest]
-    account.day = today

@@ -22,8 +22,8 @@ from chainperp.rules.liquidation import (
 from chainperp.rules.margin import is_liquidatable, maintenance_margin
 from chainperp.rules.prices import round_for_buyer, round_for_seller
 from chainperp.state.store import Market, State
-from chainperp.transition.fills import fee_rates_today
 from chainperp.transition.matching import end_order, match_forced
+from chainperp.transition.rates import rates_today
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.twaps import end_scope_twaps
 from chainperp.transition.valuation import refresh, scope_value_and_maintenance
@@ -134,7 +134,7 @@ def _limit_price(state: State, market: Market, scope: Scope, exposure: Exposure)
     is_buy = exposure.lots < 0
     if parameters.liq_limit == 0:
         return highest if is_buy else lowest
-    rate = fee_rates_today(state, scope.account)[0]
+    rate = rates_today(state, scope.account).taker
     bankrupt = bankruptcy_price(exposure.lots, market.mark, scope.value, rate, FEE_RATE_ONE)
     decimals = market.terms.size_decimals
     if is_buy:

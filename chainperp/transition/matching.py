@@ -7,18 +7,17 @@ Each step looks at the best resting order and does exactly one thing: cancel it 
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.decisions import LedgerType, OrderStatus, Rejection
 from chainperp.model.orders import Order
-from chainperp.rules.fees import builder_fee, hlp_share, trading_fee
+from chainperp.rules.fees import builder_fee, hlp_share, maker_fee_paid, trading_fee
 from chainperp.rules.matching import execution_price, is_self_trade
 from chainperp.rules.orders import reducible_lots, would_match
 from chainperp.state.store import ASSISTANCE_FUND, Market, State
 from chainperp.transition.fills import (
     FillPlan,
     apply_fill,
-    count_volume,
-    fee_rates_today,
     plan_fill,
 )
 from chainperp.transition.groups import end_waiting, leave_group, siblings_to_end
+from chainperp.transition.rates import count_trade, rates_today
 from chainperp.transition.recorder import (
     FLAG_LIQUIDATION,
     FLAG_MAKER_DONE,
@@ -27,6 +26,7 @@ from chainperp.transition.recorder import (
     Fill,
     Recorder,
 )
+from chainperp.transition.referrals import owe_rewards
 from chainperp.transition.valuation import refresh, revalue
 
 Verdict = tuple[Rejection, int, int]
@@ -95,12 +95,11 @@ def _trade(
     price, notional = fill.price, fill.price * lots
     fill.maker_pnl = apply_fill(state, market, maker.account, theirs, -delta, price, maker_plan)
     fill.taker_pnl = apply_fill(state, market, taker.account, ours, delta, price, taker_plan)
-    count_volume(state, maker.account, notional)
-    count_volume(state, taker.account, notional)
+    count_trade(state, maker.account, taker.account, notional)
     taker.remaining -= lots
     if maker.remaining == 0:
         fill.flags |= FLAG_MAKER_DONE
-    take_fees(state, fill.maker_fee + fill.taker_fee)
+    take_fees(state, maker.account, fill.maker_fee, taker.account, fill.taker_fee)
     market.book.price_last = price
     market.is_dirty = True
     recorder.fill(state.next_tid, market.asset, fill)
@@ -129,8 +128,12 @@ def _new_fill(state: State, maker: Order, taker: Order, lots: int, cause: int) -
     fill.maker_oid, fill.taker_oid = maker.oid, taker.oid
     fill.maker_start, fill.taker_start = maker.exposure.lots, taker.exposure.lots
     notional = price * lots
-    fill.maker_fee = trading_fee(notional, fee_rates_today(state, maker.account)[1])
-    fill.taker_fee = trading_fee(notional, fee_rates_today(state, taker.account)[0])
+    rates = rates_today(state, taker.account)
+    fill.taker_fee = trading_fee(notional, rates.taker, rates.discount)
+    rates = rates_today(state, maker.account)
+    fill.maker_fee = trading_fee(notional, rates.maker, rates.discount)
+    if fill.maker_fee < 0:
+        fill.maker_fee = maker_fee_paid(fill.maker_fee, fill.taker_fee)
     if maker.builder is not None:
         fill.maker_builder_fee = builder_fee(notional, maker.builder[1])
     if taker.builder is not None:
@@ -164,11 +167,17 @@ def _plan_side(
     )
 
 
-def take_fees(state: State, fees: int) -> None:
-    """Credit a trade's fees to the fund, and note what it owes the liquidity vault (FEE-3)."""
+def take_fees(state: State, maker: Account, maker_fee: int, taker: Account, taker_fee: int) -> None:
+    """Credit a trade's fees in USDC to the fund, and note what it owes referrers (REF-4) and the
+    liquidity vault (FEE-3)."""
     fund = state.accounts[ASSISTANCE_FUND]
+    fees = maker_fee + taker_fee
     fund.raw += fees
     state.touch(fund)
+    if taker.rates.reward:
+        fees -= owe_rewards(state, taker, taker_fee, fees)
+    if maker.rates.reward:
+        fees -= owe_rewards(state, maker, maker_fee, fees)
     state.owed_to_vault += hlp_share(fees, state.parameters.hlp_fee_share_bps)
 
 

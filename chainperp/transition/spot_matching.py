@@ -16,8 +16,8 @@ from chainperp.rules.orders import would_match
 from chainperp.rules.spot import spot_fee, spot_hold
 from chainperp.state.pairs import SpotPair
 from chainperp.state.store import State
-from chainperp.transition.fills import count_spot_volume, spot_rates_today
 from chainperp.transition.matching import end_order, take_fees
+from chainperp.transition.rates import count_trade, rates_today
 from chainperp.transition.recorder import FLAG_MAKER_DONE, FLAG_TAKER_BUYS, Fill, Recorder
 from chainperp.transition.tokens import burn
 
@@ -68,10 +68,13 @@ def _trade(
     state.add_spot(pair.base, buyer, lots * pair.wei_per_lot)
     state.add_spot(USDC, buyer, -notional)
     state.add_spot(USDC, seller, notional - fee_usdc)
-    take_fees(state, fee_usdc)
-    for account in (maker.account, taker.account):
-        count_spot_volume(state, account, notional)
-        state.touch(account)
+    count_trade(state, maker.account, taker.account, notional, is_spot=True)
+    state.touch(maker.account)
+    state.touch(taker.account)
+    if taker.is_buy:
+        take_fees(state, maker.account, fee_usdc, taker.account, 0)
+    else:
+        take_fees(state, maker.account, 0, taker.account, fee_usdc)
     pair.book.price_last = Price(fill.price)
     state.note("pair", token_key(pair.asset))
     recorder.fill(state.next_tid, pair.asset, fill)
@@ -91,12 +94,10 @@ def _new_fill(state: State, pair: SpotPair, maker: Order, taker: Order, cause: i
     fill.maker_start = balances.get(maker.account.address, 0)
     fill.taker_start = balances.get(taker.account.address, 0)
     paid, given = price * lots, lots * pair.wei_per_lot
-    fill.maker_fee = spot_fee(
-        given if maker.is_buy else paid, spot_rates_today(state, maker.account)[1]
-    )
-    fill.taker_fee = spot_fee(
-        given if taker.is_buy else paid, spot_rates_today(state, taker.account)[0]
-    )
+    rates = rates_today(state, maker.account)
+    fill.maker_fee = spot_fee(given if maker.is_buy else paid, rates.spot_maker, rates.discount)
+    rates = rates_today(state, taker.account)
+    fill.taker_fee = spot_fee(given if taker.is_buy else paid, rates.spot_taker, rates.discount)
     if taker.is_buy:
         fill.flags = FLAG_TAKER_BUYS
     return fill

@@ -14,6 +14,7 @@ import pytest
 import chainperp.transition.buyback as buyback
 import chainperp.transition.matching as matching
 from chainperp.base.units import E8
+from chainperp.model.accounts import Account
 from chainperp.model.actions import (
     Action,
     CancelOrders,
@@ -131,10 +132,13 @@ def test_fees_are_kept_from_the_fund(monkeypatch: Patch) -> None:
     """A tenth of the fees goes to somebody else: the books no longer agree with the trades."""
     stage, honest = market(), matching.take_fees
 
-    def skimmed(state: State, fees: int) -> None:
-        honest(state, fees - fees // 10)
+    def skimmed(
+        state: State, maker: Account, maker_fee: int, taker: Account, taker_fee: int
+    ) -> None:
+        kept = (maker_fee + taker_fee) // 10
+        honest(state, maker, maker_fee, taker, taker_fee - kept)
         thief = state.accounts[address_of("Ann")]
-        thief.raw += fees // 10
+        thief.raw += kept
         state.touch(thief)
 
     stage.person("Cas", "100000")

@@ -22,6 +22,7 @@ from chainperp.model.actions import (
     Action,
     ApproveBuilderFee,
     CancelOrders,
+    ClaimRewards,
     ClassTransfer,
     CreateSubAccount,
     ModifyOrders,
@@ -29,9 +30,11 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RegisterReferrer,
     RenameSubAccount,
     ScheduleCancel,
     SendAsset,
+    SetReferrer,
     SubAccountSpotTransfer,
     SubAccountTransfer,
     TimeInForce,
@@ -51,6 +54,7 @@ R = Rejection
 FUND = b"\xfe" * 20
 VAULT = bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158e10df303")
 ROUNDING = b"\x00" * 18 + b"\xff\x01"
+POT = b"\x00" * 18 + b"\xff\x05"
 # Refusals of a request that is not on a grid; they are recorded in the units that were signed.
 FORM = (R.MARKET_UNKNOWN, R.SIZE_INVALID, R.SIZE_ZERO, R.TICK, R.NO_PRICE)
 HOUR = 3_600_000
@@ -70,7 +74,7 @@ class Holding:
 @dataclass
 class Person:
     """Cash, spot balance, positions, settings, used nonces, and every trade ever made as
-    (day, notional)."""
+    (day, notional); `made` are those as maker."""
 
     raw: int = 0
     spot: int = 0
@@ -78,6 +82,7 @@ class Person:
     settings: dict[int, tuple[bool, int]] = field(default_factory=dict)
     nonces: set[int] = field(default_factory=set)
     trades: list[tuple[int, int]] = field(default_factory=list)
+    made: list[tuple[int, int]] = field(default_factory=list)
 
     def held(self, asset: int) -> Holding:
         """The position in a market, made when it is not there."""
@@ -128,7 +133,15 @@ class Place:
         return max(at for at, step in enumerate(steps) if notional >= step[0] * 10**6)
 
 
-ABOUT_SUBS = CreateSubAccount | RenameSubAccount | SubAccountTransfer | SubAccountSpotTransfer
+ABOUT_SUBS = (
+    CreateSubAccount
+    | RenameSubAccount
+    | SubAccountTransfer
+    | SubAccountSpotTransfer
+    | RegisterReferrer
+    | SetReferrer
+    | ClaimRewards
+)
 
 
 class NaiveExchange:
@@ -136,9 +149,15 @@ class NaiveExchange:
 
     def __init__(self, genesis: bytes) -> None:
         tree = json.loads(genesis)
+        # Codes, referrers, the number of trades before they were named; rewards due and unclaimed.
+        self.codes: dict[str, bytes] = {}
+        self.referrers: dict[bytes, bytes] = {}
+        self.referred_at: dict[bytes, int] = {}
+        self.owed_rewards: list[tuple[bytes, int]] = []
+        self.rewards: dict[bytes, int] = {}
         self.p: dict[str, Any] = tree["parameters"]
         self.places = [Place(asset, row) for asset, row in enumerate(tree["markets"])]
-        self.people: dict[bytes, Person] = {who: Person() for who in (FUND, VAULT, ROUNDING)}
+        self.people: dict[bytes, Person] = {who: Person() for who in (FUND, VAULT, ROUNDING, POT)}
         self.voters: dict[str, set[int]] = {one["address"]: set() for one in tree["validators"]}
         self.time = tree["time_ms"]
         self.custody = 0
@@ -228,15 +247,39 @@ class NaiveExchange:
         """Taker and maker rate of today."""
         today = self.time // DAY
         window = self.p["volume_window_days"]
-        days = [
-            n
-            for one in self.family(who)
-            for day, n in self.people[one].trades
-            if today - window <= day < today
-        ]
-        fit = [row for row in self.p["fee_tiers"][1:] if sum(days) > row[0]]
+
+        def counted(trades: list[tuple[int, int]]) -> int:
+            return sum(n for day, n in trades if today - window <= day < today)
+
+        family = [self.people[one] for one in self.family(who)]
+        volume = sum(counted(one.trades) for one in family)
+        fit = [row for row in self.p["fee_tiers"][1:] if volume > row[0]]
         _, taker, maker = fit[-1] if fit else self.p["fee_tiers"][0]
+        everybody = sum(counted(one.made) for one in self.people.values())
+        if everybody:
+            share = Fraction(sum(counted(one.made) for one in family), everybody)
+            for above, rebate in self.p["maker_rebate_tiers"]:
+                maker = -rebate if share > Fraction(above, 10_000) else maker
         return taker, maker
+
+    def fee(self, order: Resting, notional: int, is_maker: bool) -> int:
+        """The exchange's fee of one side, less its discount; a rebate has no limit here."""
+        rate = self.rates(order.owner)[is_maker]
+        if order.owner in self.referrers and self.terms_of(order.owner)[0] and rate > 0:
+            return int(
+                Fraction(notional * rate * (10_000 - self.p["referral_discount_bps"]), 10**10)
+            )
+        return int(Fraction(notional * rate, 10**6))
+
+    def terms_of(self, who: bytes) -> tuple[bool, bool]:
+        """Whether a referred account has its discount today, and its referrer a reward."""
+        today, trades = self.time // DAY, self.people[who].trades
+        before = sum(n for _, n in trades[: self.referred_at[who]])
+        before = max(before, sum(n for day, n in trades if day < today))
+        return (
+            before < self.p["referral_discount_volume"],
+            before < self.p["referral_reward_volume"],
+        )
 
     def family(self, who: bytes) -> list[bytes]:
         """A master and its sub-accounts."""
@@ -361,7 +404,12 @@ class NaiveExchange:
         self.pay_share()
 
     def pay_share(self) -> None:
-        """The liquidity vault's part of the fees so far."""
+        """What referrers and the liquidity vault get of the fees so far."""
+        for referrer, reward in self.owed_rewards:
+            self.people[FUND].raw -= reward
+            self.people[POT].raw += reward
+            self.rewards[referrer] = self.rewards.get(referrer, 0) + reward
+        self.owed_rewards = []
         self.people[FUND].raw -= self.owed_to_vault
         self.people[VAULT].raw += self.owed_to_vault
         self.owed_to_vault = 0
@@ -452,6 +500,38 @@ class NaiveExchange:
             return self.approve_builder(who, action)
         if isinstance(action, CreateSubAccount | RenameSubAccount | SubAccountTransfer):
             return self.sub_account(who, action)
+        if isinstance(action, RegisterReferrer | SetReferrer | ClaimRewards):
+            return self.refer(who, action)
+        return R.ACCEPTED
+
+    def refer(self, who: bytes, action: RegisterReferrer | SetReferrer | ClaimRewards) -> Rejection:
+        """REF-1, REF-2, REF-5."""
+        if isinstance(action, RegisterReferrer):
+            if self.volume(who) < self.p["referral_volume_min"]:
+                return R.REFERRAL_VOLUME
+            if who in self.codes.values():
+                return R.REFERRAL_CODE_HELD
+            if re.fullmatch("[A-Z0-9]{1,20}", action.code) is None:
+                return R.REFERRAL_CODE_INVALID
+            if action.code in self.codes:
+                return R.REFERRAL_CODE_TAKEN
+            self.codes[action.code] = who
+        elif isinstance(action, SetReferrer):
+            if action.code not in self.codes:
+                return R.REFERRAL_UNKNOWN
+            if self.codes[action.code] == who:
+                return R.REFERRER_SELF
+            if who in self.referrers:
+                return R.REFERRER_HELD
+            self.referrers[who] = self.codes[action.code]
+            self.referred_at[who] = len(self.people[who].trades)
+        else:
+            amount = self.rewards.get(who, 0)
+            if amount == 0 or amount < self.p["referral_claim_min"]:
+                return R.NO_REWARDS
+            del self.rewards[who]
+            self.people[POT].raw -= amount
+            self.people[who].raw += amount
         return R.ACCEPTED
 
     # --- orders -----------------------------------------------------------------------------------
@@ -664,9 +744,10 @@ class NaiveExchange:
         notional = lots * maker.price
         fees: dict[bytes, int] = {}
         costs: dict[bytes, int] = {}
-        for number, order in ((1, maker), (0, taker)):
-            rate = self.rates(order.owner)[number]
-            fees[order.owner] = int(Fraction(notional * rate, 10**6))
+        for order in (maker, taker):
+            fees[order.owner] = self.fee(order, notional, order is maker)
+            if order is maker:
+                fees[order.owner] = max(fees[order.owner], -self.fee(taker, notional, False))
             extra = order.builder[1] if order.builder else 0
             costs[order.owner] = fees[order.owner] + int(Fraction(notional * extra, 10**5))
             if not self.affords(place, order, maker, lots, costs[order.owner]):
@@ -684,8 +765,16 @@ class NaiveExchange:
             if order.builder:
                 paid = costs[order.owner] - fees[order.owner]
                 self.people.setdefault(order.builder[0], Person()).raw += paid
-        self.people[FUND].raw += sum(fees.values())
-        share = Fraction(sum(fees.values()) * self.p["hlp_fee_share_bps"], 10_000)
+        self.people[maker.owner].made.append((self.time // DAY, notional))
+        left = sum(fees.values())
+        self.people[FUND].raw += left
+        for order in (taker, maker):
+            if order.owner in self.referrers and self.terms_of(order.owner)[1]:
+                share = Fraction(max(fees[order.owner], 0) * self.p["referral_reward_bps"], 10_000)
+                reward = min(math.floor(share), left)
+                left -= reward
+                self.owed_rewards.append((self.referrers[order.owner], reward))
+        share = Fraction(left * self.p["hlp_fee_share_bps"], 10_000)
         self.owed_to_vault += math.floor(share)
         place.last = maker.price
         if maker.remaining == 0:
@@ -1112,6 +1201,12 @@ PARAMETERS: dict[str, object] = {
     "sub_accounts_base": 1,
     "sub_accounts_volume_step": 3_000_000_000,
     "sub_accounts_max": 2,
+    "maker_rebate_tiers": [[500, 20], [2_500, 50], [6_000, 900]],
+    "referral_volume_min": 400_000_000,
+    "referral_discount_volume": 6_000_000_000,
+    "referral_reward_volume": 20_000_000_000,
+    "referral_reward_bps": 2_500,
+    "referral_claim_min": 20_000,
     "liquidations_per_block": 0,  # the risk phase has its own slow twin, slow_waterfall
 }
 PURSES = {"rich": "60000", "wide": "20000", "mid": "900", "less": "350", "poor": "60", "dry": "12"}
@@ -1237,6 +1332,8 @@ class Life:
         draw = self.draw
         if draw.random() < 0.2:
             return self.spot(name.partition("/")[0])
+        if draw.random() < 0.15:
+            return self.referral(name), False
         if draw.random() < 0.3:
             return self.twap(), False
         if draw.random() < 0.3:
@@ -1246,6 +1343,15 @@ class Life:
             ahead = draw.choice((None, 0, 5_000, 6_000, 7_000, 60_000, 60_000))
             return ScheduleCancel(None if ahead is None else self.clock + ahead), False
         return self.sub_account(name.partition("/")[0]), False
+
+    def referral(self, name: str) -> Any:
+        """A code, a referrer, or rewards."""
+        draw = self.draw
+        dice = draw.random()
+        if dice < 0.35:
+            return RegisterReferrer(draw.choice((name.upper(), "RICH", "rich", "", "X" * 21)))
+        code = draw.choice(("RICH", "RICH", "MID", "NOBODY"))
+        return SetReferrer(code) if dice < 0.8 else ClaimRewards()
 
     def spot(self, name: str) -> tuple[Any, bool]:
         """USDC from one cell to another, mostly between those that there are."""

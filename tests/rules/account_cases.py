@@ -3,8 +3,9 @@
 Importing this module registers them.
 """
 
-from chainperp.base.units import Address, price_decimals, strip_decimal
-from chainperp.rules import admission, fees, multisig, schedules, subaccounts, twaps
+from chainperp.base.units import FEE_RATE_ONE, Address, price_decimals, strip_decimal
+from chainperp.parameters.schema import BPS_ONE
+from chainperp.rules import admission, fees, multisig, referrals, schedules, subaccounts, twaps
 from tests.rules.cases import (
     PARAMETERS,
     case,
@@ -12,6 +13,7 @@ from tests.rules.cases import (
     is_yes,
     maybe,
     micro,
+    percent,
     usd,
     verdict,
     whole,
@@ -186,3 +188,55 @@ def _not_offered(row: Row) -> str:
 @case("ADM-7")
 def _display_name(row: Row) -> str:
     return yes_no(admission.is_display_name(row["name"].strip('"')))
+
+
+@case("FEE-8")
+def _maker_rate(row: Row) -> str:
+    rate = fees.maker_rate(
+        percent(row, "tier", FEE_RATE_ONE), usd(row, "made"), usd(row, "exchange"),
+        PARAMETERS.maker_rebate_tiers,
+    )  # fmt: skip
+    return f"{strip_decimal(rate, 4)} %"
+
+
+@case("FEE-9")
+def _maker_fee_paid(row: Row) -> str:
+    return micro(fees.maker_fee_paid(usd(row, "maker"), usd(row, "taker")))
+
+
+@case("REF-1")
+def _new_code(row: Row) -> str:
+    code = row["code"].removesuffix('"').removeprefix('"')
+    return verdict(
+        referrals.check_new_code(
+            code, usd(row, "traded"), is_yes(row, "has one"), is_yes(row, "taken"), PARAMETERS
+        )
+    )
+
+
+@case("REF-2")
+def _referrer(row: Row) -> str:
+    return verdict(
+        referrals.check_referrer(
+            is_yes(row, "registered"), is_yes(row, "own"), is_yes(row, "has one")
+        )
+    )
+
+
+@case("REF-3")
+def _terms(row: Row) -> str:
+    discount, reward = referrals.referral_terms(
+        is_yes(row, "referred"), usd(row, "traded"), PARAMETERS
+    )
+    return f"discount {strip_decimal(discount, 2)} %, reward {strip_decimal(reward, 2)} %"
+
+
+@case("REF-4")
+def _reward(row: Row) -> str:
+    share = percent(row, "share", BPS_ONE)
+    return micro(referrals.referral_reward(usd(row, "fee"), usd(row, "left"), share))
+
+
+@case("REF-5")
+def _claim(row: Row) -> str:
+    return verdict(referrals.check_claim(usd(row, "unclaimed"), PARAMETERS))

@@ -33,6 +33,7 @@ from chainperp.model.actions import (
 from chainperp.model.decisions import Rejection
 from chainperp.model.markets import MarketTerms, margin_tiers
 from chainperp.parameters.load import load_parameters
+from chainperp.parameters.schema import BPS_ONE
 from chainperp.rules import (
     admission,
     conservation,
@@ -522,12 +523,14 @@ def _fee(row: Row) -> str:
     value = decimal(row["price"], 6) * decimal(row["size"], 6)
     if value % 10**6:
         raise ValueError("price times size is not whole micro-USDC")
-    return micro(fees.trading_fee(value // 10**6, percent(row, "rate", FEE_RATE_ONE)))
+    discount = percent(row, "discount", BPS_ONE)
+    return micro(fees.trading_fee(value // 10**6, percent(row, "rate", FEE_RATE_ONE), discount))
 
 
 @case("FEE-2")
 def _fee_rates(row: Row) -> str:
-    taker, maker = fees.fee_rates(usd(row, "volume"), PARAMETERS.fee_tiers)
+    tiers = {"perps": PARAMETERS.fee_tiers, "spot": PARAMETERS.spot_fee_tiers}[row["of"]]
+    taker, maker = fees.fee_rates(usd(row, "volume"), tiers)
     return f"taker {strip_decimal(taker, 4)} %, maker {strip_decimal(maker, 4)} %"
 
 

@@ -3,8 +3,10 @@
 | who | does |
 |---|---|
 | genesis | `Ann has 1000 CHP`: tokens from the beginning |
+| fund | `shows purchase`: the last one that was due |
 | token, pair | `shows burned`, `shows circulating`; `shows price` |
 | genesis | `open_orders_base = 2`, `fee_tiers = zero`: another value of a parameter |
+| genesis | `maker_rebate_tiers = none` |
 | genesis | `ETH isolated-only` |
 | genesis | `validators = 3` of the same power: `oracle`, `oracle2`, `oracle3` |
 | oracle | `BTC 100, ETH 10`: a validator's prices; `BTC 100 everywhere`: elsewhere too |
@@ -27,13 +29,14 @@
 | a name | `signers Ben, Cat need 2` (a multi-sig user), `signers none` |
 | `Ben with Ben, Cat as Ann` | anything: Ben sends it for Ann, Ben and Cat signed it |
 | a name | `twap buy 10 BTC over 30`, with `reduce-only` or `random`; `untwap BTC 1` |
-| a name | `setReferrer`, `registerReferrer`, `claimRewards`, `call me Ann` |
+| a name | `register code ANN`, `use code ANN`, `claim rewards`, `call me Ann` |
 | a name | `agent Bot named n1`, `noop`, `noop for a vault`, `reserveRequestWeight` (not offered) |
 | a name | `sell 1 BTC @ 90 market reduce-only stop 95`, or `gtc`, or `profit 105`: waits for it |
 | a name | `family buy … + sell …`: parent and children |
 | a name | `position sell …`: of the position; size 0 is all of it |
 | a name | `orders none`, `deposit 5 number 7`, `votes BTC 100`, `paid out 7` |
 | a name | `shows withdrawable`, `shows value`, `shows spot`, `shows position BTC`, `shows orders` |
+| a name | `shows rewards`: what it can claim |
 | a name | `shows equity Ann$1`, `shows shares Ann$1`, `shows basis Ann$1` |
 | market | `shows mark BTC`, `shows best BTC` |
 
@@ -60,6 +63,7 @@ from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
+    ClaimRewards,
     ClassTransfer,
     ConvertToMultiSig,
     CreateSubAccount,
@@ -71,10 +75,12 @@ from chainperp.model.actions import (
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RegisterReferrer,
     RenameSubAccount,
     ScheduleCancel,
     SendAsset,
     SetDisplayName,
+    SetReferrer,
     SubAccountSpotTransfer,
     SubAccountTransfer,
     TriggerTerms,
@@ -90,6 +96,7 @@ from chainperp.model.actions import (
 )
 from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
 from chainperp.model.decisions import (
+    BuybackOutcome,
     Kind,
     LiquidationOutcome,
     OrderStatus,
@@ -101,7 +108,13 @@ from chainperp.model.entries import Entry, decode_payload
 from chainperp.model.envelope import USER_SIGNED as USER_SCHEME
 from chainperp.model.tokens import SPOT_FIRST, USDC_NAME, wire_name
 from chainperp.model.vaults import Share, ShareEvent, Vault
-from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, LIQUIDITY_VAULT, State
+from chainperp.state.store import (
+    ASSISTANCE_FUND,
+    BACKSTOP_VAULT,
+    INSURANCE,
+    LIQUIDITY_VAULT,
+    State,
+)
 from chainperp.storage.package import default_markets
 from chainperp.transition.tokens import mark_of
 from chainperp.transition.transfers import available
@@ -117,6 +130,7 @@ ORDER = re.compile(
 )
 SYSTEM_NAMES = {
     "liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT, "insurance": INSURANCE,
+    "assistance-fund": ASSISTANCE_FUND,
 }  # fmt: skip
 USER_SIGNED = (
     UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig, ClassTransfer, SendAsset,
@@ -139,6 +153,7 @@ class Story:
         self.names: dict[bytes, str] = {}
         self.resting: set[int] = set()
         self.later = 0
+        self.purchase = ["none"]
 
     def asset(self, name: str) -> int:
         """Index of a market; `NONE` is one that does not exist, `SPOT` a pair."""
@@ -240,6 +255,9 @@ class Story:
                 current.append(f"#{fields['oid']} fires at {price_text(fields['mark'], decimals)}")
             elif entry.kind is Kind.TWAP:
                 current.append(twap_text(fields))
+            elif entry.kind is Kind.BUYBACK:
+                # It is nobody's effect; a step may ask for it.
+                current = self.purchase = [buyback_text(fields)]
             elif entry.kind is Kind.LIQ_TEST:
                 outcome = LiquidationOutcome(fields["outcome"]).name
                 current.append(f"{self.names[fields['account']]} below maintenance: {outcome}")
@@ -348,6 +366,9 @@ class Story:
             "untwap": lambda w: TwapCancel(self.asset(w[0]), int(w[1])),
             "schedule": lambda w: ScheduleCancel(self.ahead(w[0])),
             "orders": lambda w: PlaceOrders([]),
+            "register": lambda w: RegisterReferrer(does.partition(" code ")[2]),
+            "use": lambda w: SetReferrer(w[1]),
+            "claim": lambda w: ClaimRewards(),
             "reserveRequestWeight": lambda w: NotOffered(verb),
             "lead": lambda w: CreateVault(
                 does.partition(" with ")[0][5:], "a vault of the story", decimal(w[-1], 6)
@@ -359,9 +380,6 @@ class Story:
             ),
             "distribute": lambda w: VaultDistribute(self.address(w[2]), decimal(w[0], 6)),
             "close": lambda w: VaultDistribute(self.address(w[0]), 0),
-            "setReferrer": lambda w: NotOffered(verb),
-            "registerReferrer": lambda w: NotOffered(verb),
-            "claimRewards": lambda w: NotOffered(verb),
             "call": lambda w: SetDisplayName(does.removeprefix("call me").removeprefix(" ")),
             "family": lambda w: self.grouped(does, Grouping.PARENT),
             "position": lambda w: self.grouped(does, Grouping.POSITION),
@@ -431,6 +449,8 @@ class Story:
         """A number of an account or a market, in words."""
         state = self.world.engine.state
         words = what.split()
+        if words[0] == "purchase":
+            return "; ".join(self.purchase)
         if who == "token":
             token = state.tokens[1]
             amount = token.burned if words[0] == "burned" else token.circulating
@@ -459,6 +479,8 @@ class Story:
             if words[0] == "free":
                 total = state.spot_free(token.index, account.address)
             return strip_decimal(total, token.wei_decimals)
+        if words[0] == "rewards":
+            return strip_decimal(state.referrals[account.address].unclaimed, 6)
         if words[0] == "orders":
             return " ".join(f"#{oid}" for oid in sorted(account.orders)) or "none"
         exposure = account.exposures[self.asset(words[1])]
@@ -467,6 +489,14 @@ class Story:
         if not exposure.is_cross:
             text += f", own margin {strip_decimal(exposure.raw_isolated + exposure.value, 6)}"
         return text
+
+
+def buyback_text(fields: Record) -> str:
+    """A purchase of the fund in words."""
+    if not fields["lots"]:
+        return f"nothing: {BuybackOutcome(fields['outcome']).name}"
+    size = strip_decimal(fields["filled"], 2)
+    return f"{size} for {strip_decimal(fields['spent'], 6)}"
 
 
 def _share_number(state: State, vault: Vault, share: Share, what: str) -> int:
@@ -511,6 +541,14 @@ def target(text: str) -> int | bytes:
     return int(text[1:]) if text.startswith("#") else text.encode().ljust(16, b"\0")
 
 
+# Tables that a story sets as a whole.
+TABLES: dict[tuple[str, str], object] = {
+    ("fee_tiers", "zero"): [[0, 0, 0]],
+    ("spot_fee_tiers", "zero"): [[0, 0, 0]],
+    ("maker_rebate_tiers", "none"): [[10_000, 0]],
+}
+
+
 def play(rows: list[Row]) -> list[str]:
     """Play a whole story; the answers are in the rows' order."""
     parameters: dict[str, object] = {}
@@ -525,7 +563,7 @@ def play(rows: list[Row]) -> list[str]:
             if name.endswith(" isolated-only"):
                 isolated.append(name.split()[0])
                 continue
-            parameters[name] = [[0, 0, 0]] if value == "zero" else int(value)
+            parameters[name] = TABLES.get((name, value)) or int(value)
     story = Story(parameters, isolated, holders)
     answers: list[str] = []
     waiting: list[Row] = []

@@ -52,6 +52,7 @@ class Stage(World):
         isolated_only: tuple[int, ...] = (),
         first_tier: int = 0,
         fees: bool = False,
+        holders: dict[str, int] | None = None,
         **parameters: object,
     ) -> None:
         rows = [
@@ -60,7 +61,8 @@ class Stage(World):
         ]
         if first_tier:
             rows = [{**row, "margin_tiers": [[0, first_tier]]} for row in rows]
-        super().__init__({**({} if fees else NO_FEES), **parameters}, markets=rows)
+        values = {**({} if fees else NO_FEES), **parameters}
+        super().__init__(values, markets=rows, holders=holders)
         self.names = dict(SYSTEM_NAMES)
         for address, amount in ((BACKSTOP_VAULT, vault), (INSURANCE, insurance)):
             if usdc(amount):

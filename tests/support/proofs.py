@@ -19,11 +19,14 @@ from chainperp.evidence.verifier.verify import verify_proof
 from chainperp.model.actions import (
     Action,
     CancelOrders,
+    ClaimRewards,
     ClassTransfer,
     OracleVote,
     OrderRequest,
     PlaceOrders,
+    RegisterReferrer,
     SendAsset,
+    SetReferrer,
     TimeInForce,
     UpdateIsolatedMargin,
     UpdateLeverage,
@@ -83,6 +86,11 @@ def action_map(action: Action) -> dict[str, Any]:
         return {"type": "spotSend", "destination": address_text(action.destination),
                 "token": action.token,
                 "amount": strip_decimal(action.amount or 0, decimals)}  # fmt: skip
+    if isinstance(action, RegisterReferrer | SetReferrer):
+        name = "registerReferrer" if isinstance(action, RegisterReferrer) else "setReferrer"
+        return {"type": name, "code": action.code}
+    if isinstance(action, ClaimRewards):
+        return {"type": "claimRewards"}
     if isinstance(action, OracleVote):
         rows = [{"a": a, "p": strip_decimal(p, 8)} | ({"x": strip_decimal(x, 8)} if x else {})
                 for a, p, x in action.prices]  # fmt: skip

@@ -16,6 +16,7 @@ from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidBlock
 from chainperp.base.units import address_text
 from chainperp.chain.audit.buybacks import FundTrail
+from chainperp.chain.audit.fees import FeeTrail
 from chainperp.chain.audit.leaves import Census, Moment, liabilities_of
 from chainperp.chain.audit.money import MoneyTrail
 from chainperp.chain.audit.rounds import Fault, RoundRecord, check_round
@@ -36,7 +37,7 @@ from chainperp.state.store import INSURANCE, State
 
 CHECKS: Final = (
     "execution", "liquidations", "adl rounds", "conservation", "routing and exemptions",
-    "fund and buybacks", "solvency",
+    "fees", "fund and buybacks", "solvency",
 )  # fmt: skip
 FINDINGS_MAX: Final = 100
 
@@ -91,6 +92,7 @@ class Auditor:
         self.census = Census(self.terms)
         self.report = AuditReport(self.run.report)
         self.trail: MoneyTrail | None = None
+        self.fees = FeeTrail(genesis.parameters)
         self.fund: FundTrail | None = None
         self.block = LoggedParts(0, 0, [])
         self.last: Moment | None = None
@@ -119,18 +121,26 @@ class Auditor:
         for text in fund.follow(self.block.first, entries):
             self.find("fund and buybacks", text)
         self.report.purchases += fund.bought is not None
+        seal = decode_payload(decode_entry(entries[-1]))
+        if self.last is not None:
+            for text in self.fees.follow(entries, self.last, seal["time_ms"]):
+                self.find("fees", text)
         if difference is not None:
             self.find("execution", difference.sentence())
             return False
         if self.last is not None:
-            seal = decode_payload(decode_entry(entries[-1]))
-            for text in trail.close(self.last, seal):
-                self.find("conservation", text)
-            for text in trail.close_list(height, self.last):
-                self.find("routing and exemptions", text)
-            for text in fund.close(self.last):
-                self.find("fund and buybacks", text)
+            self._close(self.last, seal)
         return True
+
+    def _close(self, moment: Moment, seal: Record) -> None:
+        """The state at a SEAL, as what follows the money sees it."""
+        trail, fund = self._begin_trails()
+        for text in trail.close(moment, seal):
+            self.find("conservation", text)
+        for text in trail.close_list(self.block.height, moment):
+            self.find("routing and exemptions", text)
+        for text in fund.close(moment):
+            self.find("fund and buybacks", text)
 
     def finish(self) -> AuditReport:
         """The end of the chain, or of the part that was fed: who is owed what."""

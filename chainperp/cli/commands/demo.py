@@ -43,6 +43,7 @@ def demo(
     built = perf_counter() - start
     checks = [
         _timed("the waterfall ran, its sums are exact", lambda: _waterfall(run, tally)),
+        _timed("where every dollar of the crash went", lambda: _money(run)),
         _timed("replay from genesis, second process", lambda: _replayed(directory, tally)),
         _timed("replay from the last snapshot", lambda: _from_snapshot(directory)),
         _timed("verification of the log", lambda: _verified(directory)),
@@ -59,6 +60,7 @@ def demo(
         "log_root": run.sequencer.engine.frontier.root().hex(),
         "tally": _tally_document(tally),
         "waterfall": tally.waterfall.document(run.sequencer.engine.state),
+        "money": run.money_table().document(),
         "try": _to_try(directory, tally),
         "checks": [{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks],
     }
@@ -113,6 +115,17 @@ def _waterfall(run: "Demo", tally: "Tally") -> tuple[bool, str]:
     )
 
 
+def _money(run: "Demo") -> tuple[bool, str]:
+    """The fund turned fees into tokens and burned them; every row of the money table is exact."""
+    table = run.money_table()
+    if not table.grown("burned"):
+        return False, "the fund bought nothing in the crash"
+    for name, one, other in table.equalities():
+        if one != other:
+            return False, f"{name}: {one} is not {other}"
+    return True, table.tokens_line()
+
+
 def _to_try(directory: Path, tally: "Tally") -> list[str]:
     """One command line about a winner who was closed, one about a loser who was sold."""
     found = tally.waterfall
@@ -120,7 +133,7 @@ def _to_try(directory: Path, tally: "Tally") -> list[str]:
         f"chainperp explain {what} {directory} {address_text(case.address)} --height {case.height}"
         for what, case in (("adl", found.taken), ("liq", found.liquidated))
         if case.address
-    ]
+    ] + [f"chainperp query fund {directory} --history", f"chainperp explain buyback {directory}"]
 
 
 def _replayed(directory: Path, tally: "Tally") -> tuple[bool, str]:
@@ -234,6 +247,10 @@ def _report(
     output.table("the backstop vault", ["cell", "USDC"], waterfall.vault_rows(state))
     equal = [[name, "yes" if one == other else f"NO: {one} and {other}"]
              for name, one, other in waterfall.equalities(state)]  # fmt: skip
+    table = run.money_table()
+    output.table("where every dollar of the crash went", ["from 21:13 on", "USDC"], table.rows())
+    equal += [[name, "yes" if one == other else f"NO: {one} and {other}"]
+              for name, one, other in table.equalities()]  # fmt: skip
     output.table("equal to the micro-dollar", ["what", ""], equal)
     funds = [
         ["custody", usd_text(state.custody)],
@@ -247,6 +264,8 @@ def _report(
         f"chain      {document['directory']}",
         f"log        size {document['log_size']}, root {document['log_root']}",
         f"took       {document['seconds']} s",
+        f"the fund   {table.tokens_line()}",
+        f"routing    {table.routing_line()}",
         *(f"try        {line}" for line in document["try"]),
     ]
     output.answer(document, lines, as_json=False)

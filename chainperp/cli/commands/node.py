@@ -12,7 +12,7 @@ import typer
 
 from chainperp import __version__
 from chainperp.base.errors import NotFound
-from chainperp.base.units import address_text
+from chainperp.base.units import address_text, strip_decimal
 from chainperp.cli import output
 from chainperp.model.rejections import Rejection
 
@@ -26,7 +26,10 @@ LINES_PER_SECOND = 5
 VALIDATOR_INDEX = 1_000
 VAULT_USDC = 10_000_000
 INSURANCE_USDC = 1_000_000
-VOLUME_MINIMA = ("schedule_cancel_volume_min", "sub_account_volume_min")
+VOLUME_MINIMA = (
+    "schedule_cancel_volume_min", "sub_account_volume_min", "referral_volume_min",
+)  # fmt: skip
+ACCOUNT_TOKENS = 1_000_000
 
 Directory = Annotated[
     Path | None, typer.Option("--dir", help="Data directory; a temporary one otherwise.")
@@ -148,7 +151,8 @@ def _read(genesis: Path) -> bytes:
 
 
 def _local_genesis(keys: list[bytes], balance: int, validator: bytes) -> bytes:
-    """A chain that begins now: funded development accounts, one validator, a backstop."""
+    """A chain that begins now: development accounts with USDC and tokens, one validator, who has
+    the rest of the tokens, and a backstop."""
     from chainperp.client.wallet import address_of
     from chainperp.node.clock import now_ms
     from chainperp.state.store import BACKSTOP_VAULT, INSURANCE
@@ -160,6 +164,7 @@ def _local_genesis(keys: list[bytes], balance: int, validator: bytes) -> bytes:
         now_ms(),
         [(address_of(validator), 1)],
         accounts=[*funded, (BACKSTOP_VAULT, VAULT_USDC), (INSURANCE, INSURANCE_USDC)],
+        holders=[(address, ACCOUNT_TOKENS) for address, _ in funded],
         # Nobody has traded a million on a chain that has just begun.
         parameters=dict.fromkeys(VOLUME_MINIMA, 0),
     )
@@ -177,6 +182,13 @@ def _banner(running: "Node", keys: list[bytes]) -> None:
     funded = [key for key in keys if address_of(key) in engine.state.accounts]
     output.say(f"chainperp {__version__} listens on http://{address}:{running.port}")
     output.say(f"chain   {genesis.origin}, {genesis.network}, began {clock(genesis.time_ms)}")
+    for token in engine.state.tokens[1:]:
+        rest = engine.state.spot[token.index].get(genesis.proposer, 0)
+        output.say(
+            f"token   {token.name}: {strip_decimal(token.circulating, token.wei_decimals)} "
+            f"circulate, {address_text(genesis.proposer)} (proposer) has "
+            f"{strip_decimal(rest, token.wei_decimals)}"
+        )
     output.say(f"data    {settings.path}, block {engine.height}")
     output.say(f"log     {(settings.path / 'log' / VKEY).read_text('ascii').strip()}")
     for one in settings.witnesses:

@@ -1,6 +1,7 @@
 """`chainperp tick`: is a price on a market's grid, and which are next to it."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,13 +9,16 @@ from chainperp.base.errors import EXIT_FALSE
 from chainperp.cli import output
 from chainperp.cli.asking import Asking
 from chainperp.cli.options import takes
-from chainperp.cli.signing import Genesis, genesis_markets, node_of
+from chainperp.cli.signing import Genesis, genesis_markets, genesis_pairs, node_of
+
+if TYPE_CHECKING:
+    from chainperp.client.markets import Market
 
 
 @takes(Asking)
 def tick(
     options: Asking,
-    coin: Annotated[str, typer.Argument(help="Market, such as BTC.")],
+    coin: Annotated[str, typer.Argument(help="Market, such as BTC, or CHP/USDC.")],
     price: Annotated[str, typer.Argument(help="Price.")],
     genesis: Genesis = None,
     size_decimals: Annotated[
@@ -29,9 +33,9 @@ def tick(
     if size_decimals is not None:
         market, source = Market(coin, 0, size_decimals, 1), f"{size_decimals} size decimals"
     elif genesis is not None:
-        market, source = find_market(genesis_markets(genesis), coin), str(genesis)
+        market, source = find_market(_of_genesis(genesis, coin), coin), str(genesis)
     else:
-        found, source = _markets(options)
+        found, source = _markets(options, coin)
         market = find_market(found, coin)
     value = parse_decimal(price, E8_DECIMALS, "price")
     if value <= 0:
@@ -62,18 +66,25 @@ def tick(
         raise typer.Exit(EXIT_FALSE)
 
 
-def _markets(options: Asking) -> tuple[Any, str]:
-    """The node's markets; without a node and without --url the default ones, said so."""
+def _of_genesis(genesis: Path | None, coin: str) -> "list[Market]":
+    """Perpetuals of a genesis file, or its pairs for a name with a slash."""
+    return genesis_pairs(genesis) if "/" in coin else genesis_markets(genesis)
+
+
+def _markets(options: Asking, coin: str) -> "tuple[list[Market], str]":
+    """The node's markets or pairs; without a node and without --url the default ones, said so."""
     import os
 
-    from chainperp.client.markets import markets_of_meta
+    from chainperp.client.markets import markets_of_meta, pairs_of_meta
     from chainperp.client.refusal import Unreachable
 
     node = node_of(options.url, options.timeout)
     try:
+        if "/" in coin:
+            return pairs_of_meta(node.info("spotMeta")), node.url
         return markets_of_meta(node.info("meta")), node.url
     except Unreachable:
         if options.url or os.environ.get("CHAINPERP_URL"):
             raise
     output.say(f"no node at {node.url}: these are the grids of the default genesis")
-    return genesis_markets(None), "the default genesis"
+    return _of_genesis(None, coin), "the default genesis"

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from chainperp.base.errors import EXIT_REFUSED, EXIT_UNREACHABLE
-from chainperp.base.units import USD_DECIMALS, parse_decimal
+from chainperp.base.units import E8_DECIMALS, USD_DECIMALS, parse_decimal
 from chainperp.cli import output
 from chainperp.cli.commands import tx_vault
 from chainperp.cli.options import shares, takes
@@ -26,6 +26,7 @@ from chainperp.cli.signing import (
     now_ms,
     order_id,
 )
+from chainperp.model.tokens import SPOT_FIRST
 
 app = typer.Typer(
     help="Sign transactions and send them (or print them with --offline).",
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 app.add_typer(tx_vault.app, name="vault")
 
-Coin = Annotated[str, typer.Argument(help="Market, such as BTC.")]
+Coin = Annotated[str, typer.Argument(help="Market, such as BTC, or spot pair, such as CHP/USDC.")]
 Side = Annotated[str, typer.Argument(help="buy or sell.")]
 Size = Annotated[str, typer.Argument(help="Size in base units.")]
 Price = Annotated[list[str], typer.Argument(help="@ and the limit price, or the word market.")]
@@ -82,6 +83,8 @@ def order(
     wanted = Wanted(coin, side, size, words, tif, reduce_only, cloid, slippage, trigger)
     first = order_request(session, wanted)
     closing = [(kind, at) for kind, at in (("tp", take_profit), ("sl", stop_loss)) if at]
+    if closing and first["a"] >= SPOT_FIRST:
+        output.usage("--tp and --sl close a position: spot has none")
     if closing and (trigger or reduce_only):
         output.usage("--tp and --sl belong to an order that opens: not to --trigger, --reduce-only")
     orders = [first, *(closing_trigger(session, first, kind, at, slippage) for kind, at in closing)]
@@ -103,7 +106,7 @@ def tpsl(
 ) -> None:
     """Close the whole position at a price. Example: chainperp tx tpsl BTC --sl 90000 --from 0"""
     session = Session(options)
-    market = session.market(coin)
+    market = session.perpetual(coin)
     if side not in (None, "buy", "sell"):
         output.usage(f"--side is buy or sell, was {side!r}")
     is_buy = (_closing_side(session, market.name) if side is None else side) == "buy"
@@ -158,7 +161,7 @@ def cancel(
 def _cancel_all(session: Session, coin: str | None) -> None:
     if session.options.offline:
         output.usage("--all asks the node which orders are open: not possible with --offline")
-    assets = {market.name: market.asset for market in session.markets}
+    assets = {market.name: market.asset for market in (*session.markets, *session.pairs)}
     rows = session.node.info("frontendOpenOrders", user=session.account)
     cancels = [
         {"a": assets[row["coin"]], "o": row["oid"]}
@@ -207,7 +210,7 @@ def leverage(
 ) -> None:
     """Set leverage and margin mode. Example: chainperp tx leverage BTC 5 --from 0"""
     session = Session(options)
-    market = session.market(coin)
+    market = session.perpetual(coin)
     if not 1 <= times <= market.leverage_max:
         output.fail(
             EXIT_REFUSED,
@@ -230,7 +233,7 @@ def margin(
     session = Session(options)
     if direction not in ("add", "remove"):
         output.usage("isolated margin reads: BTC add 50, or BTC remove 50")
-    market = session.market(coin)
+    market = session.perpetual(coin)
     change = micro_usdc(amount, "amount") * (1 if direction == "add" else -1)
     action = {"type": "updateIsolatedMargin", "asset": market.asset, "isBuy": True, "ntli": change}
     session.submit(action)
@@ -241,11 +244,33 @@ def margin(
 def transfer(
     options: Signing,
     destination: Annotated[str, typer.Argument(help="Address.")],
-    amount: Annotated[str, typer.Argument(help="USDC.")],
+    amount: Annotated[str, typer.Argument(help="USDC, or tokens with --token.")],
+    token: Annotated[
+        str | None, typer.Option("--token", help="CHP or USDC: from and to spot balances.")
+    ] = None,
 ) -> None:
-    """Send USDC. Example: chainperp tx transfer 0x5e9e…a13a 12.5 --from 0"""
+    """Send USDC, or a token. Example: chainperp tx transfer 0x5e9e…a13a 12.5 --from 0"""
+    parse_decimal(amount, USD_DECIMALS if token in (None, "USDC") else E8_DECIMALS, "amount")
+    session = Session(options)
+    if token is None:
+        session.submit({"type": "usdSend", "destination": destination, "amount": amount})
+    else:
+        action = {"type": "spotSend", "destination": destination, "token": session.token(token)}
+        session.submit(action | {"amount": amount})
+
+
+@app.command("shift")
+@takes(Signing)
+def shift(
+    options: Signing,
+    amount: Annotated[str, typer.Argument(help="USDC.")],
+    to: Annotated[str, typer.Argument(help="spot, or perp.")],
+) -> None:
+    """Move USDC between margin and spot. Example: chainperp tx shift 100 spot --from 0"""
     parse_decimal(amount, USD_DECIMALS, "amount")
-    action = {"type": "usdSend", "destination": destination, "amount": amount}
+    if to not in ("spot", "perp"):
+        output.usage("a shift reads: 100 spot, or 100 perp", f"was {to[:20]!r}")
+    action = {"type": "usdClassTransfer", "amount": amount, "toPerp": to == "perp", "nonce": None}
     Session(options).submit(action)
 
 
@@ -309,7 +334,7 @@ def oracle(
         coin, sign, price = pair.partition("=")
         if not sign:
             output.usage(f"prices read BTC=95000, was {pair!r}")
-        market = session.market(coin)
+        market = session.perpetual(coin)
         rows.append({"a": market.asset, "p": checked_price(market, price)})
     session.submit({"type": "setGlobal", "pxs": rows})
 

@@ -15,7 +15,8 @@ from chainperp.base.canonical import Record
 from chainperp.chain.engine import SealedBlock
 from chainperp.model.decisions import Kind, LedgerType, LiquidationOutcome
 from chainperp.model.entries import decode_entry, decode_payload
-from chainperp.model.tokens import SPOT_FIRST
+from chainperp.model.fund import NATIVE
+from chainperp.model.tokens import SPOT_FIRST, USDC
 from chainperp.state.store import (
     ASSISTANCE_FUND,
     SYSTEM_ACCOUNTS,
@@ -61,34 +62,32 @@ Sums = dict[bytes, list[int]]
 
 
 @dataclass
-class Tokens:
-    """What the fund bought: micro-USDC, and the token's smallest unit."""
-
-    purchases: int = 0
-    spent: int = 0
-    bought: int = 0
-    burned: int = 0
-
-
-@dataclass
 class Money:
-    """Sums by account and cause since genesis; `before` is a copy from the start of the crash."""
+    """Sums by account and cause since genesis; `before` is a copy from the start of the crash, and
+    `worths` and `books` what the state said then."""
 
     sums: Sums = field(default_factory=dict)
     before: Sums = field(default_factory=dict)
+    worths: dict[bytes, int] = field(default_factory=dict)
+    books: dict[str, int] = field(default_factory=dict)
+    is_crash: bool = False
     positions: dict[int, dict[bytes, int]] = field(default_factory=dict)
     marks: dict[int, int] = field(default_factory=dict)
     liquidated: dict[bytes, None] = field(default_factory=dict)
     deleveraged: dict[bytes, None] = field(default_factory=dict)
-    tokens: Tokens = field(default_factory=Tokens)
-    tokens_before: Tokens = field(default_factory=Tokens)
+    seized: list[int] = field(default_factory=list)
+    burned: int = 0
 
-    def begin(self) -> None:
+    def begin(self, state: State) -> None:
         """The crash begins: what comes from now on is told."""
+        self.is_crash = True
         self.before = {account: list(row) for account, row in self.sums.items()}
-        self.tokens_before = Tokens(**vars(self.tokens))
+        self.worths = worths_of(state)
+        self.books = books_of(state)
         self.liquidated.clear()
         self.deleveraged.clear()
+        self.seized.clear()
+        self.burned = 0
 
     def add(self, sealed: SealedBlock) -> None:
         """Read a block's entries."""
@@ -161,11 +160,13 @@ class Money:
             self.liquidated[fields["account"]] = None
             self.deleveraged.pop(fields["account"], None)
 
-    def _buyback(self, fields: Record) -> None:
-        self.tokens.purchases += fields["filled"] > 0
-        self.tokens.spent += fields["spent"]
-        self.tokens.bought += fields["bought"]
-        self.tokens.burned += fields["burned"]
+    def _takeover(self, fields: Record) -> None:
+        if fields["taken"]:
+            self.seized.append(fields["collateral"])
+
+    def _token(self, fields: Record) -> None:
+        if fields["destination"] == NOBODY:
+            self.burned += fields["amount"]
 
     def worth(self, account: bytes) -> int:
         """What an account is worth by its entries."""
@@ -182,16 +183,23 @@ class Money:
                 total += sum(row[one] - (old[one] if old else 0) for one in wanted)
         return total
 
-    def wrong_accounts(self, state: State) -> list[str]:
-        """Accounts whose entries do not add up to what the state says they are worth."""
-        wrong: list[str] = []
-        for address, account in state.accounts.items():
-            worth = account.raw + account.raw_isolated_total + state.spot[0].get(address, 0)
-            for one in account.exposures.values():
-                worth += one.lots * state.markets[one.asset].mark if one.lots else 0
-            if worth != self.worth(address):
-                wrong.append(f"0x{address.hex()}: {self.worth(address)} is not {worth}")
-        return wrong
+
+def worths_of(state: State) -> dict[bytes, int]:
+    """What every account is worth in USDC, from the state: cash, positions at mark, spot USDC."""
+    found: dict[bytes, int] = {}
+    for address, account in state.accounts.items():
+        worth = account.raw + account.raw_isolated_total + state.spot[USDC].get(address, 0)
+        for one in account.exposures.values():
+            if one.lots:
+                worth += one.lots * state.markets[one.asset].mark
+        found[address] = worth
+    return found
+
+
+def books_of(state: State) -> dict[str, int]:
+    """The fund's books and what is burned of the token, from the state."""
+    books = {name: getattr(state.fund, name) for name in state.fund.__slots__}
+    return {**books, "token_burned": state.tokens[NATIVE].burned}
 
 
 def _cause_of(flags: int) -> Cause:
@@ -213,5 +221,6 @@ READERS: Final[dict[int, Callable[[Money, Record], None]]] = {
     Kind.WITHDRAW_REQ: Money._withdrawal,
     Kind.LEDGER: Money._ledger,
     Kind.LIQ_TEST: Money._test,
-    Kind.BUYBACK: Money._buyback,
+    Kind.BACKSTOP: Money._takeover,
+    Kind.TOKEN: Money._token,
 }

@@ -9,6 +9,8 @@ from chainperp.base.units import E8_DECIMALS, parse_decimal, strip_decimal
 
 FILE: Final = Path(__file__).with_name("prices.toml")
 COINS: Final = ("BTC", "ETH", "SOL", "DOGE")
+CHP: Final = "CHP"
+CHP_START: Final = 25 * 10**E8_DECIMALS
 
 
 class PricePath:
@@ -28,7 +30,10 @@ class PricePath:
         self.end: int = self.points["BTC"][-1][0]
 
     def price(self, coin: str, time_ms: int) -> int:
-        """Price of a coin at a time, on the line between its anchors."""
+        """Price of a coin at a time, on the line between its anchors. The exchange's token, for
+        which there is no history, starts at 25 and moves as ether does."""
+        if coin == CHP:
+            return CHP_START * self.price("ETH", time_ms) // self.price("ETH", self.start)
         points = self.points[coin]
         before = points[0]
         for after in points[1:]:

@@ -11,7 +11,17 @@ from pathlib import Path
 from chainperp.base.units import Address
 from chainperp.chain.engine import Engine, SealedBlock
 from chainperp.chain.genesis import parse_genesis
-from chainperp.cli.demo.path import COINS, PricePath
+from chainperp.cli.demo.money import Money
+from chainperp.cli.demo.money_table import MoneyTable
+from chainperp.cli.demo.path import CHP, COINS, PricePath
+from chainperp.cli.demo.token_people import (
+    MAKER_TOKENS,
+    MAKER_USDC,
+    TRADER_TOKENS,
+    TRADER_USDC,
+    TokenMaker,
+    TokenTrader,
+)
 from chainperp.cli.demo.traders import Maker, Taker, Validator
 from chainperp.cli.demo.waterfall import Waterfall
 from chainperp.cli.draws import Draws
@@ -24,11 +34,13 @@ from chainperp.state.store import BACKSTOP_VAULT, INSURANCE
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis, default_markets, rules_hash
 from chainperp.storage.store import ChainStore
+from chainperp.transition.recorder import FLAG_TAKER_BUYS
 
 ORIGIN = "chainperp.example/demo"
 VALIDATOR_POWERS = (4, 3, 2, 1)
 MAKERS_PER_MARKET = 2
 TAKERS = 200
+TOKEN_TRADERS = 4
 # The first takers open this many times what the others would: they are who is liquidated.
 BOLD_TAKERS = 120
 BOLDNESS = (3, 24)
@@ -62,6 +74,7 @@ class Tally:
     funding_paid: int = 0
     coins: dict[str, list[int]] = field(default_factory=dict)
     waterfall: Waterfall = field(default_factory=Waterfall)
+    money: Money = field(default_factory=Money)
 
     def add(self, sealed: SealedBlock) -> None:
         """Count a block's entries."""
@@ -70,6 +83,7 @@ class Tally:
         for raw in sealed.entries:
             self._count(raw)
         self.waterfall.add(sealed)
+        self.money.add(sealed)
 
     def _count(self, raw: bytes) -> None:
         entry = decode_entry(raw)
@@ -90,8 +104,14 @@ class Tally:
             notional = fields["price"] * fields["lots"]
             self.fills += 1
             self.volume += notional
-            self.fees += fields["maker_fee"] + fields["taker_fee"]
-            coin = self.coins.setdefault(COINS[fields["asset"]], [0, 0])
+            if fields["asset"] < len(COINS):
+                self.fees += fields["maker_fee"] + fields["taker_fee"]
+                name = COINS[fields["asset"]]
+            else:
+                is_buy = fields["flags"] & FLAG_TAKER_BUYS
+                self.fees += fields["maker_fee" if is_buy else "taker_fee"]
+                name = CHP
+            coin = self.coins.setdefault(name, [0, 0])
             coin[0] += 1
             coin[1] += notional
         elif entry.kind is Kind.FUNDING:
@@ -134,6 +154,13 @@ class Demo:
             )
             for index in range(TAKERS)
         ]
+        keys = Draws(f"token {seed}")
+        self.token_maker = TokenMaker(keys.key(), keys.key(), Draws(f"token maker {seed}"))
+        self.token_traders = [
+            TokenTrader(keys.key(), Draws(f"token trader {index} {seed}"))
+            for index in range(TOKEN_TRADERS)
+        ]
+        self.token_draws = Draws(f"token trading {seed}")
         genesis = build_genesis(
             ORIGIN,
             self.path.start,
@@ -143,6 +170,10 @@ class Demo:
                 "snapshot_interval": SNAPSHOT_INTERVAL if calm_ms == CALM_MS else 40,
                 "liquidations_per_block": LIQUIDATIONS_PER_BLOCK,
             },
+            holders=[
+                (self.token_maker.owner.address, MAKER_TOKENS),
+                *((one.signer.address, TRADER_TOKENS) for one in self.token_traders),
+            ],
         )
         log_seed = sha256(f"demo log {seed}".encode("ascii")).digest()
         DataDir.create(directory, genesis, log_seed).close()
@@ -159,6 +190,8 @@ class Demo:
             is_crash = number > 0 and time_ms - times[number - 1] == self.crash_ms
             if number == 0:
                 self._set_up(time_ms)
+            if is_crash and not self.tally.money.is_crash:
+                self.tally.money.begin(self.sequencer.engine.state)
             interval = ORACLE_CRASH_MS if is_crash else ORACLE_CALM_MS
             if time_ms - last_votes >= interval:
                 last_votes = time_ms
@@ -173,9 +206,24 @@ class Demo:
         self.sequencer.store.close()
         return self.tally
 
+    def money_table(self) -> MoneyTable:
+        """Where the money of the crash is, after the run."""
+        return MoneyTable(
+            self.tally.money,
+            self.sequencer.engine.state,
+            {
+                "market makers": [maker.owner.address for maker in self.makers],
+                "other traders": [taker.signer.address for taker in self.takers],
+                "who traded tokens": [
+                    self.token_maker.owner.address,
+                    *(one.signer.address for one in self.token_traders),
+                ],
+            },
+        )
+
     def _tell_makers(self, sealed: SealedBlock) -> None:
         """Makers read in the block's entries what became of their quotes."""
-        owners = {maker.owner.address: maker for maker in self.makers}
+        owners = {maker.owner.address: maker for maker in (*self.makers, self.token_maker)}
         for raw in sealed.entries:
             if int.from_bytes(raw[1:3], "big") == Kind.ORDER:
                 fields = decode_payload(decode_entry(raw))
@@ -189,12 +237,17 @@ class Demo:
         amounts = [(maker.owner.address, 3_000_000) for maker in self.makers]
         amounts += [(taker.signer.address, taker.usdc) for taker in self.takers]
         amounts += [(BACKSTOP_VAULT, VAULT_USDC), (INSURANCE, INSURANCE_USDC)]
+        amounts += [(self.token_maker.owner.address, MAKER_USDC)]
+        amounts += [(one.signer.address, TRADER_USDC) for one in self.token_traders]
         self.sequencer.add_system(
             _deposit(Address(address), usdc, nonce)
             for nonce, (address, usdc) in enumerate(amounts, start=1)
         )
-        for maker in self.makers:
+        for maker in (*self.makers, self.token_maker):
             self.sequencer.submit(maker.approve(time_ms))
+        self.sequencer.submit(self.token_maker.move_in(time_ms))
+        for trader in self.token_traders:
+            self.sequencer.submit(trader.move_in(time_ms))
 
     def _trade(self, number: int, time_ms: int, is_crash: bool) -> None:
         """Markets take turns to be requoted; a few takers act, more of them while prices fall."""
@@ -205,6 +258,11 @@ class Demo:
             among = BOLD_TAKERS if self.draws.chance(50) else len(self.takers)
             taker = self.takers[self.draws.below(among)]
             self.sequencer.submit(taker.act(self.path, time_ms, self.takers))
+        if number % 2:
+            self.sequencer.submit(self.token_maker.requote(self.path, time_ms))
+        elif self.token_draws.chance(50):
+            trader = self.token_traders[self.token_draws.below(len(self.token_traders))]
+            self.sequencer.submit(trader.act(self.path, time_ms))
 
 
 def _deposit(address: Address, usdc: int, nonce: int) -> SystemInput:

@@ -27,6 +27,10 @@ USER_FIELDS = {
         "Withdraw",
         [("destination", "string"), ("amount", "string"), ("time", "uint64")],
     ),
+    "usdClassTransfer": (
+        "UsdClassTransfer",
+        [("amount", "string"), ("toPerp", "bool"), ("nonce", "uint64")],
+    ),
     "approveAgent": (
         "ApproveAgent",
         [("agentAddress", "address"), ("agentName", "string"), ("nonce", "uint64")],

@@ -7,11 +7,11 @@ send is refused: that is part of an exchange's day.
 from typing import Any, Final
 
 from chainperp.base.units import address_text, strip_decimal
-from chainperp.cli.demo.path import COINS, PricePath, on_grid
+from chainperp.cli.demo.path import CHP, COINS, PricePath, on_grid
 from chainperp.cli.demo.signer import Signer
 from chainperp.cli.draws import Draws
 
-SIZE_DECIMALS: Final = {"BTC": 5, "ETH": 4, "SOL": 2, "DOGE": 0}
+SIZE_DECIMALS: Final = {"BTC": 5, "ETH": 4, "SOL": 2, "DOGE": 0, CHP: 2}
 LADDER: Final = 4
 BPS: Final = 10_000
 THIN_WIDTH: Final = 120
@@ -57,13 +57,18 @@ class Validator:
 
 
 class Maker:
-    """Quotes a ladder on both sides of one market through an agent key, and requotes it."""
+    """Quotes a ladder on both sides of one market through an agent key, and requotes it.
+
+    `scale` multiplies the size of its quotes.
+    """
+
+    scale = 1
 
     def __init__(self, key: bytes, agent_key: bytes, asset: int, draws: Draws) -> None:
         self.owner = Signer(key)
         self.agent = Signer(agent_key)
         self.asset = asset
-        self.coin = COINS[asset]
+        self.coin = COINS[asset] if asset < len(COINS) else CHP
         self.draws = draws
         self.rounds = 0
         self.price = 0
@@ -122,7 +127,7 @@ class Maker:
             for step in range(1, LADDER + 1):
                 distance = price * (width + 4 * (step - 1) + self.draws.below(4)) // BPS
                 at = on_grid(price - distance if is_buy else price + distance, decimals)
-                usdc = self.draws.between(2_000, 12_000) * step
+                usdc = self.draws.between(2_000, 12_000) * step * self.scale
                 if thin:
                     usdc = max(usdc // THIN_SIZE, THIN_USDC_LEAST)
                 place = step << 1 | is_buy

@@ -12,6 +12,7 @@ from chainperp.chain.engine import SealedBlock
 from chainperp.model.decisions import Kind, LedgerType, LiquidationOutcome
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.records import CROSS_SCOPE
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, State
 from chainperp.transition.recorder import (
     FLAG_ADL,
@@ -142,6 +143,8 @@ class Waterfall:
         self.netted += 1
 
     def _fill(self, _index: int, fields: Record) -> None:
+        if fields["asset"] >= SPOT_FIRST:
+            return
         if BACKSTOP_VAULT in (fields["maker"], fields["taker"]):
             self._vault_trade(fields)
         flags, lots = fields["flags"], fields["lots"]

@@ -24,6 +24,7 @@ HELPERS: Final[tuple[tuple[str, Helper], ...]] = (
     ("Price must be divisible by tick size", orders.tick),
     ("Order must have minimum value", orders.minimum),
     ("Insufficient margin to place order", orders.margin),
+    ("Insufficient spot balance", orders.spot_balance),
     ("Order would cause position to exceed margin tier limit", orders.leverage_too_high),
     ("Reduce only order would increase position", orders.position),
     ("Post only order would have immediately matched", orders.post_only),

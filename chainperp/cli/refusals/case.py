@@ -40,11 +40,7 @@ class Case:
     @cached_property
     def market(self) -> "Market | None":
         """The market of the action, if it has one that the node knows."""
-        asset = self.order.get("a", self.action.get("asset"))
-        for market in self.session.markets:
-            if market.asset == asset:
-                return market
-        return None
+        return self.session.market_of(self.order.get("a", self.action.get("asset")))
 
     def ask(self, name: str, **fields: Any) -> Any:
         """A question to the node; None when it does not answer it."""

@@ -77,6 +77,32 @@ def margin(case: Case) -> Lines:
     )
 
 
+def spot_balance(case: Case) -> Lines:
+    """What is free of the token that the order gives, and what it needs."""
+    market = case.market
+    if market is None:
+        return
+    base, quote = market.name.split("/")
+    is_buy = bool(case.order["b"])
+    name = quote if is_buy else base
+    price, size = case.order["p"], case.order["s"]
+    needed = size
+    if is_buy:
+        needed = strip_decimal(
+            parse_decimal(price, 8, "price") * parse_decimal(size, 8, "size"), 16
+        )
+    state = case.ask("spotClearinghouseState", user=case.session.account)
+    rows = {} if state is None else {row["coin"]: row for row in state["balances"]}
+    if state is not None:
+        row = rows.get(name, {"total": "0.0", "hold": "0.0"})
+        yield (
+            f"account {case.session.account}: spot balance {row['total']} {name}, of which open "
+            f"orders hold {row['hold']}; the order needs {needed}"
+        )
+    if is_buy:
+        yield "USDC of the margin does not count: chainperp tx shift AMOUNT spot moves it over"
+
+
 def leverage_too_high(case: Case) -> Lines:
     """Less leverage for a larger position."""
     if case.market is not None:

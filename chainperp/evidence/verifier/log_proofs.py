@@ -25,6 +25,7 @@ from chainperp.evidence.verifier.trust import Trust, read_note
 from chainperp.model.decisions import REASONS, Kind, OrderStatus, Rejection, rule_code
 from chainperp.model.envelope import decode_envelope, transaction_hash
 from chainperp.model.records import KIND_RULES
+from chainperp.model.tokens import SPOT_FIRST
 
 # A user transaction's effects end where the next phase of the block begins.
 EFFECTS_END: Final = (
@@ -139,6 +140,13 @@ def _order_words(fields: Record) -> str:
 
 
 def _fill_words(fields: Record) -> str:
+    if fields["asset"] >= SPOT_FIRST:
+        return (
+            f"Trade {fields['tid']}: {fields['lots']} lots at {fields['price']} of spot pair "
+            f"{fields['asset']}, maker {address_text(fields['maker'])} (fee {fields['maker_fee']}),"
+            f" taker {address_text(fields['taker'])} (fee {fields['taker_fee']}); the buyer's fee "
+            "in the token's smallest unit, the seller's in micro-USDC"
+        )
     return (
         f"Trade {fields['tid']}: {fields['lots']} lots at {fields['price']} in market "
         f"{fields['asset']}, maker {address_text(fields['maker'])} (fee {fields['maker_fee']}, "

@@ -23,6 +23,7 @@ from chainperp.transition.block import DEPOSIT_BODY
 from tests.simulation.day.people import (
     CHP,
     CHP_DECIMALS,
+    CODES,
     MARKETS,
     Leader,
     Person,
@@ -35,12 +36,14 @@ MIDNIGHT: Final = 1_760_054_400_000  # 10 October 2025
 DAY_MS: Final = 86_400_000
 QUOTERS_PER_MARKET: Final = 2
 LEADERS: Final = 2
+VAULTS_AT: Final = 2
 REQUOTE_EVERY: Final = 3
 QUOTER_USDC: Final = 3_000_000
 QUOTER_CHP: Final = 1_000_000
 VAULT_USDC: Final = 60_000
 INSURANCE_USDC: Final = 5_000
 SNAPSHOTS: Final = 8
+LOCKUP_MS: Final = 4 * 3_600_000
 
 
 class Day:
@@ -84,7 +87,12 @@ class Day:
             markets=[rows[name] for name in names],
             accounts=[(BACKSTOP_VAULT, VAULT_USDC), (INSURANCE, INSURANCE_USDC)],
             holders=[(one.address, QUOTER_CHP) for one in self.quoters if one.asset == CHP],
-            parameters={"snapshot_interval": max(self.blocks // SNAPSHOTS, 1)},
+            parameters={
+                "snapshot_interval": max(self.blocks // SNAPSHOTS, 1),
+                # Shorter than a day, so that somebody gets out again.
+                "vault_lockup_ms": LOCKUP_MS,
+                "liquidity_vault_lockup_ms": LOCKUP_MS,
+            },
         )
 
     def run(self) -> None:
@@ -98,6 +106,8 @@ class Day:
             for request in self._requests(number, time_ms):
                 self.sequencer.submit(request)
             self._count(self.sequencer.make_block(time_ms))
+            if number == VAULTS_AT:
+                self._tell_leaders()
         self.sequencer.store.close()
 
     def _deposits(self) -> list[SystemInput]:
@@ -131,12 +141,15 @@ class Day:
         for index, quoter in enumerate(self.quoters):
             if (number + index) % REQUOTE_EVERY == 0:
                 requests += self._quote(quoter, time_ms)
-        if number == 2:
+        if number == VAULTS_AT:
             requests += [one.create(f"Vault {at}", time_ms) for at, one in enumerate(self.leaders)]
-        for leader in self.leaders:
-            if number % 10 == 0 and self._vault_of(leader) is not None:
+        for code, leader in zip(CODES, self.leaders, strict=True):
+            if number % (self.blocks // 12) == 0:
+                requests += [leader.register(code, time_ms), leader.claim(time_ms)]
+            requests.append(leader.act(self.prices, time_ms, self.traders, []))
+            if number % 3 == 0 and leader.vault is not None:
                 requests.append(leader.lead(self.prices, time_ms))
-        vaults = [address_text(one.vault) for one in self.leaders if one.vault is not None]
+        vaults = [address_text(vault) for vault in self.sequencer.engine.state.vaults]
         for _ in range(self.draws.between(6, 14)):
             trader = self.traders[self.draws.below(len(self.traders))]
             requests.append(trader.act(self.prices, time_ms, self.traders, vaults))
@@ -147,8 +160,11 @@ class Day:
             return quoter.requote(self.prices.chp, CHP_DECIMALS, time_ms)
         return quoter.requote(self.prices.now[quoter.asset], MARKETS[quoter.asset][1], time_ms)
 
-    def _vault_of(self, leader: Leader) -> bytes | None:
-        return leader.vault
+    def _tell_leaders(self) -> None:
+        """Each leader learns the address of the vault that it has opened."""
+        opened = self.sequencer.engine.state.vaults_of
+        for leader in self.leaders:
+            leader.vault = opened[leader.address][0].address
 
     def _count(self, sealed: SealedBlock) -> None:
         """What happened, read from the block's entries."""

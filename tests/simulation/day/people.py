@@ -24,6 +24,8 @@ CHP: Final = 10_000
 CHP_DECIMALS: Final = 2
 CHP_PRICE: Final = 20 * 10**8
 BPS: Final = 10_000
+# What the vaults' leaders register, by their place.
+CODES: Final = ("FIRST", "SECOND")
 LEVELS: Final = 4
 
 
@@ -144,6 +146,9 @@ class Trader(Person):
             return self._move_cash(time_ms)
         if kind < 98:
             return self._leverage(time_ms)
+        if kind < 99:
+            code = {"type": "setReferrer", "code": CODES[self.draws.below(len(CODES))]}
+            return self.sign(code, time_ms)
         return self._twap(prices, time_ms)
 
     def _trade(self, prices: Prices, time_ms: int, vault: bytes | None = None) -> Request:
@@ -228,6 +233,14 @@ class Leader(Trader):
         action = {"type": "createVault", "name": name, "description": "Trades by seeded draws",
                   "initialUsd": self.usdc * 200_000, "nonce": self.nonce}  # fmt: skip
         return sign_action(self.key, action, self.nonce, "Testnet")
+
+    def register(self, code: str, time_ms: int) -> Request:
+        """Ask for a referral code, which takes some volume."""
+        return self.sign({"type": "registerReferrer", "code": code}, time_ms)
+
+    def claim(self, time_ms: int) -> Request:
+        """Ask for what the code has earned."""
+        return self.sign({"type": "claimRewards"}, time_ms)
 
     def lead(self, prices: Prices, time_ms: int) -> Request:
         """One order of the vault."""

@@ -15,7 +15,7 @@ from chainperp.model.actions import (
     UpdateLeverage,
 )
 from chainperp.model.decisions import Kind, Rejection
-from chainperp.transition.fills import fee_rates_today
+from chainperp.transition.rates import rates_today
 from tests.support.world import RULES, World, address_of, order
 
 DAY = 86_400_000
@@ -113,6 +113,12 @@ def test_named_agents_grow_with_the_sub_accounts() -> None:
     assert codes == [Rejection.ACCEPTED] * 7 + [Rejection.AGENT_TOO_MANY]
 
 
+def rates_of(world: World, name: str) -> tuple[int, int]:
+    """Taker and maker rate of today."""
+    rates = rates_today(world.state, world.account(name))
+    return rates.taker, rates.maker
+
+
 def test_one_volume_gives_one_tier_to_all_of_a_family() -> None:
     """FEE-4: what sub-accounts traded yesterday lowers their master's fee, and each other's."""
     world = desks(fee_tiers=[[0, 450, 150], [3_000 * USDC, 400, 120]])
@@ -122,12 +128,12 @@ def test_one_volume_gives_one_tier_to_all_of_a_family() -> None:
     assert world.state.family_volume(world.account("ann/1")) == 3_200 * USDC
     world.block(at=world.state.time_ms + DAY)
     for name in ("ann", "ann/1", "ann/2"):
-        assert fee_rates_today(world.state, world.account(name)) == (400, 120)
+        assert rates_of(world, name) == (400, 120)
     world.act("ann", CreateSubAccount("three"))
-    assert fee_rates_today(world.state, world.account("ann/3")) == (400, 120)
-    assert fee_rates_today(world.state, world.account("ben")) == (400, 120)
+    assert rates_of(world, "ann/3") == (400, 120)
+    assert rates_of(world, "ben") == (400, -30)
     world.fund(eve="10")
-    assert fee_rates_today(world.state, world.account("eve")) == (450, 150)
+    assert rates_of(world, "eve") == (450, 150)
 
 
 def test_an_agent_approval_of_the_address_ends_when_the_sub_account_opens() -> None:
