@@ -23,7 +23,7 @@ from chainperp.model.decisions import Kind, LedgerType, Rejection
 from chainperp.model.vaults import ShareEvent, VaultEvent
 from chainperp.state.store import ASSISTANCE_FUND, BACKSTOP_VAULT, INSURANCE, LIQUIDITY_VAULT
 from chainperp.storage.package import build_genesis
-from chainperp.transition.fills import fee_rates_today
+from chainperp.transition.rates import rates_today
 from chainperp.transition.vaults import vault_value
 from tests.support.world import RULES, START, VALIDATOR, World, address_of, order
 
@@ -210,8 +210,8 @@ def test_a_vaults_volume_is_not_its_leaders() -> None:
     world = pool(fee_tiers=tiers)
     go_long(world, "2")
     world.prices({BTC: "100"}, at=world.state.time_ms + DAY)
-    assert fee_rates_today(world.state, world.account("ann$1")) == (400, 120)
-    assert fee_rates_today(world.state, world.account("ann")) == (450, 150)
+    assert rates_today(world.state, world.account("ann$1")).taker == 400
+    assert rates_today(world.state, world.account("ann")).taker == 450
 
 
 def test_an_isolated_position_is_part_of_the_value_and_makes_room() -> None:
