@@ -159,6 +159,22 @@ def test_a_distribution_and_the_end(node: NodeProcess) -> None:
     assert text_of(reply) == f"Vault not registered: {made}"
 
 
+def test_the_orders_that_close_a_vault_say_so(node: NodeProcess) -> None:
+    """What stood in the way is canceled under its published word, what was held is sold."""
+    made = create(node, OTHER, "Held", 400)
+    trader = exchange_of(node, OTHER, vault_address=made)
+    assert trader.order("BTC", True, 0.001, 90000, {"limit": {"tif": "Gtc"}})["status"] == "ok"
+    reply = trader.order("BTC", True, 0.005, 100005, {"limit": {"tif": "Ioc"}})
+    assert "filled" in reply["response"]["data"]["statuses"][0], reply
+    node.act(MAKER, limit_order(0, True, "99990", "1"))
+    assert node.act(OTHER, {"type": "vaultDistribute", "vaultAddress": made, "usd": 0}) == OK
+    found = asked(node, "historicalOrders", user=made)
+    rows = {row["order"]["orderType"]: row["status"] for row in found}
+    assert rows["Vault Close"] == "filled"
+    assert "vaultWithdrawalCanceled" in {row["status"] for row in found}
+    assert asked(node, "vaultDetails", vaultAddress=made)["isClosed"] is True
+
+
 def test_the_liquidity_vault_takes_deposits(node: NodeProcess) -> None:
     """What its accounts had belongs to the insurance account; children are told."""
     holder = exchange_of(node, HOLDER)
