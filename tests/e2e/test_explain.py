@@ -13,8 +13,9 @@ from chainperp.cli.chain_log import ChainLog
 from chainperp.cli.commands.demo import _to_try, _waterfall
 from chainperp.cli.demo.run import Demo, Tally
 from chainperp.cli.demo.waterfall import Waterfall
-from chainperp.cli.explain import explain_fill, explain_liq, explain_tx
+from chainperp.cli.explain import explain_liq, explain_tx
 from chainperp.cli.explain_adl import REASONS, _part, explain_adl
+from chainperp.cli.explain_fill import explain_fill
 from chainperp.cli.risk_report import state_at_tip
 from chainperp.model.decisions import AdlReason, Kind, LiquidationOutcome
 from chainperp.model.envelope import transaction_hash

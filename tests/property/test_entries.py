@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from chainperp.base import canonical
 from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import E8
+from chainperp.evidence.verifier.pieces import sums_of
 from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
@@ -341,3 +342,15 @@ def test_an_accountant_gets_every_position_and_pending_withdrawal(seed: int) -> 
     }
     assert {place: amount for place, amount in lots.items() if amount} == held
     assert pending == {wid: one.amount for wid, one in state.withdrawals.items()}
+
+
+def test_a_verifier_knows_the_amounts_of_every_leaf() -> None:
+    """What a proof's leaf must carry is what the state's own trees sum."""
+    world = lived(0)
+    seen: set[str] = set()
+    for name, tree in world.engine.commitment.trees.items():
+        for _key, value, sums in tree.items():
+            assert sums_of(name, value) == sums, name
+            if sums:
+                seen.add(name.partition("/")[0])
+    assert seen >= {"acct", "pos", "wd", "spot", "token", "vault", "share", "ref"}
