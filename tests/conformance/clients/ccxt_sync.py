@@ -14,6 +14,7 @@ BTC: Final = "BTC/USDC:USDC"
 ETH: Final = "ETH/USDC:USDC"
 CHP: Final = "CHP/USDC"
 CLOID: Final = "0x" + "0c" * 16
+DAY_MS: Final = 86_400_000
 
 
 def configured(kind: Any, node: NodeProcess, number: int = 0) -> Any:
@@ -137,17 +138,32 @@ class CcxtFlow:
         rec.call("usdClassTransfer", "transfer", lambda: ex.transfer("USDC", 5, "swap", "spot"))
         rec.call("createSubAccount", "create_sub_account", lambda: ex.create_sub_account("desk"))
         rec.call(
-            "createVault",
-            "create_vault",
-            lambda: ex.create_vault("bank", "a vault of the test run", 100),
-        )
-        rec.call(
             "reserveRequestWeight", "reserve_request_weight", lambda: ex.reserve_request_weight(1)
         )
         rec.call(
             "userSetAbstraction",
             "set_user_abstraction",
             lambda: ex.set_user_abstraction("disabled"),
+        )
+
+    def vaults(self) -> None:
+        """A vault of one's own: opened, traded, partly left after the lock-up. Comes last, since
+        it moves the node's time."""
+        rec, ex = self.rec, self.ex
+        made = rec.call(
+            "createVault",
+            "create_vault",
+            lambda: ex.create_vault("bank", "a vault of the test run", 200),
+        )
+        vault = made["response"]["data"] if made else self.me.address
+        params = {"vaultAddress": vault}
+        rec.call("order", "create_order of vault",
+                 lambda: ex.create_order(BTC, "limit", "buy", 0.001, 90000, params))  # fmt: skip
+        self.node.post("/dev", {"type": "increaseTime", "ms": DAY_MS})
+        rec.call(
+            "vaultTransfer",
+            "withdraw with vaultAddress",
+            lambda: ex.withdraw("USDC", 5 * 10**6, self.me.address, params),
         )
 
     def spot(self) -> None:
@@ -242,6 +258,8 @@ def run(node: NodeProcess) -> Recorder:
     quote(node)
     trade_much(node)
     flow = CcxtFlow(node, recorder)
+    for part in (flow.orders, flow.account, flow.queries, flow.vaults):
+
     for part in (flow.orders, flow.account, flow.spot, flow.referrer, flow.queries):
         recorder.guarded(part, part.__name__)
     return recorder

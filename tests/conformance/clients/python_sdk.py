@@ -401,20 +401,39 @@ class PythonFlow:
                  lambda fees: fees["activeReferralDiscount"] == "0.04")  # fmt: skip
 
     def vaults(self) -> None:
-        """Money into a vault and out of it."""
+        """Money into a vault and out of it, and its trading by the leader."""
         rec, ex = self.rec, self.exchange
-        vault = "0x" + "00" * 18 + "ff02"
+        vault = self._new_vault()
         rec.call(
             "vaultTransfer",
             "vault_usd_transfer",
             lambda: ex.vault_usd_transfer(vault, True, 10_000_000),
         )
+        trader = self.exchange_of(self.me, vault_address=vault)
+        placed = rec.call("order", "order of vault",
+                          lambda: trader.order("BTC", True, 0.001, 90000, GTC))  # fmt: skip
+        rec.call("cancel", "cancel of vault", lambda: trader.cancel("BTC", self._resting(placed)))
+        rec.call("userRole", "user_role of vault", lambda: self.info.user_role(vault),
+                 lambda answer: answer["role"] == "vault")  # fmt: skip
         rec.call(
             "? userVaultEquities",
             "user_vault_equities",
             lambda: self.info.user_vault_equities(self.me.address),
-            is_list,
+            lambda rows: rows[0]["vaultAddress"] == vault,
         )
+        rec.call(
+            "? userNonFundingLedgerUpdates",
+            "user_non_funding_ledger_updates of a vault",
+            lambda: self.info.user_non_funding_ledger_updates(self.me.address, 0),
+            lambda rows: rows[-1]["delta"]["vault"] == vault,
+        )
+
+    def _new_vault(self) -> str:
+        """A vault that account 0 leads: the SDK has no call for it."""
+        action = {"type": "createVault", "name": "bank", "description": "a vault of the run",
+                  "initialUsd": 100_000_000, "nonce": self.node.nonce()}  # fmt: skip
+        made: str = self.node.act(self.me, action)["response"]["data"]
+        return made
 
     def multi_sig(self) -> None:
         """An account of two signers."""

@@ -88,7 +88,6 @@ async function orders() {
 }
 
 async function accounts() {
-  const vault = "0x" + "00".repeat(18) + "ff02";
   const USDC = "USDC:0x6d1e7cde53ba9467b783cb7c530ce054";
   await call("updateLeverage", "updateLeverage", () => exchange.updateLeverage({ asset: 0, isCross: true, leverage: 5 }));
   await call("updateLeverage", "updateLeverage isolated", () => exchange.updateLeverage({ asset: 1, isCross: false, leverage: 5 }));
@@ -125,8 +124,11 @@ async function accounts() {
   if (made) {
     await call("order", "order of sub-account", () => exchange.order(one(limit(0, true, "90000", "0.001")), { vaultAddress: desk }));
   }
-  await call("vaultTransfer", "vaultTransfer", () => exchange.vaultTransfer({ vaultAddress: vault, isDeposit: true, usd: 10000000 }));
-  await call("createVault", "createVault", () => exchange.createVault({ name: "bank", description: "a vault of the run", initialUsd: 100000000, nonce: Date.now() }));
+  const opened = await call("createVault", "createVault", () => exchange.createVault({ name: "bank", description: "a vault of the run", initialUsd: 200000000, nonce: Date.now() }));
+  const vault = opened?.response?.data ?? friend.address;
+  await call("vaultTransfer", "vaultTransfer", () => exchange.vaultTransfer({ vaultAddress: vault, isDeposit: true, usd: 10000000 }),
+    async () => (await info.userVaultEquities({ user })).some((row) => row.vaultAddress === vault));
+  await call("order", "order of vault", () => exchange.order(one(limit(0, true, "90000", "0.001")), { vaultAddress: vault }));
   await call("vaultModify", "vaultModify", () => exchange.vaultModify({ vaultAddress: vault, allowDeposits: true, alwaysCloseOnWithdraw: null }));
   await call("vaultDistribute", "vaultDistribute", () => exchange.vaultDistribute({ vaultAddress: vault, usd: 1000000 }));
   const done = await call("convertToMultiSigUser", "convertToMultiSigUser", () => exchangeOf(converted).convertToMultiSigUser(
@@ -209,7 +211,7 @@ async function queries() {
     "? subAccounts": [() => info.subAccounts({ user }), (a) => !hasDesk || a.some((row) => row.master === user.toLowerCase())],
     "? subAccounts2": [() => info.subAccounts2({ user }), (a) => !hasDesk || a[0].dexToClearinghouseState[0][0] === ""],
     "? userVaultEquities": [() => info.userVaultEquities({ user }), Array.isArray],
-    "? vaultDetails": [() => info.vaultDetails({ vaultAddress: "0x" + "00".repeat(18) + "ff02" }), () => true],
+    "? vaultDetails": [() => info.vaultDetails({ vaultAddress: "0xdfc24b077bc1425ad1dea75bcb6f8158e10df303" }), (found) => found.relationship.type === "parent"],
     "? userToMultiSigSigners": [() => info.userToMultiSigSigners({ user }), () => true],
     "? portfolio": [() => info.portfolio({ user }), (a) => a[0][0] === "day"],
     "? referral": [() => info.referral({ user }), (a) => "referrerState" in a],
