@@ -13,8 +13,9 @@ from chainperp.cli.chain_log import ChainLog
 from chainperp.cli.commands.demo import _to_try, _waterfall
 from chainperp.cli.demo.run import Demo, Tally
 from chainperp.cli.demo.waterfall import Waterfall
-from chainperp.cli.explain import explain_fill, explain_liq, explain_tx
+from chainperp.cli.explain import explain_liq, explain_tx
 from chainperp.cli.explain_adl import REASONS, _part, explain_adl
+from chainperp.cli.explain_fill import explain_fill
 from chainperp.cli.risk_report import state_at_tip
 from chainperp.model.decisions import AdlReason, Kind, LiquidationOutcome
 from chainperp.model.envelope import transaction_hash
@@ -260,13 +261,13 @@ def test_nothing_to_explain_is_not_found(
 
 
 def test_the_demo_ends_with_commands_that_work(demo_chain: DemoChain, facts: Facts) -> None:
-    """The two command lines at the end of the demo's report explain something."""
+    """The command lines at the end of the demo's report explain something."""
     lines = _to_try(demo_chain.path, Tally(waterfall=facts.waterfall))
-    assert len(lines) == 2
+    assert len(lines) == 4
     for line in lines:
         outcome = run_cli(*line.split()[1:])
         assert outcome.code == 0, outcome.err
-        assert "(log " in outcome.out
+        assert "(log " in outcome.out or "query fund" in line
 
 
 def test_the_demo_fails_without_a_waterfall(tmp_path_factory: pytest.TempPathFactory) -> None:

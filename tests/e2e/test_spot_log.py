@@ -9,7 +9,8 @@ from chainperp.chain import engine
 from chainperp.chain.proving.account import prove_account, sealed_state
 from chainperp.chain.proving.log import find_transaction, prove_transaction
 from chainperp.chain.proving.solvency import prove_solvency
-from chainperp.cli.explain import explain_fill, explain_tx
+from chainperp.cli.explain import explain_tx
+from chainperp.cli.explain_fill import explain_fill
 from chainperp.model.actions import ClassTransfer, PlaceOrders, SendAsset
 from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload

@@ -85,7 +85,7 @@ def fill(
     as_json: Json = False,
 ) -> None:
     """A trade: price, both sides, cause. Example: chainperp explain fill demo-data 4830"""
-    from chainperp.cli.explain import explain_fill
+    from chainperp.cli.explain_fill import explain_fill
 
     found = explain_fill(directory, tid)
     output.answer(found.document, found.lines, as_json)
