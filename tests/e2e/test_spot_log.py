@@ -10,7 +10,6 @@ from chainperp.chain.proving.account import prove_account, sealed_state
 from chainperp.chain.proving.log import find_transaction, prove_transaction
 from chainperp.chain.proving.solvency import prove_solvency
 from chainperp.cli.explain import explain_tx
-from chainperp.cli.explain_fill import explain_fill
 from chainperp.model.actions import ClassTransfer, PlaceOrders, SendAsset
 from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload
@@ -20,6 +19,7 @@ from chainperp.model.tokens import wire_name
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.store import ChainStore
 from chainperp.transition import spot_matching
+from tests.support.chain import run_cli
 from tests.support.proofs import LoggedStage, assert_yes, audited
 from tests.support.world import address_of, order
 
@@ -92,8 +92,8 @@ def test_an_audit_finds_tokens_from_nowhere(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(engine, "check_tokens", lambda _state, _committed: None)
     monkeypatch.setattr(
         spot_matching,
-        "count_spot_volume",
-        lambda state, account, _notional: state.add_spot(1, account.address, 5),
+        "count_trade",
+        lambda state, maker, _taker, _notional, is_spot: state.add_spot(1, maker.address, 5),
     )
     texts = [finding.text for finding in audited(traded()).findings]
     assert any("the supply is 100000000000000000" in text for text in texts), texts
@@ -104,10 +104,9 @@ def test_a_spot_trade_is_explained_in_tokens_and_usdc(log: tuple[LoggedStage, Pa
     """Balances, what was paid, and each fee in what its side received."""
     stage, path = log
     tid = next(one["tid"] for one in fills(stage) if one["asset"] == CHP)
-    found = explain_fill(path, tid)
-    assert found.document["market"] == "CHP/USDC"
-    assert (found.document["price"], found.document["size"]) == ("2", "30")
-    told = "\n".join(found.lines)
+    document = run_cli("explain", "fill", str(path), str(tid), "--json").document
+    assert (document["market"], document["price"], document["size"]) == ("CHP/USDC", "2", "30")
+    told = run_cli("explain", "fill", str(path), str(tid)).out
     assert f"{BEN} bought 30 CHP at 2 from {ANN}" in told
     assert "0.0 CHP became 29.979 CHP; paid 60.0 USDC; fee 0.021 CHP [SPT-6]" in told
     assert "1000.0 CHP became 970.0 CHP; received 60.0 USDC; fee 0.024 USDC [SPT-6]" in told
