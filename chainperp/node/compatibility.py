@@ -13,8 +13,7 @@ from chainperp.wire.actions import SHAPES
 
 Row = tuple[str, str, str]
 
-SPOT: Final = "there is no spot market yet"
-USDC_6: Final = "six decimals at most"
+USDC_6: Final = "USDC has six decimals at most"
 STAKING: Final = "there is no staking"
 ONE_DEX: Final = "there is one exchange, whose name is empty"
 ABSTRACTION: Final = "accounts have one form only"
@@ -25,10 +24,6 @@ PARTIAL: Final = {
     "order": "`grouping {p}` is taken as `na`: there is no priority to buy",
     "twapOrder": "`details` (trigger and stop prices) are refused",
     "withdraw3": "the payout is a recorded input of the operator, not of a bridge",
-    "usdClassTransfer": USDC_6,
-    "spotSend": f"USDC only; {USDC_6}",
-    "sendAsset": f"USDC between dex `` (perpetuals) and `spot`; {USDC_6}",
-    "subAccountSpotTransfer": f"USDC only; {USDC_6}",
     "setDisplayName": "kept and shown; nothing else depends on it",
 }
 REFUSED: Final = {
@@ -42,19 +37,16 @@ REFUSED: Final = {
     "borrowLend": "there is no lending",
     "cDeposit": STAKING,
     "cWithdraw": STAKING,
-    "claimRewards": "there are no rewards; the published text says so",
     "evmUserModify": EVM,
     "finalizeEvmContract": EVM,
     "gossipPriorityBid": "there is no priority to buy",
     "hip3LiquidatorTransfer": ONE_DEX,
     "linkStakingUser": STAKING,
     "perpDeploy": DEPLOYERS,
-    "registerReferrer": "there are no referrals; the published text says so",
     "reserveRequestWeight": "the number of requests is not limited by volume",
     "sendToEvmWithData": EVM,
-    "setReferrer": "there are no referrals; the published text says so, and CCXT goes on",
-    "spotDeploy": SPOT,
-    "spotUser": SPOT,
+    "spotDeploy": DEPLOYERS,
+    "spotUser": "dust stays where it is",
     "stakingLinkDisableTradingUser": STAKING,
     "tokenDelegate": STAKING,
     "topUpIsolatedOnlyMargin": "use updateIsolatedMargin",
@@ -65,7 +57,13 @@ REFUSED: Final = {
     "validatorL1Stream": STAKING,
 }
 GRADES: Final = ("full", "partial", "refused")
-OUR_OWN: Final = {"setGlobal": "our own: a validator's signed prices"}
+REMARKS: Final = {
+    "setGlobal": "our own: a validator's signed prices",
+    "usdClassTransfer": USDC_6,
+    "spotSend": USDC_6,
+    "sendAsset": f"between dex `` (perpetuals, USDC alone) and `spot`; {USDC_6}",
+    "subAccountSpotTransfer": USDC_6,
+}
 
 HEAD: Final = """# Compatibility with Hyperliquid's API
 
@@ -86,7 +84,7 @@ def action_rows() -> list[Row]:
         elif name in PARTIAL:
             rows.append((name, "partial", PARTIAL[name]))
         else:
-            rows.append((name, "full", OUR_OWN.get(name, "")))
+            rows.append((name, "full", REMARKS.get(name, "")))
     return rows
 
 

@@ -195,6 +195,7 @@ DELTAS: Final[dict[str, dict[str, Any]]] = {
     "accountClassTransfer": {"type": str, "usdc": DEC, "toPerp": bool},
     "spotTransfer": SENT,
     "send": {**SENT, "sourceDex": str, "destinationDex": str},
+    "rewardsClaim": {"type": str, "amount": DEC, "token": str},
     "liquidation": {
         "type": str, "liquidatedNtlPos": DEC, "accountValue": DEC, "leverageType": str,
         "liquidatedPositions": [{"coin": str, "szi": DEC}],
@@ -228,6 +229,11 @@ FUND: Final = {
         "burned": DEC, "averagePrice": AVERAGE,
         "sources": {"fees": DEC, "liquidations": DEC, "other": DEC},
     }],
+}  # fmt: skip
+
+REFERRED: Final = {
+    "cumVlm": DEC, "cumRewardedFeesSinceReferred": DEC, "cumFeesRewardedToReferrer": DEC,
+    "timeJoined": int, "user": ADDR,
 }  # fmt: skip
 
 SHAPES: Final[dict[str, Any]] = {
@@ -308,8 +314,25 @@ SHAPES: Final[dict[str, Any]] = {
     "assistanceFund": FUND,
     "portfolio": [(str, PERIOD)],
     "referral": {
-        "referredBy": None, "cumVlm": DEC, "unclaimedRewards": DEC, "claimedRewards": DEC,
-        "builderRewards": DEC, "referrerState": {"stage": str, "data?": {"required": DEC}},
-        "rewardHistory": [dict], "tokenToState": [dict],
+        "referredBy": Maybe({"referrer": ADDR, "code": str}), "cumVlm": DEC,
+        "unclaimedRewards": DEC, "claimedRewards": DEC, "builderRewards": DEC,
+        "referrerState": {
+            "stage": str,
+            "data?": {"required?": DEC, "code?": str, "nReferrals?": int,
+                      "referralStates?": [REFERRED]},
+        },
+        "rewardHistory": [{"earned": DEC, "vlm": DEC, "referralVlm": DEC, "time": int}],
+        "tokenToState": [dict],
     },
+    "exchangeFees": {
+        "schedule": FEES["feeSchedule"], "cameIn": {"*": DEC}, "went": {"*": DEC},
+        "beside": {"*": DEC}, "burnedUnits": {"*": str},
+    },
+    "tokenDetails": Maybe({
+        "name": str, "maxSupply": DEC, "totalSupply": DEC, "circulatingSupply": DEC,
+        "szDecimals": int, "weiDecimals": int, "midPx": Maybe(DEC), "markPx": Maybe(DEC),
+        "prevDayPx": Maybe(DEC), "genesis": None, "deployer": None, "deployGas": None,
+        "deployTime": None, "seededUsdc": DEC, "nonCirculatingUserBalances": [list],
+        "futureEmissions": DEC,
+    }),
 }  # fmt: skip

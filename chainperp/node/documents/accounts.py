@@ -179,14 +179,6 @@ def leverage(exposure: Exposure) -> Document:
     return {"type": "isolated", "value": exposure.leverage, "rawUsd": usd(exposure.raw_isolated)}
 
 
-def spot_state(total: int = 0, hold: int = 0) -> Document:
-    """Token balances: USDC outside the margin of perpetuals, the only token."""
-    if not total:
-        return {"balances": []}
-    row = {"coin": "USDC", "token": 0, "total": usd(total), "hold": usd(hold), "entryNtl": "0.0"}
-    return {"balances": [row]}
-
-
 def active_asset_data(
     state: State, address: bytes, account: Account | None, asset: int
 ) -> Document:

@@ -6,7 +6,8 @@ Source: hyperliquid-api 5.4; hyperliquid-protocol 3.11, 14.
 from dataclasses import dataclass
 from typing import Final
 
-from chainperp.model.markets import MarketTerms
+from chainperp.base.units import format_decimal
+from chainperp.node.documents.listing import Coin, PairTerms
 from chainperp.node.documents.texts import ZERO_HASH, Document, hex_text, price, side, size, usd
 from chainperp.node.effects import FillRecord
 from chainperp.transition.recorder import (
@@ -32,13 +33,14 @@ class Liquidation:
 
 @dataclass(frozen=True, slots=True)
 class FillView:
-    """One side of a trade. Fees and `pnl` are micro-USDC, `start` the lots held before, signed.
+    """One side of a trade. Fees and `pnl` are micro-USDC, `start` the lots held before, signed. On
+    spot `start` is the balance of the token in its smallest unit, and so is a buyer's fee.
 
     `fee` is the exchange's own; `builder_fee` came on top for the order's builder. `twap_id` is the
     TWAP order that this side was a slice of.
     """
 
-    terms: MarketTerms
+    terms: Coin
     tid: int
     user: bytes
     oid: int
@@ -84,7 +86,7 @@ def liquidation_of(record: FillRecord, mark: int, *, is_cross: bool) -> Liquidat
 
 def fills_of(
     record: FillRecord,
-    terms: MarketTerms,
+    terms: Coin,
     time_ms: int,
     hash_text: str = ZERO_HASH,
     liquidation: Liquidation | None = None,
@@ -136,21 +138,27 @@ def fills_of(
 def fill(view: FillView) -> Document:
     """One side of a trade. `cloid`, `builderFee` and `liquidation` appear only when set; the fee of
     a builder is in `fee` as well."""
+    pair = view.terms if isinstance(view.terms, PairTerms) else None
+    pays_token = pair is not None and view.is_buy
     document: Document = {
         "coin": view.terms.name,
         "px": price(view.terms, view.price),
         "sz": size(view.terms, view.lots),
         "side": side(is_buy=view.is_buy),
         "time": view.time_ms,
-        "startPosition": size(view.terms, view.start),
+        "startPosition": size(view.terms, view.start)
+        if pair is None
+        else _tokens(pair, view.start),
         "dir": direction(view),
         "closedPnl": usd(view.pnl),
         "hash": view.hash,
         "oid": view.oid,
         "crossed": view.is_taker,
-        "fee": usd(view.fee + view.builder_fee),
+        "fee": _tokens(pair, view.fee)
+        if pair is not None and pays_token
+        else usd(view.fee + view.builder_fee),
         "tid": view.tid,
-        "feeToken": "USDC",
+        "feeToken": pair.token_name if pair is not None and pays_token else "USDC",
         "twapId": view.twap_id,
     }
     if view.cloid is not None:
@@ -166,8 +174,14 @@ def fill(view: FillView) -> Document:
     return document
 
 
+def _tokens(pair: PairTerms, amount: int) -> str:
+    return format_decimal(amount, pair.wei_decimals)
+
+
 def direction(view: FillView) -> str:
     """What the fill did to the position, or which phase forced it on its owner."""
+    if isinstance(view.terms, PairTerms):
+        return "Buy" if view.is_buy else "Sell"
     found = view.liquidation
     if found is not None and found.user == view.user:
         scope = "Cross" if found.is_cross else "Isolated"
@@ -191,9 +205,7 @@ def plain_direction(start: int, delta: int) -> str:
     return "Long > Short" if start > 0 else "Short > Long"
 
 
-def trade(
-    record: FillRecord, terms: MarketTerms, time_ms: int, hash_text: str = ZERO_HASH
-) -> Document:
+def trade(record: FillRecord, terms: Coin, time_ms: int, hash_text: str = ZERO_HASH) -> Document:
     """A public trade; `side` is the aggressor's, `users` are buyer and seller."""
     buys = taker_buys(record)
     buyer, seller = (record.taker, record.maker) if buys else (record.maker, record.taker)

@@ -8,7 +8,7 @@ from typing import Final
 
 from chainperp.base.rounding import half_even
 from chainperp.base.units import format_decimal
-from chainperp.model.markets import MarketTerms
+from chainperp.node.documents.listing import Coin
 from chainperp.node.documents.markets import PREMIUM_DECIMALS
 from chainperp.node.documents.texts import (
     PPB_DECIMALS,
@@ -53,7 +53,7 @@ class Candle:
     trades: int
 
 
-def candle(terms: MarketTerms, interval: str, one: Candle) -> Document:
+def candle(terms: Coin, interval: str, one: Candle) -> Document:
     """One candle."""
     return {
         "t": one.start,
@@ -82,7 +82,7 @@ def funding_rate_row(
     }
 
 
-def funding_delta(terms: MarketTerms, lots: int, rate_ppb: int, payment: int) -> Document:
+def funding_delta(terms: Coin, lots: int, rate_ppb: int, payment: int) -> Document:
     """What an account received (`usdc` positive) or paid for one position in one hour."""
     return {
         "coin": terms.name,
@@ -155,6 +155,22 @@ def spot_transfer(amount: int, source: bytes, destination: bytes, nonce: int) ->
     }
 
 
+def token_transfer(
+    token: str, amount: str, ends: tuple[bytes, bytes], nonce: int, *, is_plain: bool
+) -> Document:
+    """A token from spot balance to spot balance, what it is worth not said. `is_plain`: sent as
+    `spotSend`, or between an account and its own."""
+    row = _sent(0, *ends, nonce) | {"token": token, "amount": amount}
+    if is_plain:
+        return {"type": "spotTransfer", **row}
+    return {"type": "send", **row, "sourceDex": "spot", "destinationDex": "spot"}
+
+
+def rewards_claim(amount: int) -> Document:
+    """What a referrer has claimed."""
+    return {"type": "rewardsClaim", "amount": usd(amount), "token": "USDC"}
+
+
 def asset_send(
     amount: int, source: bytes, destination: bytes, dexes: tuple[str, str], nonce: int
 ) -> Document:
@@ -182,7 +198,7 @@ def _sent(amount: int, source: bytes, destination: bytes, nonce: int) -> Documen
 
 
 def liquidation(
-    notional: int, value: int, *, is_cross: bool, positions: list[tuple[MarketTerms, int]]
+    notional: int, value: int, *, is_cross: bool, positions: list[tuple[Coin, int]]
 ) -> Document:
     """A scope that was liquidated: what of it, by market and signed lots."""
     return {

@@ -11,6 +11,7 @@ from chainperp.base.rounding import ceil_div, floor_div, half_even
 from chainperp.base.units import USD_DECIMALS, format_decimal, price_decimals
 from chainperp.model.markets import MarketTerms
 from chainperp.model.orders import Level
+from chainperp.node.documents.listing import Coin, Listed, pair_views
 from chainperp.node.documents.texts import Document, price, size, usd
 from chainperp.rules.funding import funding_rate, impact_price, premium_sample
 from chainperp.state.book import BookSide
@@ -96,7 +97,7 @@ def margin_table(terms: MarketTerms) -> Document:
 
 
 def mids(state: State) -> dict[str, str]:
-    """Middle of each book by coin; of a one-sided or empty one the mark."""
+    """Middle of each book by coin; of a one-sided or empty one the mark, on spot the last trade."""
     found: dict[str, str] = {}
     for market in state.markets:
         text = mid(market)
@@ -104,10 +105,16 @@ def mids(state: State) -> dict[str, str]:
             text = price(market.terms, market.mark)
         if text is not None:
             found[market.terms.name] = text
+    for view in pair_views(state):
+        text, last = mid(view), view.book.price_last
+        if text is None and last is not None:
+            text = price(view.terms, last)
+        if text is not None:
+            found[view.terms.name] = text
     return found
 
 
-def mid(market: Market) -> str | None:
+def mid(market: Listed) -> str | None:
     """Middle of the book's best prices, to half a tick; None without both sides."""
     bid, ask = market.book.bids.best_price(), market.book.asks.best_price()
     if bid is None or ask is None:
@@ -119,7 +126,7 @@ def mid(market: Market) -> str | None:
 
 
 def book(
-    market: Market, time_ms: int, merging: Merging = NO_MERGING, depth: int = LEVELS_MAX
+    market: Listed, time_ms: int, merging: Merging = NO_MERGING, depth: int = LEVELS_MAX
 ) -> Document:
     """A book's best levels, bids falling, asks rising. Merged levels come with a `spread`."""
     bids = _levels(market.book.bids, merging, depth)
@@ -136,7 +143,7 @@ def book(
     return document
 
 
-def bbo(market: Market, time_ms: int) -> Document:
+def bbo(market: Listed, time_ms: int) -> Document:
     """The best level of each side, null where there is none."""
     best: list[Document | None] = []
     for side in (market.book.bids, market.book.asks):
@@ -148,7 +155,7 @@ def bbo(market: Market, time_ms: int) -> Document:
     return {"coin": market.terms.name, "time": time_ms, "bbo": best}
 
 
-def _level(terms: MarketTerms, value: int, lots: int, count: int) -> Document:
+def _level(terms: Coin, value: int, lots: int, count: int) -> Document:
     return {"px": price(terms, value), "sz": size(terms, lots), "n": count}
 
 

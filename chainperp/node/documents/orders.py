@@ -11,8 +11,8 @@ from typing import Any, Final
 from chainperp.base.units import E8_DECIMALS, format_decimal, price_decimals, strip_decimal
 from chainperp.model.actions import TimeInForce
 from chainperp.model.decisions import REASONS, OrderStatus, Rejection
-from chainperp.model.markets import MarketTerms
 from chainperp.model.orders import Order
+from chainperp.node.documents.listing import Coin, coin_terms
 from chainperp.node.documents.texts import Document, hex_text, side
 from chainperp.node.effects import OrderRecord
 from chainperp.state.store import State
@@ -43,6 +43,9 @@ AS_SIGNED: Final = (
     Rejection.SIZE_INVALID,
     Rejection.TICK,
     Rejection.NO_PRICE,
+    Rejection.SPOT_REDUCE_ONLY,
+    Rejection.SPOT_TRIGGER,
+    Rejection.SPOT_BUILDER,
 )
 
 
@@ -81,11 +84,12 @@ class OrderView:
 
 
 def coin_of(state: State, asset: int) -> str:
-    """Name of a market; of a number that is none, `@` and the number."""
-    return state.markets[asset].terms.name if asset < len(state.markets) else f"@{asset}"
+    """Name of a market or pair; of a number that is none, `@` and the number."""
+    terms = coin_terms(state, asset)
+    return f"@{asset}" if terms is None else terms.name
 
 
-def view_of_order(order: Order, terms: MarketTerms, placed_ms: int) -> OrderView:
+def view_of_order(order: Order, terms: Coin, placed_ms: int) -> OrderView:
     """View of a resting or waiting order of the state, without its children."""
     trigger = order.trigger
     seen = None

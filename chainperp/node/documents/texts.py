@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from chainperp.base.rounding import half_even
 from chainperp.base.units import USD_DECIMALS, format_decimal, price_decimals
-from chainperp.model.markets import MarketTerms
+from chainperp.node.documents.listing import Coin
 
 Document = dict[str, Any]
 
@@ -22,17 +22,17 @@ def usd(amount: int) -> str:
     return format_decimal(amount, USD_DECIMALS)
 
 
-def price(terms: MarketTerms, value: int) -> str:
+def price(terms: Coin, value: int) -> str:
     """A price on the market's grid."""
     return format_decimal(value, price_decimals(terms.size_decimals))
 
 
-def size(terms: MarketTerms, lots: int) -> str:
+def size(terms: Coin, lots: int) -> str:
     """Lots in base units, with their sign."""
     return format_decimal(lots, terms.size_decimals)
 
 
-def average_price(terms: MarketTerms, notional: int, lots: int) -> str:
+def average_price(terms: Coin, notional: int, lots: int) -> str:
     """Notional over lots, rounded half-even to the price grid; `0.0` without lots."""
     return price(terms, half_even(notional, lots) if lots else 0)
 

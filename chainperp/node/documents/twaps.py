@@ -12,6 +12,7 @@ from chainperp.base.units import Address
 from chainperp.model.decisions import TwapEvent
 from chainperp.model.markets import MarketTerms
 from chainperp.node.documents.fills import FillView, fill
+from chainperp.node.documents.listing import Coin
 from chainperp.node.documents.texts import Document, hex_text, side, size, usd
 from chainperp.state.store import State
 
@@ -26,7 +27,7 @@ WORDS: Final = {
 class TwapView:
     """A TWAP order; what its slices have filled is in lots and in micro-USDC."""
 
-    terms: MarketTerms
+    terms: Coin
     user: bytes
     is_buy: bool
     reduce_only: bool

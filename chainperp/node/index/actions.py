@@ -15,6 +15,8 @@ from chainperp.node.index.schema import TIF_FRONTEND_MARKET
 
 ORDERS: Final = ("order", "modify", "batchModify")
 
+SYSTEM_NAMES: Final = {1: "oracleVote", 2: "deposit", 3: "withdrawalDone", 4: "exemption"}
+
 
 class Spec(NamedTuple):
     """One order of an action. `trigger` is price times 10^8, at market, a stop, of a position."""

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple, Self, TypeVar
 from chainperp.base.errors import ChainperpError
 from chainperp.base.hashing import leaf_hash
 from chainperp.chain.genesis import Genesis
+from chainperp.node.documents.listing import coins_of
 from chainperp.node.documents.markets import DayStats
 from chainperp.node.effects import ORDER, Published
 from chainperp.node.index.rows import Rows
@@ -68,6 +69,8 @@ class Index:
     def __init__(self, store: ChainStore) -> None:
         self.path = store.data.index
         self.genesis: Genesis = store.data.genesis
+        self.coins = coins_of(self.genesis.terms, self.genesis.listing)
+        """Markets and spot pairs, by asset number."""
         self.fault: str | None = None
         self._read_blocks = store.read_blocks
         self._writer = _connect(self.path)
@@ -238,6 +241,11 @@ class Index:
     def days(self) -> list[DayStats]:
         """The last 24 hours of each market, in asset order."""
         return self._rows.days.stats
+
+    @property
+    def spot_days(self) -> list[DayStats]:
+        """The last 24 hours of each spot pair, in order."""
+        return self._rows.days.spot
 
     async def reached(self, height: int) -> None:
         """Return when a height is in the index. Raises IndexUnavailable."""

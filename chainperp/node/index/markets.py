@@ -9,6 +9,7 @@ from typing import Final
 
 from chainperp.base.rounding import floor_div
 from chainperp.base.units import DAY_MS
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.node.documents.markets import DayStats
 from chainperp.node.index.schema import SPANS
 
@@ -97,13 +98,13 @@ class _Window:
 class MarketDays:
     """The last 24 hours of all markets. `stats` is replaced as a whole, never changed."""
 
-    __slots__ = ("_changed", "_windows", "marks", "stats")
+    __slots__ = ("_changed", "_windows", "marks", "spot", "stats")
 
-    def __init__(self, connection: sqlite3.Connection, markets: int, time_ms: int) -> None:
-        self._windows = [_Window() for _ in range(markets)]
+    def __init__(self, connection: sqlite3.Connection, assets: list[int], time_ms: int) -> None:
+        self._windows = {asset: _Window() for asset in assets}
         self._changed: dict[tuple[int, int], int] = {}
-        self.marks = [0] * markets
-        """The latest marks."""
+        self.marks = dict.fromkeys(assets, 0)
+        """The latest marks; of a spot pair the last trade."""
         since = time_ms - DAY_MS - MINUTE_MS
         rows = connection.execute(
             """SELECT asset, start, lots, notional FROM candles
@@ -112,9 +113,11 @@ class MarketDays:
         )
         for asset, start, lots, notional in rows:
             self._windows[asset].trade(start, lots, notional)
-        for asset in range(markets):
+        for asset in assets:
             self._load_marks(connection, asset, since)
         self.stats: list[DayStats] = []
+        self.spot: list[DayStats] = []
+        """The same of the spot pairs, in order."""
         self.refresh(time_ms)
 
     def _load_marks(self, connection: sqlite3.Connection, asset: int, since: int) -> None:
@@ -151,7 +154,9 @@ class MarketDays:
 
     def refresh(self, time_ms: int) -> None:
         """Publish the figures as of a time."""
-        self.stats = [window.stats(time_ms) for window in self._windows]
+        found = {asset: window.stats(time_ms) for asset, window in self._windows.items()}
+        self.stats = [one for asset, one in found.items() if asset < SPOT_FIRST]
+        self.spot = [one for asset, one in found.items() if asset >= SPOT_FIRST]
 
 
 def _minute(time_ms: int) -> int:

@@ -8,7 +8,9 @@ import json
 from typing import Any, Final
 
 from chainperp.base.canonical import Record
+from chainperp.base.units import format_decimal
 from chainperp.model.decisions import LedgerType
+from chainperp.model.tokens import Token
 from chainperp.node.documents import history
 from chainperp.node.documents.texts import Document, usd
 from chainperp.node.index import vaults
@@ -16,6 +18,7 @@ from chainperp.node.index import vaults
 INSERT: Final = "INSERT INTO ledger VALUES (?,?,?,?,?,?)"
 
 SILENT: Final = (
+    LedgerType.REFERRAL_REWARD,
     LedgerType.FUNDING_ROUNDING,
     LedgerType.ISOLATED_MARGIN_ADDED,
     LedgerType.ISOLATED_MARGIN_REMOVED,
@@ -73,6 +76,8 @@ def delta_of(fields: Record, nonce: int) -> Document:
     source, destination = fields["source"], fields["destination"]
     if kind in (LedgerType.SUB_ACCOUNT_TRANSFER, LedgerType.SUB_ACCOUNT_SPOT_TRANSFER):
         return history.sub_account_transfer(amount, source, destination)
+    if kind == LedgerType.REFERRAL_CLAIM:
+        return history.rewards_claim(amount)
     if kind in (LedgerType.CLASS_TO_PERP, LedgerType.CLASS_TO_SPOT):
         return history.class_transfer(amount, to_perp=kind == LedgerType.CLASS_TO_PERP)
     if kind == LedgerType.SPOT_SEND:
@@ -148,6 +153,25 @@ class LedgerRows:
         else:
             first[4] = lost + gained
         self._fee_of = first
+
+    def tokens(
+        self,
+        place: tuple[int, int],
+        hash_: bytes | None,
+        fields: Record,
+        users: tuple[int, int],
+        sent: tuple[int, Token],
+    ) -> None:
+        """A TOKEN record between two accounts: a row for each. `sent` is the nonce of the action
+        and the token."""
+        nonce, token = sent
+        ends = fields["source"], fields["destination"]
+        text = format_decimal(fields["amount"], token.wei_decimals)
+        is_plain = fields["type"] in SPOT_TO_SPOT
+        delta = history.token_transfer(token.name, text, ends, nonce, is_plain=is_plain)
+        self._fee_of = self.add(users[0], place, hash_, 0, delta)
+        if users[0] != users[1]:
+            self.add(users[1], place, hash_, 0, delta)
 
     def shares(
         self, place: tuple[int, int], hash_: bytes | None, fields: Record, users: tuple[int, int]

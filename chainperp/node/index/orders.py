@@ -6,7 +6,7 @@ from chainperp.base.canonical import Record
 from chainperp.base.rounding import exact_or_none
 from chainperp.model.actions import TimeInForce
 from chainperp.model.decisions import OrderStatus, Rejection
-from chainperp.model.markets import MarketTerms
+from chainperp.node.documents.listing import Coins
 from chainperp.node.documents.orders import (
     AS_SIGNED,
     FILLED,
@@ -50,7 +50,7 @@ class OrderRows:
 
     __slots__ = ("changed", "fresh", "slice_oid", "terms")
 
-    def __init__(self, terms: list[MarketTerms]) -> None:
+    def __init__(self, terms: Coins) -> None:
         self.terms = terms
         self.fresh: dict[int, list[Any]] = {}
         self.changed: dict[int, list[Any]] = {}
@@ -92,7 +92,7 @@ class OrderRows:
     ) -> tuple[int, int]:
         """Trigger price in the decimals of the order's own price, and flags."""
         price, is_market, is_stop, is_position = trigger
-        if record.reason not in AS_SIGNED and record.asset < len(self.terms):
+        if record.reason not in AS_SIGNED and record.asset in self.terms:
             tick = 10 ** (2 + self.terms[record.asset].size_decimals)
             price = exact_or_none(price, tick) or 0
         flags = (

@@ -8,10 +8,10 @@ from typing import Any, Final
 from chainperp.base.rounding import floor_div
 from chainperp.base.units import E8_DECIMALS, price_decimals
 from chainperp.model.decisions import TwapEvent
-from chainperp.model.markets import MarketTerms
 from chainperp.node.documents.accounts import CumFunding
 from chainperp.node.documents.fills import FillView, Liquidation
 from chainperp.node.documents.history import INTERVALS, Candle
+from chainperp.node.documents.listing import Coins
 from chainperp.node.documents.orders import OrderView, TriggerView
 from chainperp.node.documents.texts import ZERO_HASH, Document, hex_text
 from chainperp.node.documents.twaps import TwapView, twap_event
@@ -34,7 +34,7 @@ from chainperp.node.index.schema import (
 )
 from chainperp.transition.recorder import FLAG_LIQUIDATION, FLAG_TAKER_BUYS
 
-Terms = list[MarketTerms]
+Terms = Coins
 
 ORDER_COLUMNS: Final = """oid, asset, flags, price, lots, remaining, tif, status, status_ms,
  placed_ms, cloid, trigger_price, trigger_flags"""
@@ -133,7 +133,7 @@ def order_view(row: Any, terms: Terms) -> tuple[OrderView, str, int]:
         oid, asset, flags, price, lots, remaining, tif, status, status_ms, placed_ms, cloid,
         trigger_price, trigger_flags,
     ) = row  # fmt: skip
-    known = terms[asset] if asset < len(terms) else None
+    known = terms.get(asset)
     is_signed = known is None or bool(flags & ORDER_AS_SIGNED)
     trigger = None
     if trigger_price is not None:
@@ -163,6 +163,12 @@ def order_view(row: Any, terms: Terms) -> tuple[OrderView, str, int]:
         is_slice=bool(flags & ORDER_IS_SLICE),
     )
     return view, status, status_ms
+
+
+def entry_notionals(connection: sqlite3.Connection, user: int | None) -> dict[int, int]:
+    """What an account's token balances cost it, in micro-USDC, by token."""
+    rows = connection.execute("SELECT token, entry FROM token_costs WHERE user = ?", (user,))
+    return dict(rows.fetchall())
 
 
 def cum_funding(connection: sqlite3.Connection, user: int | None) -> dict[int, CumFunding]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chainperp.base.errors import ChainperpError
 from chainperp.base.hashing import leaf_hash, tagged_hash
-from chainperp.base.units import USD_ONE, day_of
+from chainperp.base.units import USD_ONE
 from chainperp.chain.genesis import Genesis
 from chainperp.model.decisions import (
     Kind,
@@ -22,8 +22,10 @@ from chainperp.model.decisions import (
 )
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.records import CROSS_SCOPE
+from chainperp.model.tokens import tokens_of
 from chainperp.node.documents import history
 from chainperp.node.documents.fills import taker_buys, victim_of
+from chainperp.node.documents.listing import PairTerms, coins_of
 from chainperp.node.effects import (
     FILLED,
     KIND,
@@ -35,19 +37,20 @@ from chainperp.node.effects import (
     order_record,
 )
 from chainperp.node.index.accounts import FundingSums, Users
-from chainperp.node.index.actions import Action, Spec, read_action
+from chainperp.node.index.actions import SYSTEM_NAMES, Action, Spec, read_action
+from chainperp.node.index.fees import FeeRows, TokenCosts
 from chainperp.node.index.markets import CandleRows, MarketDays
 from chainperp.node.index.money import FORCED, LedgerRows
 from chainperp.node.index.money import INSERT as INSERT_LEDGER
 from chainperp.node.index.orders import OrderRows, twap_row
 from chainperp.node.index.schema import EXCHANGE, INSERTS, OFF_BOOK
+from chainperp.node.index.totals import Totals
 from chainperp.transition.receipts import SCOPE_CROSS
 from chainperp.transition.recorder import FLAG_ADL, FLAG_MAKER_DONE
 
 NO_ACTION: Final = Action("", None, 0, [], False, 1)
 UNREADABLE: Final = (ChainperpError, KeyError, TypeError, ValueError, IndexError)
 CODE: Final = slice(19, 21)
-SYSTEM_NAMES: Final = {1: "oracleVote", 2: "deposit", 3: "withdrawalDone", 4: "exemption"}
 
 
 class Scope:
@@ -68,16 +71,19 @@ class Rows:
         self.genesis = genesis
         self.users = Users(connection)
         self.sums = FundingSums(connection)
-        self.days = MarketDays(connection, len(genesis.terms), time_ms)
-        self.orders = OrderRows(genesis.terms)
+        self.tokens = tokens_of(genesis.listing)
+        self.coins = coins_of(genesis.terms, genesis.listing)
+        self.days = MarketDays(connection, list(self.coins), time_ms)
+        self.orders = OrderRows(self.coins)
         self.ledger = LedgerRows()
+        self.fees = FeeRows(genesis)
+        self.costs = TokenCosts(connection)
         self.candles = CandleRows()
         self.tables: dict[str, list[tuple[Any, ...]]] = {name: [] for name in INSERTS}
         self.agents: dict[bytes, bytes] = dict(
             connection.execute("SELECT address, account FROM agents")
         )
-        self.requests: dict[int, int] = {}
-        self.volumes: dict[tuple[int, int], list[int]] = {}
+        self.totals = Totals(genesis.parameters.spot_volume_weight)
         last = connection.execute(
             "SELECT coalesce(max(oid), 0), (SELECT coalesce(max(tid), 0) FROM trades) FROM orders"
         ).fetchone()
@@ -98,6 +104,8 @@ class Rows:
             (Kind.WITHDRAW_REQ, self._withdrawal),
             (Kind.AGENT, self._agent),
             (Kind.LEDGER, self._ledger),
+            (Kind.TOKEN, self._token),
+            (Kind.REFERRAL, self._referral),
             (Kind.SHARES, self._shares),
             (Kind.LIQ_TEST, self._test),
             (Kind.BUYBACK, self._buyback),
@@ -149,7 +157,7 @@ class Rows:
         code = int.from_bytes(raw[CODE], "big")
         self.specs = action.specs if code == Rejection.ACCEPTED else []
         user = self.users.number(action.vault or self.agents.get(signer, signer))
-        self.requests[user] = self.requests.get(user, 0) + action.requests
+        self.totals.asked(user, action.requests)
         self._begin(index, tagged_hash("tx", envelope), (user, action.name, code))
 
     def _system(self, index: int, raw: bytes) -> None:
@@ -224,23 +232,24 @@ class Rows:
             )
         )  # fmt: skip
         self.tables["fills"] += ((maker, fill.tid, 0), (taker, fill.tid, 1))
-        delta = fill.lots if taker_buys(fill) else -fill.lots
-        self.sums.trade(maker, fill.asset, fill.maker_start, -delta)
-        self.sums.trade(taker, fill.asset, fill.taker_start, delta)
+        self.fees.trade(fill)
+        pair = self.coins[fill.asset]
+        if isinstance(pair, PairTerms):
+            self.costs.trade(fill, pair, (maker, taker))
+            self.days.mark(fill.asset, fill.price, self.time_ms)
+        else:
+            delta = fill.lots if taker_buys(fill) else -fill.lots
+            self.sums.trade(maker, fill.asset, fill.maker_start, -delta)
+            self.sums.trade(taker, fill.asset, fill.taker_start, delta)
         if not fill.flags & OFF_BOOK:
             self._count(fill, maker, taker)
 
     def _count(self, fill: FillRecord, maker: int, taker: int) -> None:
-        """A trade on the book: candles, the day, and both sides' volume."""
+        """A trade on the book: candles, the day, volumes."""
         asset, price, lots, time_ms = fill.asset, fill.price, fill.lots, self.time_ms
         self.candles.add(asset, price, lots, time_ms)
         self.days.trade(asset, price, lots, time_ms)
-        day, notional = day_of(time_ms), price * lots
-        for user, side in ((taker, 0), (maker, 1), (EXCHANGE, 0)):
-            volume = self.volumes.get((user, day))
-            if volume is None:
-                volume = self.volumes[user, day] = [0, 0]
-            volume[side] += notional
+        self.totals.trade(fill, maker, taker, time_ms)
 
     def _forced(self, fill: FillRecord, victim: bytes) -> bool:
         """Whether a forced trade closes a cross position; counts it for the victim's ledger."""
@@ -308,8 +317,25 @@ class Rows:
         self.agents[agent] = account
         self.tables["agents"].append((agent, account))
 
+    def _token(self, index: int, raw: bytes) -> None:
+        fields = decode_payload(decode_entry(raw))
+        if fields["type"] == LedgerType.SPOT_FEE_BURN:
+            return
+        users = self.users.number(fields["source"]), EXCHANGE
+        if any(fields["destination"]):
+            users = users[0], self.users.number(fields["destination"])
+            sent = self.action.nonce, self.tokens[fields["token"]]
+            self.ledger.tokens((index, self.time_ms), self.hash, fields, users, sent)
+        self.costs.transfer(fields["token"], fields["amount"], users)
+
+    def _referral(self, _index: int, raw: bytes) -> None:
+        fields = decode_payload(decode_entry(raw))
+        users = self.users.number(fields["referrer"]), self.users.number(fields["account"])
+        self.fees.referral(fields, users, self.time_ms)
+
     def _ledger(self, index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))
+        self.fees.transfer(fields)
         if fields["type"] == LedgerType.BUILDER_FEE:
             # What it costs the trader is in his fill.
             amount, place = fields["amount"], (index, self.time_ms)
@@ -368,23 +394,7 @@ class Rows:
         self.candles.write(self.connection)
         self.days.write(self.connection)
         self.sums.write(self.connection)
-        self._write_totals()
+        self.fees.write(self.connection)
+        self.costs.write(self.connection)
+        self.totals.write(self.connection)
         self.days.refresh(self.time_ms)
-
-    def _write_totals(self) -> None:
-        run = self.connection.executemany
-        run(
-            "UPDATE users SET requests = requests + ? WHERE id = ?",
-            [(count, user) for user, count in self.requests.items()],
-        )
-        self.requests.clear()
-        run(
-            """INSERT INTO days VALUES (?,?,?,?) ON CONFLICT (user, day) DO UPDATE SET
-               taker = taker + excluded.taker, maker = maker + excluded.maker""",
-            [(*key, *volume) for key, volume in self.volumes.items()],
-        )
-        run(
-            "UPDATE users SET volume = volume + ? WHERE id = ?",
-            [(sum(volume), key[0]) for key, volume in self.volumes.items() if key[0]],
-        )
-        self.volumes.clear()

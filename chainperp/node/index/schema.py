@@ -121,6 +121,15 @@ CREATE TABLE days (
     user INTEGER NOT NULL, day INTEGER NOT NULL, taker INTEGER NOT NULL, maker INTEGER NOT NULL,
     PRIMARY KEY (user, day)
 ) WITHOUT ROWID;
+CREATE TABLE token_costs (
+    user INTEGER NOT NULL, token INTEGER NOT NULL, amount INTEGER NOT NULL, entry INTEGER NOT NULL,
+    PRIMARY KEY (user, token)
+) WITHOUT ROWID;
+CREATE TABLE rewards (
+    referrer INTEGER NOT NULL, day INTEGER NOT NULL, user INTEGER NOT NULL,
+    earned INTEGER NOT NULL, PRIMARY KEY (referrer, day, user)
+) WITHOUT ROWID;
+CREATE TABLE fee_flows (name TEXT PRIMARY KEY, amount INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO users (id, address) VALUES (0, x'');
 """
 
@@ -128,9 +137,9 @@ NAMES: Final = (
     "meta", "users", "blocks", "transactions", "orders", "trades", "fills", "candles", "marks",
     "funding_rates", "funding_payments", "funding_sums", "ledger", "agents", "days", "twaps",
     "twap_events", "buybacks",
+    "token_costs", "rewards", "fee_flows",
 )  # fmt: skip
 
-# How a batch of rows is written, by table.
 INSERTS: Final = {
     "blocks": "INSERT INTO blocks VALUES (?,?,?,?,?,?,?)",
     "transactions": "INSERT INTO transactions VALUES (?,?,?,?,?,?,?)",

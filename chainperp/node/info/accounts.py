@@ -4,14 +4,13 @@ from typing import Any, Final
 
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account
-from chainperp.model.tokens import USDC
-from chainperp.node.documents import accounts, markets, vaults
+from chainperp.node.documents import accounts, markets, spot, vaults
 from chainperp.node.documents.accounts import CumFunding
 from chainperp.node.documents.texts import Document, hex_text, usd
 from chainperp.node.documents.twaps import twap_states
-from chainperp.node.index.read import cum_funding
+from chainperp.node.index.read import cum_funding, entry_notionals
 from chainperp.node.info.kinds import COIN, DEX, USER, account_of, market_of, raw_address
-from chainperp.node.info.markets import NO_SPOT, SPOT_CTXS, nothing, null
+from chainperp.node.info.markets import nothing, null
 from chainperp.node.info.orders import fired_orders, frontend_open_orders
 from chainperp.node.info.registry import Context, Fields, Past, Query
 from chainperp.wire.shapes import address, field, listing, optional, text
@@ -49,15 +48,14 @@ def clearinghouse_states(
     ]
 
 
-def spot_state(context: Context, fields: Fields) -> Any:
-    """Token balances: USDC outside the margin of perpetuals."""
-    return _spot_state(context, raw_address(fields))
+def paid_for_tokens(past: Past, fields: Fields) -> dict[int, int]:
+    """What the account's token balances cost it, by token."""
+    return entry_notionals(past.connection, past.user(fields["user"]))
 
 
-def _spot_state(context: Context, address: bytes) -> Document:
-    state, account = context.state(), Address(address)
-    total = state.spot[USDC].get(account, 0)
-    return accounts.spot_state(total, state.spot_held(USDC, account))
+def spot_state(context: Context, fields: Fields, entries: dict[int, int]) -> Any:
+    """Token balances outside the margin of perpetuals, and what of them orders hold."""
+    return spot.spot_state(context.state(), Address(raw_address(fields)), entries)
 
 
 def active_asset_data(context: Context, fields: Fields) -> Any:
@@ -167,7 +165,7 @@ def _sub_accounts(context: Context, fields: Fields) -> list[tuple[Document, Docu
             "master": hex_text(sub.master),
         }
         margin = accounts.clearinghouse_state(state, state.accounts[sub.address], {})
-        found.append((head, margin, _spot_state(context, sub.address)))
+        found.append((head, margin, spot.spot_state(state, sub.address, {})))
     return found
 
 
@@ -207,6 +205,7 @@ def look_for_page(past: Past, fields: Fields) -> dict[str, Any]:
     )
     return {
         "funding": paid_funding(past, fields),
+        "entries": paid_for_tokens(past, fields),
         "fired": fired_orders(past, fields),
         "deposited": deposited or 0,
     }
@@ -232,8 +231,8 @@ def web_data(context: Context, fields: Fields, found: dict[str, Any]) -> Documen
         "isVault": vaults.is_vault(state, raw),
         "user": hex_text(raw),
         "twapStates": twap_states(state, raw),
-        "spotState": _spot_state(context, raw),
-        "spotAssetCtxs": SPOT_CTXS,
+        "spotState": spot.spot_state(state, Address(raw), found["entries"]),
+        "spotAssetCtxs": spot.spot_ctxs(state, context.index().spot_days),
     }
 
 
@@ -245,7 +244,7 @@ def _unnamed_agent(context: Context, account: Account | None) -> tuple[str | Non
 
 
 BUILDER: Final = field("builder", address)
-NO_CUM_FUNDING: Final = "`cumFunding` is zero here: ask for the sub-account itself"
+NO_CUM_FUNDING: Final = "`cumFunding` and `entryNtl` are zero here: ask for the sub-account"
 NO_STAKING: Final = "nothing is staked here"
 
 QUERIES: Final = [
@@ -263,7 +262,7 @@ QUERIES: Final = [
         combine=clearinghouse_states,
     ),
     Query(
-        "spotClearinghouseState", (USER, DEX), spot_state, weight=2, grade="partial", note=NO_SPOT
+        "spotClearinghouseState", (USER, DEX), look=paid_for_tokens, combine=spot_state, weight=2
     ),
     Query("activeAssetData", (USER, COIN), active_asset_data),
     Query("userRole", (USER,), user_role, weight=60),

@@ -49,7 +49,7 @@ async def ask(context: Context, request: object) -> Document:
     else:
         raise Misfit("unknown_type", f"unknown variant {shown(name)}", "type")
     await index.reached(state.height)
-    terms, now_ms = index.genesis.terms, state.time_ms
+    terms, now_ms = index.coins, state.time_ms
     try:
         return await index.read(lambda connection: question(Past(connection, terms, now_ms)))
     except NotFound as error:

@@ -4,7 +4,8 @@ from typing import Any, Final
 
 from chainperp.base.rounding import floor_div
 from chainperp.base.units import HOUR_MS, format_decimal
-from chainperp.node.documents import markets
+from chainperp.node.documents import markets, spot
+from chainperp.node.documents.listing import listed_of
 from chainperp.node.documents.markets import (
     MARGIN_TABLE_FIRST,
     RATE_DECIMALS,
@@ -12,53 +13,10 @@ from chainperp.node.documents.markets import (
     funding_so_far,
     margin_table,
 )
-from chainperp.node.documents.texts import Document, usd
-from chainperp.node.info.kinds import COIN, DEX, market_of
+from chainperp.node.documents.texts import usd
+from chainperp.node.info.kinds import COIN, DEX
 from chainperp.node.info.registry import Context, Fields, Query
 from chainperp.wire.shapes import Misfit, field, integer, optional, text, u32
-
-USDC_ID: Final = "0x6d1e7cde53ba9467b783cb7c530ce054"
-USDC: Final = {
-    "name": "USDC",
-    "szDecimals": 8,
-    "weiDecimals": 8,
-    "index": 0,
-    "tokenId": USDC_ID,
-    "isCanonical": True,
-    "evmContract": None,
-    "fullName": None,
-    "deployerTradingFeeShare": "0.0",
-}
-OWN_TOKEN: Final = {
-    "name": "CHP",
-    "szDecimals": 2,
-    "weiDecimals": 8,
-    "index": 1,
-    "tokenId": "0x" + "00" * 15 + "01",
-    "isCanonical": True,
-    "evmContract": None,
-    "fullName": None,
-    "deployerTradingFeeShare": "0.0",
-}
-"""The exchange's own token, of which there is none yet."""
-
-OWN_PAIR: Final = {"name": "CHP/USDC", "tokens": [1, 0], "index": 0, "isCanonical": True}
-"""A pair without a book: one client does not start where no pair is listed."""
-
-SPOT_META: Final[Document] = {"universe": [OWN_PAIR], "tokens": [USDC, OWN_TOKEN]}
-SPOT_CTXS: Final[list[Document]] = [
-    {
-        "coin": OWN_PAIR["name"],
-        "prevDayPx": "0.0",
-        "dayNtlVlm": "0.0",
-        "markPx": "0.0",
-        "midPx": None,
-        "circulatingSupply": "0.0",
-        "totalSupply": "0.0",
-        "dayBaseVlm": "0.0",
-    }
-]
-"""A context for each pair, in the order of `universe`."""
 
 SINGLE_TIER_MAX: Final = 50
 
@@ -78,14 +36,21 @@ def meta_and_ctxs(context: Context, _fields: Fields) -> Any:
     return markets.meta_and_ctxs(context.state(), context.index().days)
 
 
-def spot_meta(_context: Context, _fields: Fields) -> Any:
-    """Collateral, and the exchange's own token with a pair that cannot be traded yet."""
-    return SPOT_META
+def spot_meta(context: Context, _fields: Fields) -> Any:
+    """Tokens and the pairs in which they trade."""
+    return spot.spot_meta(context.state())
 
 
-def spot_meta_and_ctxs(_context: Context, _fields: Fields) -> Any:
-    """The same, and a context for each pair."""
-    return [SPOT_META, SPOT_CTXS]
+def spot_meta_and_ctxs(context: Context, _fields: Fields) -> Any:
+    """The same, and a context for each pair, in the same order."""
+    state = context.state()
+    return [spot.spot_meta(state), spot.spot_ctxs(state, context.index().spot_days)]
+
+
+def token_details(context: Context, fields: Fields) -> Any:
+    """A token with its supply and price; null for an id that no token has."""
+    state = context.state()
+    return spot.token_details(state, context.index().spot_days, fields["tokenId"])
 
 
 def perp_dexs(_context: Context, _fields: Fields) -> Any:
@@ -99,14 +64,14 @@ def outcome_meta(_context: Context, _fields: Fields) -> Any:
 
 
 def all_mids(context: Context, _fields: Fields) -> Any:
-    """Middle of each book; of a one-sided or empty one the mark."""
+    """Middle of each book; of a one-sided or empty one the mark, on spot the last trade."""
     return markets.mids(context.state())
 
 
 def l2_book(context: Context, fields: Fields) -> Any:
     """Both sides of a book, best first. Raises Misfit for a mantissa without five figures."""
     state = context.state()
-    market = market_of(state, fields["coin"])
+    market = listed_of(state, fields["coin"])
     mantissa = fields.get("mantissa", 1)
     figures = fields.get("nSigFigs", 0)
     if mantissa != 1 and figures != FIGURES_MAX:
@@ -165,18 +130,13 @@ def null(_context: Context, _fields: Fields) -> Any:
 FIGURES_MAX: Final = 5
 FIGURES: Final = optional("nSigFigs", integer(2, FIGURES_MAX))
 MANTISSA: Final = optional("mantissa", integer(1, 5))
-NO_SPOT: Final = "no spot market yet: USDC is the only token that anybody holds"
-NO_SPOT_BOOK: Final = (
-    "one pair is listed, `CHP/USDC`, because one client does not start without; it has no book, and"
-    " orders for it (asset 10000) are refused: `Asset does not exist.`"
-)
-
 QUERIES: Final = [
     Query("meta", (DEX,), meta),
     Query("allPerpMetas", (), all_perp_metas),
     Query("metaAndAssetCtxs", (DEX,), meta_and_ctxs),
-    Query("spotMeta", (), spot_meta, grade="partial", note=NO_SPOT_BOOK),
-    Query("spotMetaAndAssetCtxs", (), spot_meta_and_ctxs, grade="partial", note=NO_SPOT_BOOK),
+    Query("spotMeta", (), spot_meta),
+    Query("spotMetaAndAssetCtxs", (), spot_meta_and_ctxs),
+    Query("tokenDetails", (field("tokenId", text(64)),), token_details),
     Query("perpDexs", (), perp_dexs, grade="partial", note="one exchange: `[null]`"),
     Query("outcomeMeta", (), outcome_meta, grade="partial", note="no outcome markets"),
     Query("allMids", (DEX,), all_mids, weight=2),

@@ -5,22 +5,20 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from chainperp.base.rounding import floor_div
-from chainperp.base.units import DAY_MS, FEE_RATE_ONE, day_of, format_decimal
+from chainperp.base.units import DAY_MS, Address, day_of
 from chainperp.model.accounts import Account
+from chainperp.node.documents import fees
 from chainperp.node.documents.accounts import rate_limit
 from chainperp.node.documents.texts import Document, usd
 from chainperp.node.index.schema import EXCHANGE
-from chainperp.node.info.kinds import USER, account_of
+from chainperp.node.info.kinds import USER, account_of, raw_address
 from chainperp.node.info.registry import Context, Fields, Past, Query
-from chainperp.transition.rates import rates_today
 
-RATE_DECIMALS: Final = 6
 DAYS_SHOWN: Final = 15
 EPOCH: Final = date(1970, 1, 1)
 POINTS_MAX: Final = 48
 PERIODS: Final = (("day", DAY_MS), ("week", 7 * DAY_MS), ("month", 30 * DAY_MS), ("allTime", 0))
-ZERO_DISCOUNT: Final = {"bpsOfMaxSupply": "0.0", "discount": "0.0"}
-REFERRAL_VOLUME: Final = 10_000 * FEE_RATE_ONE
+REWARD_DAYS: Final = 90
 
 
 # --- fees ----------------------------------------------------------------------------------------
@@ -51,47 +49,8 @@ def volume_of_days(past: Past, fields: Fields) -> list[Document]:
 
 def user_fees(context: Context, fields: Fields, days: list[Document]) -> Document:
     """The account's rates today, the schedule behind them, and its volume of the last days."""
-    state = context.state()
-    tiers = state.parameters.fee_tiers
-    account = account_of(context, fields) or Account(b"")  # type: ignore[arg-type]
-    rates = rates_today(state, account)
-    taker, maker = rates.taker, rates.maker
-    return {
-        "dailyUserVlm": days,
-        "feeSchedule": {
-            "cross": _rate(tiers[0][1]),
-            "add": _rate(tiers[0][2]),
-            "spotCross": "0.0",
-            "spotAdd": "0.0",
-            "tiers": {"vip": [_tier(*tier) for tier in tiers[1:]], "mm": []},
-            "referralDiscount": "0.0",
-            "stakingDiscountTiers": [ZERO_DISCOUNT],
-        },
-        "userCrossRate": _rate(taker),
-        "userAddRate": _rate(maker),
-        "userSpotCrossRate": "0.0",
-        "userSpotAddRate": "0.0",
-        "activeReferralDiscount": "0.0",
-        "trial": None,
-        "feeTrialEscrow": "0.0",
-        "nextTrialAvailableTimestamp": None,
-        "stakingLink": None,
-        "activeStakingDiscount": ZERO_DISCOUNT,
-    }
-
-
-def _rate(millionths: int) -> str:
-    return format_decimal(millionths, RATE_DECIMALS)
-
-
-def _tier(above: int, taker: int, maker: int) -> Document:
-    return {
-        "ntlCutoff": usd(above),
-        "cross": _rate(taker),
-        "add": _rate(maker),
-        "spotCross": "0.0",
-        "spotAdd": "0.0",
-    }
+    account = account_of(context, fields) or Account(Address(raw_address(fields)))
+    return fees.user_fees(context.state(), account, days)
 
 
 def requests_sent(past: Past, fields: Fields) -> Document:
@@ -102,23 +61,37 @@ def requests_sent(past: Past, fields: Fields) -> Document:
     return rate_limit(volume, requests)
 
 
-def referral(past: Past, fields: Fields) -> Document:
-    """No codes are given out: whoever traded enough is told so by the stage alone."""
+def reward_days(past: Past, fields: Fields) -> list[Document]:
+    """What a referrer earned by UTC day, newest first, with its own and its accounts' volume."""
     user = past.user(fields["user"])
-    volume = past.number("SELECT volume FROM users WHERE id = ?", user) or 0
-    stage: Document = {"stage": "needToCreateCode"}
-    if volume < REFERRAL_VOLUME:
-        stage = {"stage": "needToTrade", "data": {"required": usd(REFERRAL_VOLUME)}}
-    return {
-        "referredBy": None,
-        "cumVlm": usd(volume),
-        "unclaimedRewards": "0.0",
-        "claimedRewards": "0.0",
-        "builderRewards": "0.0",
-        "referrerState": stage,
-        "rewardHistory": [],
-        "tokenToState": [],
-    }
+    rows = past.connection.execute(
+        """SELECT r.day, sum(r.earned), sum(coalesce(d.taker, 0) + coalesce(d.maker, 0)),
+           (SELECT taker + maker FROM days WHERE user = ?1 AND day = r.day)
+           FROM rewards r LEFT JOIN days d ON d.user = r.user AND d.day = r.day
+           WHERE r.referrer = ?1 GROUP BY r.day ORDER BY r.day DESC LIMIT ?2""",
+        (user, REWARD_DAYS),
+    )
+    return [
+        {"earned": usd(earned), "vlm": usd(own or 0), "referralVlm": usd(volume),
+         "time": day * DAY_MS}
+        for day, earned, volume, own in rows
+    ]  # fmt: skip
+
+
+def referral(context: Context, fields: Fields, history: list[Document]) -> Document:
+    """The account's code, referrer, referred accounts and rewards."""
+    return fees.referral(context.state(), Address(raw_address(fields)), history)
+
+
+def fee_sums(past: Past, _fields: Fields) -> dict[str, int]:
+    """Ways of fees since genesis."""
+    return dict(past.connection.execute("SELECT name, amount FROM fee_flows").fetchall())
+
+
+def exchange_fees(context: Context, _fields: Fields, sums: dict[str, int]) -> Document:
+    """The schedule of fees, what came in by source and where it went."""
+    state = context.state()
+    return fees.exchange_fees(state.parameters, sums, [token.name for token in state.tokens])
 
 
 # --- portfolio -----------------------------------------------------------------------------------
@@ -246,7 +219,7 @@ _TRADED: Final = f"""
  CASE WHEN (t.flags & 1) = f.is_taker THEN 1 ELSE -1 END way,
  CASE f.is_taker WHEN 1 THEN t.taker_fee + t.taker_builder_fee
  ELSE t.maker_fee + t.maker_builder_fee END fee
- FROM fills f JOIN trades t ON t.tid = f.tid WHERE f.user = ?3)
+ FROM fills f JOIN trades t ON t.tid = f.tid WHERE f.user = ?3 AND t.asset < 10000)
  GROUP BY at, asset
 """  # noqa: S608
 
@@ -284,14 +257,7 @@ def _shown(history: History) -> Document:
 
 
 QUERIES: Final = [
-    Query(
-        "userFees",
-        (USER,),
-        look=volume_of_days,
-        combine=user_fees,
-        grade="partial",
-        note="no maker rebates, staking or referral discounts",
-    ),
+    Query("userFees", (USER,), look=volume_of_days, combine=user_fees),
     Query("userRateLimit", (USER,), look=requests_sent),
     Query(
         "portfolio",
@@ -299,5 +265,12 @@ QUERIES: Final = [
         look=portfolio,
         note="at most 48 points a period; spot balances are not in it",
     ),
-    Query("referral", (USER,), look=referral, grade="partial", note="no referral codes"),
+    Query("referral", (USER,), look=reward_days, combine=referral),
+    Query(
+        "exchangeFees",
+        (),
+        look=fee_sums,
+        combine=exchange_fees,
+        note="our own: the schedule, what fees brought in and where they went",
+    ),
 ]

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from chainperp.model.orders import Order
 from chainperp.node.documents import orders
+from chainperp.node.documents.listing import known_terms
 from chainperp.node.documents.orders import OrderView
 from chainperp.node.documents.texts import Document
 from chainperp.node.index.read import ORDER_COLUMNS, order_view
@@ -35,7 +36,7 @@ def open_views(context: Context, fields: Fields) -> list[OrderView]:
         return []
     state, placed_ms = context.state(), context.index().placed_ms
     return [
-        orders.view_of_order(order, state.markets[order.asset].terms, placed_ms(oid))
+        orders.view_of_order(order, known_terms(state, order.asset), placed_ms(oid))
         for oid, order in sorted(account.orders.items(), reverse=True)
     ]
 

@@ -16,8 +16,9 @@ from difflib import get_close_matches
 from typing import Any, Final, Literal, NamedTuple
 
 from chainperp.base.errors import BadRequest
-from chainperp.model.markets import MarketTerms
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.node.clock import Clock
+from chainperp.node.documents.listing import Coins, PairTerms
 from chainperp.node.index.index import Index, IndexUnavailable
 from chainperp.state.store import State
 from chainperp.wire.shapes import Field, Misfit, shape, shown
@@ -48,7 +49,8 @@ class Past:
     """What questions about the past are answered from: one consistent state of the index."""
 
     connection: sqlite3.Connection
-    terms: list[MarketTerms]
+    terms: Coins
+    "Markets and spot pairs, by asset number."
     now_ms: int
     "Time of the last block when it was asked."
 
@@ -57,9 +59,11 @@ class Past:
         return self.number("SELECT id FROM users WHERE address = ?", bytes.fromhex(address[2:]))
 
     def asset(self, coin: str) -> int | None:
-        """A market's number, None when there is no such market."""
-        for terms in self.terms:
-            if terms.name == coin:
+        """Number of a market or pair, None when there is none of that name."""
+        for terms in self.terms.values():
+            if coin == terms.name or (
+                isinstance(terms, PairTerms) and coin == f"@{terms.asset - SPOT_FIRST}"
+            ):
                 return terms.asset
         return None
 
@@ -165,5 +169,5 @@ async def _look(context: Context, query: Query, fields: Fields) -> Any:
     state = context.state()
     await index.reached(state.height)
     now_ms = max(state.time_ms, 0)
-    terms = index.genesis.terms
+    terms = index.coins
     return await index.read(lambda connection: look(Past(connection, terms, now_ms), fields))

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from chainperp.base.units import DAY_MS
 from chainperp.node.documents.history import INTERVALS
+from chainperp.node.documents.listing import listed_of
 from chainperp.node.documents.orders import open_order
 from chainperp.node.documents.texts import Document
 from chainperp.node.documents.twaps import twap_states
@@ -186,8 +187,10 @@ class CandleFeed(Channel):
 
     def __init__(self, subscription: Subscription, sources: Sources) -> None:
         super().__init__(subscription, sources)
-        names = [market.terms.name for market in sources.state().markets]
-        self.asset = names.index(subscription.fields["coin"])
+        found = listed_of(sources.state(), subscription.fields["coin"])
+        if found is None:
+            raise LookupError(f"there is no market {subscription.fields['coin']}")
+        self.asset = found.asset
         self._sent: dict[int, Document] = {}
         self._since = 0
 

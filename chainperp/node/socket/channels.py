@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 from weakref import WeakValueDictionary
 
 from chainperp.base.units import Address
+from chainperp.node.documents.listing import Listed, listed_of
 from chainperp.node.documents.markets import ctxs
+from chainperp.node.documents.spot import spot_ctxs
 from chainperp.node.documents.texts import Document
 from chainperp.node.info.registry import Context, Registry
 from chainperp.node.socket.client import Client
@@ -18,7 +20,7 @@ from chainperp.node.socket.messages import dumps, envelope
 from chainperp.node.socket.protocol import text_frame
 from chainperp.node.socket.subscriptions import Fields, Subscription
 from chainperp.node.socket.view import BlockView
-from chainperp.state.store import Market, State
+from chainperp.state.store import State
 
 Frames = list[bytes]
 
@@ -44,6 +46,10 @@ class Sources:
             days = self.context.index().days
             self._contexts = (state, state.height, ctxs(state, days))
         return self._contexts[2]
+
+    def spot_contexts(self) -> list[Document]:
+        """Contexts of the spot pairs. Await `indexed` before."""
+        return spot_ctxs(self.state(), self.context.index().spot_days)
 
     def reset(self) -> None:
         """The chain is another one now."""
@@ -203,19 +209,19 @@ class StateChannel(Channel):
 
 
 class MarketChannel(Channel):
-    """A channel of one market."""
+    """A channel of one market or spot pair."""
 
     @property
-    def market(self) -> Market:
+    def market(self) -> Listed:
         """The market as it is now."""
-        return self.sources.state().markets[self.asset]
+        found = listed_of(self.sources.state(), self.fields["coin"])
+        if found is None:
+            raise LookupError(f"there is no market {self.fields['coin']}")
+        return found
 
     def __init__(self, subscription: Subscription, sources: Sources) -> None:
         super().__init__(subscription, sources)
-        coin = subscription.fields["coin"]
-        self.asset = next(
-            market.asset for market in sources.state().markets if market.terms.name == coin
-        )
+        self.asset = self.market.asset
 
 
 Maker = Callable[[Subscription, Sources], Channel]

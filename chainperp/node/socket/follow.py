@@ -12,7 +12,6 @@ from chainperp.base.canonical import Record
 from chainperp.base.units import Address
 from chainperp.model.decisions import LiquidationOutcome, OrderStatus, Rejection, TwapEvent
 from chainperp.model.entries import decode_entry, decode_payload
-from chainperp.model.markets import MarketTerms
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.node.documents.fills import (
     FillView,
@@ -22,6 +21,7 @@ from chainperp.node.documents.fills import (
     victim_of,
 )
 from chainperp.node.documents.history import funding_delta
+from chainperp.node.documents.listing import coin_terms, known_terms
 from chainperp.node.documents.orders import (
     FILLED,
     LIVE,
@@ -88,7 +88,7 @@ class Followed:
         self._seen: tuple[BlockView, AccountBlock] | None = None
         account = state.accounts.get(user)
         for order in [] if account is None else account.orders.values():
-            terms = state.markets[order.asset].terms
+            terms = known_terms(state, order.asset)
             self.live[order.oid] = view_of_order(order, terms, placed(order.oid))
 
     def on_block(self, view: BlockView) -> AccountBlock:
@@ -128,8 +128,8 @@ class Followed:
         if word is None:
             return
         known = self.live.get(record.oid)
-        markets = view.state.markets
-        decimals = markets[record.asset].terms.size_decimals if record.asset < len(markets) else 0
+        terms = coin_terms(view.state, record.asset)
+        decimals = 0 if terms is None else terms.size_decimals
         placed = view.time_ms if known is None else known.placed_ms
         one = view_of_record(record, coin_of(view.state, record.asset), decimals, placed)
         if known is not None and known.lots:
@@ -164,7 +164,7 @@ class Followed:
     ) -> None:
         maker, taker = fills_of(
             record,
-            _terms(view, record),
+            known_terms(view.state, record.asset),
             view.time_ms,
             view.hash_of(record),
             _liquidation(view, record),
@@ -212,10 +212,6 @@ class Followed:
                     }
                 )
         return found
-
-
-def _terms(view: BlockView, record: FillRecord) -> MarketTerms:
-    return view.state.markets[record.asset].terms
 
 
 def _cause(view: BlockView, record: FillRecord) -> Record:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 
 from chainperp.base.errors import BadRequest
+from chainperp.node.documents.listing import listed_of
 from chainperp.node.effects import Published
 from chainperp.node.index.index import IndexUnavailable
 from chainperp.node.info.registry import Context, Registry
@@ -84,7 +85,7 @@ class Hub:
         return None
 
     def _is_coin(self, name: str) -> bool:
-        return any(market.terms.name == name for market in self.sources.state().markets)
+        return listed_of(self.sources.state(), name) is not None
 
     async def _join(self, client: Client, subscription: Subscription) -> None:
         """Become a member; nothing is awaited between a snapshot of the state and this."""

@@ -7,11 +7,12 @@ import base64
 import zlib
 from typing import Any, Final
 
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.node.documents.fills import trade
 from chainperp.node.documents.markets import LEVELS_MAX, Merging, bbo, book, mids
-from chainperp.node.info.markets import SPOT_CTXS
-from chainperp.node.socket.channels import Channel, Frames, MarketChannel, Sources, StateChannel
-from chainperp.node.socket.messages import dumps
+from chainperp.node.socket.channels import Frames, MarketChannel, Sources, StateChannel
+from chainperp.node.socket.messages import dumps, envelope
+from chainperp.node.socket.protocol import text_frame
 from chainperp.node.socket.subscriptions import Subscription
 from chainperp.node.socket.view import BlockView
 
@@ -133,10 +134,19 @@ class _Contextual(StateChannel):
 
 
 class ContextFeed(MarketChannel, _Contextual):
-    """What is going on in one market."""
+    """What is going on in one market or spot pair, which has a channel name of its own."""
+
+    def frame(self, data: Any) -> bytes:
+        """A message under the name that clients expect."""
+        if self.asset < SPOT_FIRST:
+            return super().frame(data)
+        return text_frame(envelope("activeSpotAssetCtx", data))
 
     def document(self) -> Any:
         """The market's context."""
+        if self.asset >= SPOT_FIRST:
+            found = self.sources.spot_contexts()[self.asset - SPOT_FIRST]
+            return {"coin": self.fields["coin"], "ctx": found}
         return {"coin": self.fields["coin"], "ctx": self.sources.contexts()[self.asset]}
 
     def is_touched(self, view: BlockView) -> bool:
@@ -208,9 +218,9 @@ class FastContexts(_AllContexts):
         self._sent = {}
 
 
-class SpotContexts(Channel):
-    """Contexts of spot pairs. None has a book, so they never change."""
+class SpotContexts(_AllContexts):
+    """Contexts of spot pairs."""
 
-    def snapshot(self) -> Frames:
-        """One for each pair."""
-        return [self.frame(SPOT_CTXS)]
+    def document(self) -> Any:
+        """One for each pair, in order."""
+        return self.sources.spot_contexts()

@@ -46,6 +46,8 @@ _OWNERS: Final = {
     Kind.AGENT: ("account",),
     Kind.LEDGER: ("source", "destination"),
     Kind.TWAP: ("account",),
+    Kind.TOKEN: ("source", "destination"),
+    Kind.REFERRAL: ("account", "referrer"),
     Kind.SHARES: ("holder", "vault"),
     Kind.USER_VAULT: ("vault",),
 }

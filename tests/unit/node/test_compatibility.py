@@ -9,7 +9,6 @@ from chainperp.node.compatibility import REFUSED, action_rows, markdown
 from chainperp.wire.actions import SHAPES
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "compatibility.md"
-REFUSED_BY_RULE = {"claimRewards", "registerReferrer", "setReferrer"}
 
 
 def test_the_page_is_generated() -> None:
@@ -25,7 +24,7 @@ def test_every_action_is_graded_once() -> None:
 
 def test_what_is_called_refused_is_not_decoded() -> None:
     """An action without a decoder becomes NotOffered under both schemes."""
-    for name in set(REFUSED) - REFUSED_BY_RULE:
+    for name in REFUSED:
         for scheme in (1, 2):
             assert isinstance(decode_action({"type": name}, scheme), NotOffered), name
 
