@@ -15,9 +15,10 @@ from chainperp.cli.demo.run import Demo
 from chainperp.cli.fund_report import fund_in_directory
 from chainperp.cli.risk_report import state_at_tip
 from chainperp.model.decisions import Kind
+from chainperp.model.tokens import SPOT_FIRST as CHP
 from tests.support.chain import CALM_MS, CRASH_MS, DemoChain, run_cli
 from tests.support.info_shapes import FUND, misfits
-from tests.support.node import NodeProcess, running_node
+from tests.support.node import NodeProcess, account, limit_order, running_node
 
 
 def usdc(text: str) -> int:
@@ -187,3 +188,22 @@ def test_a_node_tells_of_its_fund(node: NodeProcess) -> None:
     shown = run_cli("query", "fund", "--history", "--url", node.url)
     assert shown.code == 0, shown.err
     assert "no_mark" in shown.out
+
+
+def test_a_node_buys_and_tells_of_it(node: NodeProcess) -> None:
+    """With a market of the token the fund's money becomes tokens, and its trade has a row."""
+    for who in (account(0), account(1)):
+        node.act(who, {"type": "usdClassTransfer", "amount": "9000", "toPerp": False})
+    node.act(account(0), limit_order(CHP, False, "1", "20"))
+    node.act(account(1), limit_order(CHP, True, "1", "20"))
+    node.act(account(0), limit_order(CHP, False, "1", "5000"))
+    node.act(account(1), limit_order(CHP, True, "0.99", "5000"))
+    node.post("/dev", {"type": "fund", "user": "0x" + 20 * "fe", "amount": "25"})
+    node.post("/dev", {"type": "mine"})
+    document = node.info("assistanceFund", history=True).document
+    (bought,) = [one for one in document["history"] if one["outcome"] == "bought"]
+    assert usdc(bought["spent"]) == usdc(document["paid"]["buybacks"]) == usdc("9.91")
+    assert tokens(document["token"]["burnedByBuyback"]) == tokens(bought["bought"])
+    assert document["purchases"] == 1
+    fills = node.info("userFills", user=document["address"]).document
+    assert [(one["side"], one["sz"], one["px"]) for one in fills] == [("B", "9.91", "1.0")]
