@@ -326,7 +326,7 @@ SHAPES: Final[dict[str, Any]] = {
     },
     "exchangeFees": {
         "schedule": FEES["feeSchedule"], "cameIn": {"*": DEC}, "went": {"*": DEC},
-        "beside": {"*": DEC}, "burnedUnits": {"*": str},
+        "beside": {"*": DEC}, "burned": {"*": DEC},
     },
     "tokenDetails": Maybe({
         "name": str, "maxSupply": DEC, "totalSupply": DEC, "circulatingSupply": DEC,
