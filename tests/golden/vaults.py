@@ -73,7 +73,7 @@ def _closing(script: Script) -> Iterator[None]:
     script.block(
         script.by("hal", transfer(True, 5)),
         script.by("hal", transfer(False, 5)),
-        system=[script.vote({**PRICES, ETH: "3785"})],
+        system=[script.vote({**PRICES, ETH: "3500"})],
     )
-    script.block(system=[script.vote({**PRICES, ETH: "3785"})])
+    script.block(system=[script.vote({**PRICES, ETH: "3500"})])
     yield
