@@ -157,6 +157,8 @@ def audit_document(audited: Audit) -> dict[str, Any]:
         "rounds": audited.total("rounds"),
         "rows": audited.total("rows"),
         "purchases": audited.total("purchases"),
+        "quotes": audited.total("quotes"),
+        "share_changes": audited.total("share_changes"),
         "accounts": last.accounts,
         "liabilities": last.liabilities,
         "deficit": last.deficit,
@@ -192,6 +194,10 @@ def audit_lines(audited: Audit) -> list[str]:
         "fees": "every trade's from its accounts' rates, every share as its trades owe it",
         "fund and buybacks": f"{audited.total('purchases')} purchases, each due and re-derived, "
         "none missing; all of them burned, nothing sold",
+        "quotes and capital": f"{audited.total('quotes')} rounds and moves of the vault's "
+        "children, planned again the same",
+        "vault shares": f"{audited.total('share_changes')} changes of holders' shares, each "
+        "re-derived; all shares are somebody's",
         "solvency": f"{last.accounts} accounts claim {usd_text(last.liabilities)}, owe "
         f"{usd_text(last.deficit)}; liabilities root {last.liabilities_root.hex()}",
     }

@@ -8,6 +8,7 @@ from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidBytes
 from chainperp.chain.divergence import show
 from chainperp.cli.chain_log import ChainLog, Logged, Sentence, money, who
+from chainperp.cli.vault_words import VAULT_SENTENCES
 from chainperp.model.decisions import (
     REASONS,
     Kind,
@@ -22,6 +23,7 @@ from chainperp.transition.recorder import (
     FLAG_ADL,
     FLAG_BACKSTOP,
     FLAG_LIQUIDATION,
+    FLAG_NETTED,
     FLAG_TAKER_BUYS,
 )
 
@@ -75,6 +77,7 @@ MOVED: Final = {
     LedgerType.VAULT_COMMISSION: ("the leader's commission", "VLT-6"),
     LedgerType.VAULT_DISTRIBUTION: ("distributed by the vault", "VLT-13"),
     LedgerType.VAULT_ROUNDING: ("what whole units leave of a closed vault", "VLT-12"),
+    LedgerType.CHILD_CAPITAL: ("capital of the liquidity vault's children", "VLT-29"),
     LedgerType.DEFICIT: ("owed by the insurance for a closed scope", "LIQ-8"),
 }
 
@@ -126,6 +129,8 @@ def fill_rule(fields: Record) -> str:
         return "ADL-2"
     if flags & FLAG_BACKSTOP:
         return "BKS-1"
+    if flags & FLAG_NETTED:
+        return "VLT-27"
     return "LIQ-3" if flags & FLAG_LIQUIDATION else "MAT-1"
 
 
@@ -217,6 +222,12 @@ def entry_sentence(log: ChainLog, entry: Logged) -> Sentence:
     told = ", ".join(f"{name} {show(value)}" for name, value in fields.items() if name != "rule")
     rule = rule_code(fields["rule"]) if "rule" in fields else ""
     return Sentence(f"{entry.kind.name.lower()}: {told}", rule, entry.index)
+
+
+def entry_sentences(log: ChainLog, entry: Logged) -> list[Sentence]:
+    """Any entry, with all steps of its arithmetic where it has some."""
+    tell = VAULT_SENTENCES.get(entry.kind)
+    return [entry_sentence(log, entry)] if tell is None else tell(log, entry)
 
 
 def transaction_sentences(entry: Logged) -> tuple[list[Sentence], dict[str, Any]]:

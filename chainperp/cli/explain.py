@@ -5,7 +5,7 @@ Every sentence ends with the rule that decided and the log index of the entry th
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from chainperp.base.canonical import Record
 from chainperp.base.units import Address, usd_text
@@ -19,11 +19,12 @@ from chainperp.cli.chain_log import (
     who,
 )
 from chainperp.cli.entry_words import (
-    entry_sentence,
+    entry_sentences,
     fill_sentence,
     ledger_sentence,
     transaction_sentences,
 )
+from chainperp.evidence.verifier.log_proofs import EFFECTS_END
 from chainperp.model.decisions import (
     Kind,
     LedgerType,
@@ -34,14 +35,6 @@ from chainperp.model.decisions import (
 )
 from chainperp.model.envelope import transaction_hash
 from chainperp.model.records import CROSS_SCOPE
-
-# A user transaction's effects end where the next phase of the block begins.
-EFFECTS_END: Final = frozenset(
-    (
-        Kind.TX_USER, Kind.TX_SYSTEM, Kind.VAULT, Kind.STATE_COMMIT, Kind.LIQ_TEST, Kind.SEAL,
-        Kind.BUYBACK,
-    )
-)  # fmt: skip
 
 
 class Explanation(NamedTuple):
@@ -314,5 +307,5 @@ def _effects(log: ChainLog, block: LoggedBlock, entry: Logged) -> list[Sentence]
             or (one.kind is Kind.LEDGER and fields["type"] == LedgerType.FEE_SHARE)
         ):
             break
-        found.append(entry_sentence(log, one))
+        found += entry_sentences(log, one)
     return found

@@ -31,10 +31,12 @@ from chainperp.transition.recorder import (
     FLAG_ADL,
     FLAG_BACKSTOP,
     FLAG_LIQUIDATION,
+    FLAG_NETTED,
     FLAG_TAKER_BUYS,
 )
 
 CAUSES: Final = {
+    Kind.CHILDREN: ("positions of the children are netted", "VLT-27"),
     Kind.BUYBACK: ("a purchase of the fund was due", "BUY-1"),
     Kind.TRIGGER: ("a trigger order met its mark", "TRG-2"),
 }
@@ -149,11 +151,13 @@ def _fill_sentences(
     price = f"The price {log.price(asset, fields['price'])} is "
     if flags & FLAG_ADL:
         price += "that of the auto-deleveraging round, the same for all who are closed in it"
+    elif flags & FLAG_NETTED:
+        price += "the mark, without fees: two children of the liquidity vault are netted"
     elif flags & FLAG_BACKSTOP:
         price += "the mark, without fees: the backstop vault took the position over"
     else:
         price += f"that of the resting order {fields['maker_oid']}"
-    fee_rule = fill_rule(fields) if flags & (FLAG_ADL | FLAG_BACKSTOP) else "FEE-2"
+    fee_rule = fill_rule(fields) if flags & FREE else "FEE-2"
     if log.base(asset) is not None:
         fee_rule = "SPT-6"
     sentences = [

@@ -46,6 +46,8 @@ class Kind(IntEnum):
     VAULT = 0x0053
     USER_VAULT = 0x0054
     SHARES = 0x0055
+    QUOTE = 0x0056
+    CHILDREN = 0x0057
     ADL_BEGIN = 0x0060
     ADL_ROWS = 0x0061
     ADL_NET = 0x0062
@@ -178,6 +180,7 @@ class LedgerType(IntEnum):
     BUYBACK_REST = 45  # back again: what a purchase left
     BUYBACK_BURN = 46  # in a TOKEN entry: what the fund bought, gone from the supply
     SPOT_FEE_BURN = 24  # in a TOKEN entry: a buyer's fee in the token, gone from the supply
+    CHILD_CAPITAL = 38  # between the liquidity vault and a child
     REFERRAL_REWARD = 50  # from the fund: the rewards of a block's trades
     REFERRAL_CLAIM = 51
 

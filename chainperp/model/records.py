@@ -129,6 +129,24 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("change", "i128"), ("basis_change", "i128"), ("gross", "u128"), ("closing_cost", "u128"),
         ("commission", "u128"), ("net", "u128"), ("locked_until", "u64"), ("rule", "u16"),
     ),
+    # A round of the market-making child: its figures, then each market in which it cancels or
+    # places something, with how many orders it keeps, cancels and places. ORDER entries follow.
+    Kind.QUOTE: (
+        ("account", "b20"), ("value", "i128"), ("notional", "u128"), ("day_value", "i128"),
+        ("rule", "u16"),
+        ("rows", [(("asset", "u32"), ("oracle", "u64"), ("mark", "u64"), ("oracle_time", "u64"),
+                   ("lots", "i64"), ("entry_notional", "u128"), ("bid", "opt:u64"),
+                   ("ask", "opt:u64"), ("kept", "u16"), ("cancelled", "u16"), ("placed", "u16"))]),
+    ),
+    # The daily split of capital, or (rule VLT-27) the netting of the children's positions, which
+    # FILL entries follow. `moved` is positive towards the child.
+    Kind.CHILDREN: (
+        ("vault", "b20"), ("rule", "u16"), ("whole", "i128"), ("budget", "u128"),
+        ("available", "i128"),
+        ("children", [(("child", "b20"), ("value", "i128"), ("maintenance", "u128"),
+                       ("available", "i128"), ("target", "u128"), ("moved", "i128"))]),
+        ("netted", [(("asset", "u32"), ("lots", "u64"), ("price", "u64"))]),
+    ),
     Kind.ADL_BEGIN: (
         ("policy_id", "u16"), ("asset", "u32"), ("candidate_side", "u8"), ("target", "b20"),
         ("target_scope", "u8"), ("target_value", "i128"), ("target_lots", "u64"),
@@ -229,6 +247,8 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
         "VLT-3", "VLT-4", "VLT-5", "VLT-6", "VLT-7", "VLT-8", "VLT-9", "VLT-10", "VLT-11",
         "VLT-13", "VLT-16", "VLT-18",
     ),
+    Kind.QUOTE: ("VLT-20", "VLT-21", "VLT-22", "VLT-23", "VLT-24", "VLT-26"),
+    Kind.CHILDREN: ("VLT-27", "VLT-28", "VLT-29"),
     # The policy's number in ADL_BEGIN names the rule that ranked or split; see rules/adl/choose.py.
     Kind.ADL_BEGIN: (
         "ADL-2", "ADL-3", "ADL-4", "ADL-5", "ADL-10", "ADL-11", "ADL-12", "ADL-13", "ADL-14",

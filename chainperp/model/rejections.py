@@ -146,6 +146,7 @@ class Rejection(IntEnum):
     SPOT_BUILDER = 160
     SPOT_TWAP = 161
     TOKEN_NOT_MARGIN = 162
+    QUOTE_MOVED = 190
     REFERRAL_VOLUME = 205
     REFERRAL_CODE_INVALID = 206
     REFERRAL_CODE_TAKEN = 207
@@ -338,6 +339,7 @@ REASONS: Final[dict[Rejection, Reason]] = {
     Rejection.TOKEN_NOT_MARGIN: Reason(
         "TRF-6", "rejected", "Only USDC is margin; other tokens stay in the spot balance."
     ),
+    Rejection.QUOTE_MOVED: Reason("VLT-25", "canceled", ""),
     Rejection.BUYBACK: Reason("BUY-3", "filled", ""),
     Rejection.NOT_A_VALIDATOR: Reason("PRC-3", "rejected", "Signer is not a validator."),
     Rejection.DEPOSIT_NONCE: Reason("TRF-4", "rejected", "Deposit nonce is out of order."),

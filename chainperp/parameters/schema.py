@@ -116,6 +116,22 @@ class Parameters:
     buyback_slippage_bps: int
     buyback_depth_bps: int
     buyback_value_min: int
+    quote_interval_ms: int
+    quote_stale_ms: int
+    quote_levels: int
+    quote_half_spread_bps: int
+    quote_step_bps: int
+    quote_size_bps: int
+    quote_skew_bps: int
+    quote_drift_bps: int
+    quote_cap_bps: int
+    quote_leverage_max: int
+    quote_loss_bps: int
+    netting_interval_ms: int
+    child_backstop_bps: int
+    child_maker_bps: int
+    capital_day_bps: int
+    capital_move_min: int
     adl_policy: int
     adl_score_mode: int
     adl_tolerance: int
@@ -160,12 +176,33 @@ def parameters_from(values: dict[str, object]) -> Parameters:
             "parameters.liquidation_fund_bps and liquidation_insurance_bps route more than there "
             f"is: were {routed} of {BPS_ONE}"
         )
+    _check_quoting(parameters)
     for name in ("hlp_fee_share_bps", "referral_discount_bps", "referral_reward_bps"):
         if checked[name] > BPS_ONE:  # type: ignore[operator]
             raise InvalidGenesis(
                 f"parameters.{name} is more than the whole: was {checked[name]} of {BPS_ONE}"
             )
     return parameters
+
+
+def _check_quoting(parameters: Parameters) -> None:
+    """The ladder of quotes has positive prices and its sides stay apart; shares are at most all."""
+    farthest = (
+        parameters.quote_half_spread_bps
+        + parameters.quote_levels * parameters.quote_step_bps
+        + parameters.quote_skew_bps
+    )
+    for name, found, most in (
+        ("quote_half_spread_bps, quote_levels times quote_step_bps and quote_skew_bps",
+         farthest, BPS_ONE - 1),
+        ("quote_drift_bps", parameters.quote_drift_bps, parameters.quote_half_spread_bps),
+        ("quote_cap_bps", parameters.quote_cap_bps, BPS_ONE),
+        ("child_backstop_bps and child_maker_bps",
+         parameters.child_backstop_bps + parameters.child_maker_bps, BPS_ONE),
+        ("capital_day_bps", parameters.capital_day_bps, BPS_ONE),
+    ):  # fmt: skip
+        if found > most:
+            raise InvalidGenesis(f"parameters.{name} are more than {most}: were {found}")
 
 
 def _number(name: str, value: object) -> int:

@@ -8,6 +8,7 @@
 | twap | id u64 | a running TWAP order |
 | name | address | the name that is shown for it |
 | sub | address of the sub-account | master, number, name |
+| mm | address of a child | what it was worth when its day began |
 | ref | address | referral code, referrer, rewards; its column is what is not claimed yet |
 | vault | address | a vault: leader, name, settings; its column is its shares |
 | share | vault, holder | a holder's shares, basis and lock-up; the column is the shares |
@@ -32,8 +33,10 @@ from chainperp.model.arrangements import MultiSigUser, Referral, Schedule, SubAc
 from chainperp.model.fund import FUND_KEY
 from chainperp.model.tokens import SPOT_FIRST, TOKENS_MAX, token_key
 from chainperp.model.vaults import Share, Vault
+from chainperp.state import day_values
 from chainperp.state.schemas import (
     BUILDERS,
+    DAY_VALUE,
     DISPLAY_NAME,
     FUND,
     MULTI_SIG,
@@ -364,6 +367,7 @@ COLLECTIONS: Final[dict[str, Collection]] = {
     "fund": Collection(FUND, _fund_keys, _write_fund, _read_fund),
     "token": Collection(TOKEN, _token_keys, _write_token, _read_token, "circulating"),
     "pair": Collection(PAIR, _pair_keys, _write_pair, _read_pair),
+    "mm": Collection(DAY_VALUE, day_values.keys, day_values.write, day_values.read),
 }
 BALANCES: Final = {spot_collection(token): _balances(token) for token in range(TOKENS_MAX)}
 

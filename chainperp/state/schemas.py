@@ -104,6 +104,7 @@ TOKEN: Final[Schema] = (
 )  # fmt: skip
 PAIR: Final[Schema] = (("version", "u16"), ("base", "u32"), ("price_last", "opt:u64"))
 DISPLAY_NAME: Final[Schema] = (("version", "u16"), ("name", "bytes"))
+DAY_VALUE: Final[Schema] = (("version", "u16"), ("value", "i128"))
 BUILDERS: Final[Schema] = (
     ("version", "u16"), ("builders", [(("builder", "b20"), ("rate", "u32"))]),
 )  # fmt: skip
@@ -144,6 +145,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     "fund": FUND,
     "token": TOKEN,
     "pair": PAIR,
+    "mm": DAY_VALUE,
 }
 
 

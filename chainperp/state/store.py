@@ -38,6 +38,7 @@ LIQUIDITY_VAULT: Final = Address(bytes.fromhex("dfc24b077bc1425ad1dea75bcb6f8158
 ROUNDING: Final = Address(b"\x00" * 18 + b"\xff\x01")
 BACKSTOP_VAULT: Final = Address(b"\x00" * 18 + b"\xff\x02")
 INSURANCE: Final = Address(b"\x00" * 18 + b"\xff\x03")
+MARKET_MAKER: Final = Address(b"\x00" * 18 + b"\xff\x04")
 # Holds rewards of referrers until they claim them.
 REFERRALS: Final = Address(b"\x00" * 18 + b"\xff\x05")
 SYSTEM_ACCOUNTS: Final = (
@@ -46,11 +47,12 @@ SYSTEM_ACCOUNTS: Final = (
     ROUNDING,
     BACKSTOP_VAULT,
     INSURANCE,
+    MARKET_MAKER,
     REFERRALS,
 )
 
 # The liquidity vault is worth what these accounts are worth: the parent, then its children.
-HLP_MEMBERS: Final = (LIQUIDITY_VAULT, BACKSTOP_VAULT)
+HLP_MEMBERS: Final = (LIQUIDITY_VAULT, BACKSTOP_VAULT, MARKET_MAKER)
 
 
 class Market:
@@ -126,6 +128,7 @@ class State:
         "changed_withdrawals",
         "custody",
         "day",
+        "day_values",
         "deposits",
         "display_names",
         "exempt",
@@ -237,6 +240,8 @@ class State:
         self.vaults_of: dict[Address, list[Vault]] = {}
         # By vault and holder; the vault has its own by holder.
         self.shares: dict[tuple[Address, Address], Share] = {}
+        # What a child of the liquidity vault was worth when its day began, in micro-USDC.
+        self.day_values: dict[Address, int] = {}
         # Its leader is an account without a key: nobody trades it or changes its settings.
         self.add_vault(Vault(LIQUIDITY_VAULT, INSURANCE, 0, "Liquidity Provider"))
 

@@ -3,8 +3,8 @@
     1 time and validity   2 system inputs: oracle votes, deposits, payouts
     3 oracle and marks    4 funding: settlement due, then premium samples;
                             then dead man's switches, TWAP slices, triggers
-    5 user actions in class order   6 the vault's unwinding, fee shares, the fund's purchase,
-                                      housekeeping
+    5 user actions in class order   6 the vault's unwinding, its children's netting, capital and
+                                      quotes, fee shares, the fund's purchase, housekeeping
     7 liquidation and backstop      8 auto-deleveraging      9 invariants
 
 Nothing here decides: every phase calls the rules. The caller commits the state and seals the block.
@@ -67,11 +67,13 @@ from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
 from chainperp.transition.builders import process_approve_builder
 from chainperp.transition.buyback import buy_back, settle_fund
+from chainperp.transition.children import process_children
 from chainperp.transition.exemptions import end_exemptions, process_exemption
 from chainperp.transition.funding import process_funding
 from chainperp.transition.multisig import process_convert, record_envelope
 from chainperp.transition.oracle import accept_vote, process_prices
 from chainperp.transition.orders import process_cancel, process_modify, process_place
+from chainperp.transition.quoting import process_quotes
 from chainperp.transition.rates import close_exchange_day
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.referrals import (
@@ -199,6 +201,8 @@ def apply_block(
     for transaction in sorted(block.transactions, key=_class_of):
         process_transaction(state, recorder, transaction)
     unwind(state, recorder, time_before)
+    process_children(state, recorder, time_before)
+    process_quotes(state, recorder, time_before)
     route_fees(state, recorder)
     buy_back(state, recorder)
     process_housekeeping(state, time_before)

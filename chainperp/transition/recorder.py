@@ -29,6 +29,7 @@ FLAG_LIQUIDATION: Final = 4
 FLAG_BACKSTOP: Final = 8
 FLAG_ADL: Final = 16
 FLAG_TWAP: Final = 32
+FLAG_NETTED: Final = 64
 
 
 class Fill:

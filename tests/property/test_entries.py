@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from chainperp.base import canonical
 from chainperp.base.errors import InvalidBytes
-from chainperp.base.units import E8
+from chainperp.base.units import DAY_MS, E8
 from chainperp.evidence.verifier.pieces import sums_of
 from chainperp.model.actions import (
     ApproveAgent,
@@ -41,6 +41,7 @@ from chainperp.state import leaves, schemas
 from chainperp.state.store import ASSISTANCE_FUND, State
 from tests.oracles.naive_exchange import Life
 from tests.property.test_exchange_agrees import carry_out, live_orders, living_world
+from tests.property.test_quoting_agrees import quoted_world
 from tests.property.test_waterfall_invariants import BLOCKS, Fall, falling_world
 from tests.support.world import VALIDATOR, World, address_of, order, trigger
 
@@ -48,7 +49,7 @@ LONG = os.environ.get("CHAINPERP_LONG") == "1"
 SEEDS = range(40) if LONG else range(4)
 CLEARING = bytes(20)
 RISK_KINDS = {
-    Kind.STATE_COMMIT, Kind.LIQ_TEST, Kind.BACKSTOP, Kind.VAULT,
+    Kind.STATE_COMMIT, Kind.LIQ_TEST, Kind.BACKSTOP, Kind.VAULT, Kind.QUOTE, Kind.CHILDREN,
     Kind.ADL_NET, Kind.ADL_BEGIN, Kind.ADL_ROWS, Kind.ADL_END,
 }  # fmt: skip
 
@@ -128,10 +129,11 @@ def test_every_entry_decodes_by_its_schema_and_encodes_to_the_same_bytes(seed: i
 def test_the_entries_of_a_fall_are_canonical_too() -> None:
     """Liquidations, takeovers and rounds; netting is rare, so several falls share the work."""
     seen: set[Kind] = set()
-    for seed in range(4):
-        world, fall = falling_world(seed), Fall(seed)
+    for seed, make in enumerate((falling_world,) * 4 + (quoted_world,)):
+        world, fall = make(seed), Fall(seed)
         for number in range(BLOCKS):
             fall.block(world, number)
+        world.block(at=(world.state.time_ms // DAY_MS + 1) * DAY_MS)
         seen |= kinds_of(world)
     assert seen >= RISK_KINDS
 

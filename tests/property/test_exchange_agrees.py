@@ -14,7 +14,7 @@ from chainperp.model.blocks import SystemInput
 from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.rules.prices import round_to_price_grid
-from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, Market
+from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, MARKET_MAKER, Market
 from chainperp.transition.transfers import available
 from chainperp.transition.valuation import account_value, refresh
 from tests.oracles.naive_book import Event
@@ -41,7 +41,7 @@ UNSEEN = (  # not drawn by a life
     Rejection.NONCE_TOO_LOW, Rejection.NONCE_TOO_HIGH, Rejection.BALANCE_TRANSFER_GAS,
     Rejection.BAD_TRIGGER_PRICE, Rejection.TRIGGER_NOT_REDUCE_ONLY, Rejection.SIBLING_FILLED,
     Rejection.PARENT_ENDED, Rejection.STALE_PRICE, Rejection.LIQUIDATED, Rejection.LIQUIDATION,
-    Rejection.UNWIND, Rejection.TWAP_DETAILS,
+    Rejection.UNWIND, Rejection.QUOTE_MOVED, Rejection.TWAP_DETAILS,
     Rejection.DISPLAY_NAME_INVALID,
     Rejection.MULTI_SIG_REQUIRED,
     Rejection.MULTI_SIG_USER_INVALID,
@@ -59,7 +59,8 @@ ARRANGED = [
 ]
 REASONS = [one for one in Rejection if one < 100 and one not in (*UNSEEN, *ARRANGED)]
 
-RISK_ACCOUNTS = {BACKSTOP_VAULT, INSURANCE}  # without the risk phase nothing moves there
+# Without the risk phase and without capital nothing moves there.
+RISK_ACCOUNTS = {BACKSTOP_VAULT, INSURANCE, MARKET_MAKER}
 
 
 def living_world(**parameters: object) -> World:

@@ -113,6 +113,7 @@ from chainperp.state.store import (
     BACKSTOP_VAULT,
     INSURANCE,
     LIQUIDITY_VAULT,
+    MARKET_MAKER,
     State,
 )
 from chainperp.storage.package import default_markets
@@ -130,7 +131,7 @@ ORDER = re.compile(
 )
 SYSTEM_NAMES = {
     "liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT, "insurance": INSURANCE,
-    "assistance-fund": ASSISTANCE_FUND,
+    "market-maker": MARKET_MAKER, "assistance-fund": ASSISTANCE_FUND,
 }  # fmt: skip
 USER_SIGNED = (
     UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig, ClassTransfer, SendAsset,

@@ -4,6 +4,7 @@ import pytest
 
 import tests.rules.account_cases
 import tests.rules.buyback_cases
+import tests.rules.quoting_cases
 import tests.rules.risk_cases
 import tests.rules.spot_cases
 import tests.rules.vault_cases  # noqa: F401 - registers its cases

@@ -21,14 +21,20 @@ from chainperp.model.decisions import (
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.envelope import Envelope, encode_envelope
 from chainperp.model.records import CROSS_SCOPE
-from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, LIQUIDITY_VAULT, SYSTEM_ACCOUNTS
+from chainperp.state.store import (
+    BACKSTOP_VAULT,
+    INSURANCE,
+    LIQUIDITY_VAULT,
+    MARKET_MAKER,
+    SYSTEM_ACCOUNTS,
+)
 from chainperp.storage.package import default_markets
 from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_LIQUIDATION
 from tests.support.world import Result, World, address_of, order
 
 BTC, ETH, SOL, HYPE = 0, 1, 2, 3
 NO_FEES: dict[str, object] = {"fee_tiers": [[0, 0, 0]], "activation_fee": 0}
-SYSTEM_NAMES = {BACKSTOP_VAULT: "vault", INSURANCE: "insurance"}
+SYSTEM_NAMES = {BACKSTOP_VAULT: "vault", INSURANCE: "insurance", MARKET_MAKER: "maker"}
 
 
 def usdc(text: str) -> int:

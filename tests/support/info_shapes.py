@@ -231,6 +231,29 @@ WEB_DATA: Final = {
     "user": ADDR, "twapStates": [(int, TWAP)], "spotState": SPOT_STATE, "spotAssetCtxs": [SPOT_CTX],
 }  # fmt: skip
 
+AVERAGE: Final = Maybe({"decimal": DEC, "numerator": str, "denominator": str})
+FUND: Final = {
+    "address": ADDR, "height": int, "time": int, "purchases": int, "averagePrice": AVERAGE,
+    "token": Maybe({
+        "name": str, "initialSupply": DEC, "burned": DEC, "burnedByBuyback": DEC,
+        "burnedByFees": DEC, "supply": DEC, "bought": DEC,
+    }),
+    "sources": {"fees": DEC, "liquidations": DEC, "other": DEC, "total": DEC},
+    "paid": {"vault": DEC, "referrals": DEC, "buybacks": DEC},
+    "balance": DEC, "lastDue": Maybe(int), "nextEarliest": int,
+    "schedule": {
+        "balanceMin": DEC, "intervalMs": int, "slippageBps": int, "depthBps": int,
+        "valueMin": DEC,
+    },
+    "history?": [{
+        "height": int, "time": int, "index": int, "outcome": str, "rule": str, "balance": DEC,
+        "bid": Maybe(DEC), "ask": Maybe(DEC), "last": Maybe(DEC), "mark": Maybe(DEC),
+        "limit": DEC, "offered": DEC, "size": DEC, "filled": DEC, "spent": DEC, "bought": DEC,
+        "burned": DEC, "averagePrice": AVERAGE,
+        "sources": {"fees": DEC, "liquidations": DEC, "other": DEC},
+    }],
+}  # fmt: skip
+
 REFERRED: Final = {
     "cumVlm": DEC, "cumRewardedFeesSinceReferred": DEC, "cumFeesRewardedToReferrer": DEC,
     "timeJoined": int, "user": ADDR,
@@ -314,6 +337,7 @@ SHAPES: Final[dict[str, Any]] = {
     "userRateLimit": {
         "cumVlm": DEC, "nRequestsUsed": int, "nRequestsCap": int, "nRequestsSurplus": int,
     },
+    "assistanceFund": FUND,
     "portfolio": [(str, PERIOD)],
     "referral": {
         "referredBy": Maybe({"referrer": ADDR, "code": str}), "cumVlm": DEC,

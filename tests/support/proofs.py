@@ -21,6 +21,7 @@ from chainperp.model.actions import (
     CancelOrders,
     ClaimRewards,
     ClassTransfer,
+    CreateVault,
     OracleVote,
     OrderRequest,
     PlaceOrders,
@@ -30,6 +31,8 @@ from chainperp.model.actions import (
     TimeInForce,
     UpdateIsolatedMargin,
     UpdateLeverage,
+    VaultDistribute,
+    VaultTransfer,
     Withdraw,
 )
 from chainperp.model.blocks import SystemInput, Transaction
@@ -95,6 +98,19 @@ def action_map(action: Action) -> dict[str, Any]:
         rows = [{"a": a, "p": strip_decimal(p, 8)} | ({"x": strip_decimal(x, 8)} if x else {})
                 for a, p, x in action.prices]  # fmt: skip
         return {"type": "setGlobal", "pxs": rows}
+    return _vault_map(action)
+
+
+def _vault_map(action: Action) -> dict[str, Any]:
+    if isinstance(action, CreateVault):
+        return {"type": "createVault", "name": action.name, "description": action.description,
+                "initialUsd": action.initial, "nonce": 0}  # fmt: skip
+    if isinstance(action, VaultTransfer):
+        return {"type": "vaultTransfer", "vaultAddress": address_text(action.vault),
+                "isDeposit": action.is_deposit, "usd": action.amount}  # fmt: skip
+    if isinstance(action, VaultDistribute):
+        return {"type": "vaultDistribute", "vaultAddress": address_text(action.vault),
+                "usd": action.amount}  # fmt: skip
     raise TypeError(type(action))
 
 

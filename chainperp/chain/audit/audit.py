@@ -16,10 +16,12 @@ from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidBlock
 from chainperp.base.units import address_text
 from chainperp.chain.audit.buybacks import FundTrail
+from chainperp.chain.audit.children import ChildrenCheck, is_watched
 from chainperp.chain.audit.fees import FeeTrail
 from chainperp.chain.audit.leaves import Census, Moment, liabilities_of
 from chainperp.chain.audit.money import MoneyTrail
 from chainperp.chain.audit.rounds import Fault, RoundRecord, check_round
+from chainperp.chain.audit.shares import ShareTrail
 from chainperp.chain.decode import Unpack
 from chainperp.chain.genesis import Genesis
 from chainperp.chain.proving.source import WatchedCommitment
@@ -37,7 +39,7 @@ from chainperp.state.store import INSURANCE, State
 
 CHECKS: Final = (
     "execution", "liquidations", "adl rounds", "conservation", "routing and exemptions",
-    "fees", "fund and buybacks", "solvency",
+    "fees", "fund and buybacks", "quotes and capital", "vault shares", "solvency",
 )  # fmt: skip
 FINDINGS_MAX: Final = 100
 
@@ -64,6 +66,10 @@ class AuditReport:
     rows: int = 0
     purchases: int = 0
     """Purchases of the fund that were due, with those that bought nothing."""
+    quotes: int = 0
+    """Rounds of quotes, nettings and splits of capital that were planned again."""
+    share_changes: int = 0
+    """Changes of shares of vaults that were re-derived."""
     accounts: int = 0
     liabilities: int = 0
     deficit: int = 0
@@ -94,6 +100,7 @@ class Auditor:
         self.trail: MoneyTrail | None = None
         self.fees = FeeTrail(genesis.parameters)
         self.fund: FundTrail | None = None
+        self.shares: ShareTrail | None = None
         self.block = LoggedParts(0, 0, [])
         self.last: Moment | None = None
         self._watch()
@@ -103,6 +110,8 @@ class Auditor:
         self.run.start_from(raw, seal_entry)
         self._watch()
         self._begin_trails()
+        engine = self.run.engine
+        self.shares = ShareTrail(engine.genesis.parameters, engine.commitment.trees)
 
     def feed(self, height: int, entries: list[bytes]) -> bool:
         """Audit one block; False when execution differs, after which nothing can be said."""
@@ -110,6 +119,7 @@ class Auditor:
         self.block = LoggedParts(height, frontier.size, entries)
         self.block.parent = self.run.engine.seal_leaf
         self.last = None
+        children = self._children(entries)
         try:
             difference = self.run.feed(height, entries)
         except InvalidBlock as error:
@@ -121,6 +131,7 @@ class Auditor:
         for text in fund.follow(self.block.first, entries):
             self.find("fund and buybacks", text)
         self.report.purchases += fund.bought is not None
+        self._check_vaults(children, entries)
         seal = decode_payload(decode_entry(entries[-1]))
         if self.last is not None:
             for text in self.fees.follow(entries, self.last, seal["time_ms"]):
@@ -131,6 +142,28 @@ class Auditor:
         if self.last is not None:
             self._close(self.last, seal)
         return True
+
+    def _children(self, entries: list[bytes]) -> ChildrenCheck | None:
+        """What there is to check of the liquidity vault's children in a block."""
+        if not is_watched(entries):
+            return None
+        self.report.quotes += sum(1 for raw in entries if is_watched((raw,)))
+        engine = self.run.engine
+        genesis = engine.genesis
+        return ChildrenCheck(engine.state, genesis.parameters, genesis.terms, entries)
+
+    def _check_vaults(self, children: ChildrenCheck | None, entries: list[bytes]) -> None:
+        """Quotes and capital of the liquidity vault, and everybody's shares of all vaults."""
+        for text in () if children is None else children.findings(self.last):
+            self.find("quotes and capital", text)
+        if self.shares is None:
+            engine = self.run.engine
+            self.shares = ShareTrail(engine.genesis.parameters, engine.commitment.trees)
+        for text in self.shares.follow(entries):
+            self.find("vault shares", text)
+        self.report.share_changes = self.shares.changes
+        for text in () if self.last is None else self.shares.close(self.last, entries):
+            self.find("vault shares", text)
 
     def _close(self, moment: Moment, seal: Record) -> None:
         """The state at a SEAL, as what follows the money sees it."""

@@ -29,10 +29,10 @@ from chainperp.rules.spot import spot_fee
 from chainperp.state.schemas import ACCOUNT, COUNTERS, REFERRAL, SUB_ACCOUNT
 from chainperp.state.store import REFERRALS
 from chainperp.state.tree import Tree
-from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_TAKER_BUYS
+from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_NETTED, FLAG_TAKER_BUYS
 
 KINDS: Final = (Kind.FILL, Kind.LEDGER, Kind.REFERRAL, Kind.TOKEN)
-FREE: Final = FLAG_BACKSTOP | FLAG_ADL
+FREE: Final = FLAG_BACKSTOP | FLAG_ADL | FLAG_NETTED
 """Trades that met no book: nobody pays for them."""
 SHARED: Final = (LedgerType.VAULT_CREATION_FEE,)
 """Transfers to the fund of which the liquidity vault has its share, as of a trade's fees."""

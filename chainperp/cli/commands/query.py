@@ -167,14 +167,23 @@ def funding(
 
 @app.command("vault")
 @takes(Asking)
-def vault(options: Asking, address: Annotated[str, typer.Argument(help="Vault address.")]) -> None:
-    """A vault and its depositors. Example: chainperp query vault 0xdfc24b077bc1425ad1dea75bcb6f…"""
-    from chainperp.cli import account_tables
+def vault(
+    options: Asking,
+    address: Annotated[
+        str | None, typer.Argument(help="Vault address; all vaults when not given.")
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Data directory; a node when not given.")
+    ] = None,
+) -> None:
+    """Vaults: value, shares, holders, quotes. Example: chainperp query vault --dir demo-data"""
+    from chainperp.cli import vault_report
 
-    found = ask(options, "vaultDetails", vaultAddress=address_of_account(address))
-    if found is None:
-        output.fail(EXIT_UNREACHABLE, f"{url_of(options.url)} has no vault {address}")
-    show(options, found, [] if options.as_json else account_tables.of_vault(found))
+    asked = None if address is None else address_of_account(address)
+    if directory is None:
+        vault_report.vaults_of_node(options, asked)
+        return
+    vault_report.show_vaults(options, vault_report.vaults_in_directory(directory, asked))
 
 
 @app.command("fees")

@@ -55,6 +55,7 @@ MOVED: Final = {
     LedgerType.ADL_HAIRCUT: Cause.ADL,
     LedgerType.FEE_SHARE: Cause.SHARES,
     LedgerType.LIQUIDATION_PROFIT: Cause.SHARES,
+    LedgerType.CHILD_CAPITAL: Cause.SHARES,
     LedgerType.FUNDING_ROUNDING: Cause.FUNDING,
 }
 NOBODY: Final = bytes(20)

@@ -29,7 +29,8 @@ from chainperp.model.tokens import SPOT_FIRST
 
 # A user transaction's effects end where the next phase of the block begins.
 EFFECTS_END: Final = (
-    Kind.TX_USER, Kind.TX_SYSTEM, Kind.VAULT, Kind.STATE_COMMIT, Kind.LIQ_TEST, Kind.SEAL,
+    Kind.TX_USER, Kind.TX_SYSTEM, Kind.VAULT, Kind.CHILDREN, Kind.QUOTE, Kind.BUYBACK,
+    Kind.STATE_COMMIT, Kind.LIQ_TEST, Kind.SEAL,
 )  # fmt: skip
 
 

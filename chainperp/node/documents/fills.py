@@ -14,6 +14,7 @@ from chainperp.transition.recorder import (
     FLAG_ADL,
     FLAG_BACKSTOP,
     FLAG_LIQUIDATION,
+    FLAG_NETTED,
     FLAG_TAKER_BUYS,
 )
 
@@ -188,6 +189,8 @@ def direction(view: FillView) -> str:
         return f"Liquidated {scope} {'Long' if view.start > 0 else 'Short'}"
     if view.flags & FLAG_ADL:
         return "Auto-Deleveraging"
+    if view.flags & FLAG_NETTED:
+        return "Net Child Vaults"
     return plain_direction(view.start, view.lots if view.is_buy else -view.lots)
 
 

@@ -10,13 +10,19 @@ from chainperp.base.units import DAY_MS, USD_ONE, Address
 from chainperp.model.vaults import Share, Vault
 from chainperp.node.documents.texts import Document, hex_text, usd
 from chainperp.rules.vaults import daily_withdrawal_left, equity
-from chainperp.state.store import BACKSTOP_VAULT, HLP_MEMBERS, LIQUIDITY_VAULT, State
+from chainperp.state.store import (
+    BACKSTOP_VAULT,
+    HLP_MEMBERS,
+    LIQUIDITY_VAULT,
+    MARKET_MAKER,
+    State,
+)
 from chainperp.transition.shares import is_liquidity_vault, vault_value
 from chainperp.transition.transfers import available
 
 FOLLOWERS_MAX: Final = 100
 CHILDREN: Final = HLP_MEMBERS[1:]
-CHILD_NAMES: Final = {BACKSTOP_VAULT: "Liquidator"}
+CHILD_NAMES: Final = {BACKSTOP_VAULT: "Liquidator", MARKET_MAKER: "Market maker"}
 LIQUIDITY_TEXT: Final = (
     "Provides liquidity, takes liquidated positions over, and receives a part of trading fees."
 )

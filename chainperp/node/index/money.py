@@ -39,6 +39,7 @@ FORCED: Final = (
     LedgerType.ADL_HAIRCUT,
     LedgerType.DEFICIT,
     LedgerType.FEE_SHARE,
+    LedgerType.CHILD_CAPITAL,
 )
 """Moved by the exchange: no transaction asked for it."""
 

@@ -116,7 +116,7 @@ def recent_trades(
     rows = connection.execute(
         """SELECT t.tid, t.price, t.lots, m.address, k.address, t.flags, t.time_ms, t.hash
            FROM trades t JOIN users m ON m.id = t.maker JOIN users k ON k.id = t.taker
-           WHERE t.asset = ? AND t.flags & 24 = 0 AND t.tid < ? ORDER BY t.tid DESC LIMIT ?""",
+           WHERE t.asset = ? AND t.flags & 88 = 0 AND t.tid < ? ORDER BY t.tid DESC LIMIT ?""",
         (asset, before, limit),
     )
     found: list[tuple[FillRecord, int, str]] = []

@@ -6,7 +6,7 @@ micro-USDC. An order whose form was refused keeps its numbers as signed (`ORDER_
 
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 
 ORDER_IS_BUY: Final = 1
 ORDER_REDUCE_ONLY: Final = 2
@@ -28,8 +28,8 @@ TIFS: Final = ("", "Gtc", "Ioc", "Alo", "FrontendMarket", "LiquidationMarket")
 TIF_FRONTEND_MARKET: Final = 4
 TIF_LIQUIDATION_MARKET: Final = 5
 
-OFF_BOOK: Final = 24
-"""Flags of trades that never met the book: takeovers by the vault and auto-deleveraging."""
+OFF_BOOK: Final = 88
+"""Flags of trades that never met the book: takeovers, auto-deleveraging, netting of children."""
 
 EXCHANGE: Final = 0
 """The number that stands for all accounts together, in `days`."""
@@ -73,7 +73,7 @@ CREATE TABLE trades (
     flags INTEGER NOT NULL, hash BLOB, mark INTEGER, is_cross INTEGER,
     maker_builder_fee INTEGER NOT NULL, taker_builder_fee INTEGER NOT NULL, twap INTEGER
 );
-CREATE INDEX trade_market ON trades (asset) WHERE flags & 24 = 0;
+CREATE INDEX trade_market ON trades (asset) WHERE flags & 88 = 0;
 CREATE INDEX trade_twap ON trades (taker, tid) WHERE twap IS NOT NULL;
 CREATE TABLE twaps (
     id INTEGER PRIMARY KEY, user INTEGER NOT NULL, asset INTEGER NOT NULL, flags INTEGER NOT NULL,

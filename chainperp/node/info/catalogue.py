@@ -2,7 +2,17 @@
 
 from typing import Final
 
-from chainperp.node.info import accounts, fund, history, markets, money, orders, twaps, vaults
+from chainperp.node.info import (
+    accounts,
+    fund,
+    history,
+    markets,
+    money,
+    orders,
+    twaps,
+    vault_report,
+    vaults,
+)
 from chainperp.node.info.registry import Query
 
 REFUSED: Final = [
@@ -36,6 +46,7 @@ QUERIES: Final = [
     *markets.QUERIES,
     *accounts.QUERIES,
     *vaults.QUERIES,
+    *vault_report.QUERIES,
     *orders.QUERIES,
     *history.QUERIES,
     *twaps.QUERIES,

@@ -206,7 +206,7 @@ def _add_user(
 # Lots bought less lots sold, and what they cost with their fees.
 _TRADED: Final = f"""
  SELECT {AT} at, asset, sum(lots * way), sum(-lots * price * way - fee),
- sum(CASE WHEN flags & 24 THEN 0 ELSE lots * price END)
+ sum(CASE WHEN flags & 88 THEN 0 ELSE lots * price END)
  FROM (SELECT t.time_ms, t.asset, t.lots, t.price, t.flags,
  CASE WHEN (t.flags & 1) = f.is_taker THEN 1 ELSE -1 END way,
  CASE f.is_taker WHEN 1 THEN t.taker_fee + t.taker_builder_fee

@@ -258,6 +258,8 @@ def run(node: NodeProcess) -> Recorder:
     quote(node)
     trade_much(node)
     flow = CcxtFlow(node, recorder)
-    for part in (flow.orders, flow.account, flow.spot, flow.referrer, flow.queries, flow.vaults):
+    for part in (
+        flow.orders, flow.account, flow.spot, flow.referrer, flow.queries, flow.vaults,
+    ):  # fmt: skip
         recorder.guarded(part, part.__name__)
     return recorder
