@@ -1,11 +1,3 @@
-<<<<<<< HEAD
-"""Why a trade went as it did: price, both sides, and the entry that led to it, in sentences."""
-
-from pathlib import Path
-from typing import Final
-
-from chainperp.base.canonical import Record
-=======
 """Why a trade cost what it cost and went to whom: price, tier, discount, rebate, shares, cause.
 
 Rates are worked out again from the log alone: the volumes of its trades, by day and family, and
@@ -18,7 +10,6 @@ from typing import Any, Final
 from chainperp.base.canonical import Record
 from chainperp.base.units import day_of, strip_decimal, usd_text
 from chainperp.chain.audit.fees import FREE
->>>>>>> main
 from chainperp.cli.chain_log import (
     ChainLog,
     Logged,
@@ -31,11 +22,6 @@ from chainperp.cli.chain_log import (
 )
 from chainperp.cli.entry_words import fill_rule, fill_sentence, fill_side
 from chainperp.cli.explain import Explanation
-<<<<<<< HEAD
-from chainperp.model.decisions import Kind
-from chainperp.model.envelope import transaction_hash
-from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_LIQUIDATION
-=======
 from chainperp.cli.fee_book import FeeBook, SideFee
 from chainperp.model.decisions import Kind
 from chainperp.model.envelope import transaction_hash
@@ -45,11 +31,12 @@ from chainperp.transition.recorder import (
     FLAG_ADL,
     FLAG_BACKSTOP,
     FLAG_LIQUIDATION,
+    FLAG_NETTED,
     FLAG_TAKER_BUYS,
 )
->>>>>>> main
 
 CAUSES: Final = {
+    Kind.CHILDREN: ("positions of the children are netted", "VLT-27"),
     Kind.BUYBACK: ("a purchase of the fund was due", "BUY-1"),
     Kind.TRIGGER: ("a trigger order met its mark", "TRG-2"),
 }
@@ -58,14 +45,6 @@ CAUSES: Final = {
 def explain_fill(path: Path, tid: int) -> Explanation:
     """A trade: price, both sides, cause. Raises NotFound when the log has none of that number."""
     log = ChainLog(path)
-<<<<<<< HEAD
-    wanted = tid.to_bytes(8, "big")
-    for block in log.blocks():
-        for entry in block.of(Kind.FILL):
-            fields = entry.fields()
-            if fields["tid"].to_bytes(8, "big") == wanted:
-                sentences = _fill_sentences(log, block, entry, fields)
-=======
     book = FeeBook(log.genesis.parameters)
     for block in log.blocks():
         today = day_of(block.time_ms)
@@ -76,7 +55,6 @@ def explain_fill(path: Path, tid: int) -> Explanation:
                 routing, routed = _routing(log, entry, fields, sides)
                 sentences = _fill_sentences(log, block, entry, fields)
                 sentences[-1:-1] = routing
->>>>>>> main
                 return Explanation(
                     {
                         "tid": tid,
@@ -89,20 +67,12 @@ def explain_fill(path: Path, tid: int) -> Explanation:
                         "maker": who(fields["maker"]),
                         "taker": who(fields["taker"]),
                         "cause_index": fields["cause_index"],
-<<<<<<< HEAD
-=======
                         "fees": routed,
->>>>>>> main
                         "sentences": [one.document() for one in sentences],
                     },
                     [f"block {block.height}, {clock(block.time_ms)}: trade {tid}",
                      *(f"  {one.line()}" for one in sentences)],
                 )  # fmt: skip
-<<<<<<< HEAD
-    raise nothing(f"no trade {tid} in this log")
-
-
-=======
             book.take(entry.kind, fields, today, is_spot=_is_spot(log, entry.kind, fields))
     raise nothing(f"no trade {tid} in this log")
 
@@ -173,7 +143,6 @@ def _routing(
     return found, document
 
 
->>>>>>> main
 def _fill_sentences(
     log: ChainLog, block: LoggedBlock, entry: Logged, fields: Record
 ) -> list[Sentence]:
@@ -182,26 +151,19 @@ def _fill_sentences(
     price = f"The price {log.price(asset, fields['price'])} is "
     if flags & FLAG_ADL:
         price += "that of the auto-deleveraging round, the same for all who are closed in it"
+    elif flags & FLAG_NETTED:
+        price += "the mark, without fees: two children of the liquidity vault are netted"
     elif flags & FLAG_BACKSTOP:
         price += "the mark, without fees: the backstop vault took the position over"
     else:
         price += f"that of the resting order {fields['maker_oid']}"
-    fee_rule = fill_rule(fields) if flags & (FLAG_ADL | FLAG_BACKSTOP) else "FEE-2"
-<<<<<<< HEAD
-    worth, worth_rule = money(fields["price"] * fields["lots"]), "PNL-1"
-    if log.base(asset) is not None:
-        fee_rule, worth_rule = "SPT-6", "SPT-4"
-    sentences = [
-        fill_sentence(log, entry),
-        Sentence(f"It is worth {worth}", worth_rule, index),
-=======
+    fee_rule = fill_rule(fields) if flags & FREE else "FEE-2"
     if log.base(asset) is not None:
         fee_rule = "SPT-6"
     sentences = [
         fill_sentence(log, entry),
         Sentence(f"It is worth {money(fields['price'] * fields['lots'])}",
                  "PNL-1" if log.base(asset) is None else "SPT-4", index),
->>>>>>> main
         Sentence(price, fill_rule(fields), index),
         *(
             Sentence(f"{side.capitalize()} {who(fields[side])}: {fill_side(log, fields, side)}",
