@@ -161,8 +161,9 @@ def cancel(
 def _cancel_all(session: Session, coin: str | None) -> None:
     if session.options.offline:
         output.usage("--all asks the node which orders are open: not possible with --offline")
-    assets = {market.name: market.asset for market in (*session.markets, *session.pairs)}
     rows = session.node.info("frontendOpenOrders", user=session.account)
+    pairs = session.pairs if any("/" in row["coin"] for row in rows) else []
+    assets = {market.name: market.asset for market in (*session.markets, *pairs)}
     cancels = [
         {"a": assets[row["coin"]], "o": row["oid"]}
         for row in rows
