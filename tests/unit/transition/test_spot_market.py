@@ -21,6 +21,7 @@ from chainperp.state.store import ASSISTANCE_FUND
 from chainperp.transition.recorder import FLAG_MAKER_DONE, FLAG_TAKER_BUYS, Recorder
 from chainperp.transition.spot_matching import buy_forced
 from chainperp.transition.tokens import burn
+from tests.support.forced import ETH, Stage
 from tests.support.world import RULES, World, address_of, order
 
 USDC = 1_000_000
@@ -266,6 +267,25 @@ def test_rates_follow_the_common_volume_of_a_family() -> None:
     later = world.place("ben", order(CHP, "buy", "30", "1"))
     assert (later.fills[0]["taker_fee"], later.fills[0]["maker_fee"]) == (0, 0)
     assert later.of(Kind.TOKEN) == []
+
+
+def test_a_liquidation_leaves_spot_orders_and_balances_alone() -> None:
+    """U-SPT-4: they are no margin, so nothing of them is cancelled or taken."""
+    stage = Stage(holders={"Ann": 1000})
+    stage.mark("4000")
+    stage.person("Ann", "3000")
+    stage.person("Ben", "90000")
+    stage.act("Ann", ClassTransfer(500 * USDC, False), user_signed=True)
+    stage.place("Ann", order(CHP, "sell", "600", "2"), order(CHP, "buy", "100", "1"),
+                order(ETH, "buy", "0.1", "3000"))  # fmt: skip
+    stage.trade("Ann", "Ben", "10", "4000")
+    told = stage.mark("3700").result
+    reasons = [(Rejection(one["reason"]), one["asset"]) for one in told.orders]
+    assert reasons == [(Rejection.LIQUIDATED, ETH), (Rejection.LIQUIDATION, ETH)]
+    assert stage.state.held[1] == {address_of("Ann"): 600 * TOKEN}
+    assert stage.state.held[0] == {address_of("Ann"): 100 * USDC}
+    assert [one.asset for one in stage.account("Ann").orders.values()] == [CHP, CHP]
+    recount(stage.state)
 
 
 def test_an_unlisted_pair_does_not_exist() -> None:
