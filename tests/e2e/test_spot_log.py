@@ -83,7 +83,9 @@ def test_an_audit_and_proofs_hold_on_a_chain_with_spot_trades() -> None:
     assert "of spot pair 10000" in told
     state = sealed_state(source, stage.engine.height)
     for name in ("Ann", "Ben"):
-        assert_yes(prove_account(source, address_of(name), state))
+        said = assert_yes(prove_account(source, address_of(name), state)).sentences
+        had = {"Ann": "969.0", "Ben": "29.979"}[name]
+        assert any(f"It had {had} CHP of spot balance" in one.text for one in said), said
         assert_yes(prove_solvency(source, address_of(name), state))
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from chainperp.base import canonical
 from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import DAY_MS, E8
+from chainperp.evidence.verifier.pieces import sums_of
 from chainperp.model.actions import (
     ApproveAgent,
     ApproveBuilderFee,
@@ -23,22 +24,26 @@ from chainperp.model.actions import (
     CreateSubAccount,
     Noop,
     PlaceOrders,
+    RegisterReferrer,
     ScheduleCancel,
     SendAsset,
     SetDisplayName,
+    SetReferrer,
     TwapOrder,
     Withdraw,
 )
 from chainperp.model.decisions import RULE_OF, Kind, LedgerType, Rejection
 from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
 from chainperp.model.records import KIND_RULES, SCHEMAS
+from chainperp.model.tokens import SPOT_FIRST, wire_name
+from chainperp.model.vault_actions import CreateVault
 from chainperp.state import leaves, schemas
 from chainperp.state.store import ASSISTANCE_FUND, State
 from tests.oracles.naive_exchange import Life
 from tests.property.test_exchange_agrees import carry_out, live_orders, living_world
 from tests.property.test_quoting_agrees import quoted_world
 from tests.property.test_waterfall_invariants import BLOCKS, Fall, falling_world
-from tests.support.world import World, address_of, order, trigger
+from tests.support.world import VALIDATOR, World, address_of, order, trigger
 
 LONG = os.environ.get("CHAINPERP_LONG") == "1"
 SEEDS = range(40) if LONG else range(4)
@@ -51,7 +56,7 @@ RISK_KINDS = {
 
 def lived(seed: int, blocks: int = 120) -> World:
     """A life with agents and several transactions per block."""
-    world = living_world()
+    world = living_world(referral_volume_min=0)
     world.act("rich", ApproveAgent(address_of("key"), "bot"), user_signed=True)
     world.act("key", PlaceOrders([order(0, "buy", "0.5", "90", cloid=bytes(16))]))
     world.place("rich", trigger("stop", 0, "buy", "0.5", "100.1", reduce_only=False))
@@ -73,7 +78,24 @@ def lived(seed: int, blocks: int = 120) -> World:
     world.act("rich", SetDisplayName("Rich"))
     builder = (address_of("mid"), 10)
     world.act("rich", PlaceOrders([order(0, "buy", "1", "30")], builder=builder))
+    live_with_tokens_and_vaults(world)
     return world
+
+
+def live_with_tokens_and_vaults(world: World) -> None:
+    """A referral, a vault with a deposit, tokens sent, sold and burned, a purchase of the fund."""
+    world.fund(rich="20000", founder="20000")
+    world.act("founder", RegisterReferrer("FOUNDER"))
+    world.act("newcomer", SetReferrer("FOUNDER"))
+    world.act("founder", CreateVault("A vault", "for the test of entries", 200_000_000))
+    token = SendAsset(address_of("founder"), 1_000 * 10**8, wire_name(1, "CHP"))
+    sent = world.transaction("founder", token, user_signed=True)
+    sent.signer = VALIDATOR  # who has the tokens at the beginning
+    world.block([sent])
+    world.act("rich", ClassTransfer(1_000_000_000, False), user_signed=True)
+    world.place("founder", order(SPOT_FIRST, "sell", "1000", "1"))
+    world.place("rich", order(SPOT_FIRST, "buy", "100", "1"))
+    world.block(at=world.state.time_ms + 60_000)
 
 
 def kinds_of(world: World) -> set[Kind]:
@@ -228,13 +250,19 @@ SPOT_SIDES = {
     LedgerType.SPOT_SEND: (True, True), LedgerType.SUB_ACCOUNT_SPOT_TRANSFER: (True, True),
     LedgerType.ASSET_PERP_TO_SPOT: (False, True), LedgerType.ASSET_SPOT_TO_PERP: (True, False),
     LedgerType.ASSET_SPOT_TO_SPOT: (True, True), LedgerType.SPOT_ACTIVATION_FEE: (True, False),
+    LedgerType.BUYBACK_MONEY: (False, True), LedgerType.BUYBACK_REST: (True, False),
 }  # fmt: skip
 
 
-def account_books(world: World) -> tuple[dict[bytes, int], dict[bytes, int]]:
-    """Cash and spot balance of every account, from nothing but the money that the log names."""
-    cash: dict[bytes, int] = defaultdict(int)
-    spot: dict[bytes, int] = defaultdict(int)
+Amounts = dict[bytes, int]
+
+
+def account_books(world: World) -> tuple[Amounts, Amounts, Amounts]:
+    """Cash, spot USDC and tokens of every account, from nothing but the money that the log names
+    and the tokens that genesis gives."""
+    cash: Amounts = defaultdict(int)
+    spot: Amounts = defaultdict(int)
+    tokens: Amounts = defaultdict(int, {VALIDATOR: 10**17})
     for block in world.blocks:
         for raw in block.entries:
             entry = decode_entry(raw)
@@ -251,26 +279,41 @@ def account_books(world: World) -> tuple[dict[bytes, int], dict[bytes, int]]:
                 for row in fields["rows"]:
                     cash[row["account"]] -= row["payment"]
                     cash[CLEARING] += row["payment"]
+            elif entry.kind is Kind.TOKEN:
+                tokens[fields["source"]] -= fields["amount"]
+                tokens[fields["destination"]] += fields["amount"]
+            elif entry.kind is Kind.FILL and fields["asset"] >= SPOT_FIRST:
+                buys, sells = ("taker", "maker") if fields["flags"] & 1 else ("maker", "taker")
+                buyer, seller = fields[buys], fields[sells]
+                cost, fee = fields["price"] * fields["lots"], fields[f"{sells}_fee"]
+                spot[buyer] -= cost
+                spot[seller] += cost - fee
+                cash[ASSISTANCE_FUND] += fee
+                tokens[buyer] += fields["lots"] * 10**6  # its fee is a TOKEN entry of its own
+                tokens[seller] -= fields["lots"] * 10**6
             elif entry.kind is Kind.FILL:
                 cost = fields["price"] * fields["lots"]
                 paid = cost if fields["flags"] & 1 else -cost
                 cash[fields["taker"]] -= paid + fields["taker_fee"]
                 cash[fields["maker"]] += paid - fields["maker_fee"]
                 cash[ASSISTANCE_FUND] += fields["taker_fee"] + fields["maker_fee"]
-    return cash, spot
+    return cash, spot, tokens
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_an_accountant_who_knows_no_rules_gets_everybodys_cash(seed: int) -> None:
     """INV-G7: deposits, fills, funding, transfers and withdrawals are all that moves money."""
     world = lived(seed)
-    cash, spot = account_books(world)
+    cash, spot, tokens = account_books(world)
     assert cash.pop(CLEARING, 0) == 0
     for address, account in world.engine.state.accounts.items():
         total = account.raw + account.raw_isolated_total
         assert cash.pop(address, 0) == total, f"seed {seed}, {address!r}"
     assert not {address: amount for address, amount in cash.items() if amount}
     assert {who: amount for who, amount in spot.items() if amount} == world.engine.state.spot[0]
+    burned = tokens.pop(CLEARING)
+    assert {who: amount for who, amount in tokens.items() if amount} == world.engine.state.spot[1]
+    assert burned == world.engine.state.tokens[1].burned > 0
     assert spot
 
 
@@ -284,7 +327,7 @@ def test_an_accountant_gets_every_position_and_pending_withdrawal(seed: int) -> 
         for raw in block.entries:
             entry = decode_entry(raw)
             fields = decode_payload(entry)
-            if entry.kind is Kind.FILL:
+            if entry.kind is Kind.FILL and fields["asset"] < SPOT_FIRST:
                 signed = fields["lots"] if fields["flags"] & 1 else -fields["lots"]
                 lots[fields["taker"], fields["asset"]] += signed
                 lots[fields["maker"], fields["asset"]] -= signed
@@ -301,3 +344,15 @@ def test_an_accountant_gets_every_position_and_pending_withdrawal(seed: int) -> 
     }
     assert {place: amount for place, amount in lots.items() if amount} == held
     assert pending == {wid: one.amount for wid, one in state.withdrawals.items()}
+
+
+def test_a_verifier_knows_the_amounts_of_every_leaf() -> None:
+    """What a proof's leaf must carry is what the state's own trees sum."""
+    world = lived(0)
+    seen: set[str] = set()
+    for name, tree in world.engine.commitment.trees.items():
+        for _key, value, sums in tree.items():
+            assert sums_of(name, value) == sums, name
+            if sums:
+                seen.add(name.partition("/")[0])
+    assert seen >= {"acct", "pos", "wd", "spot", "token", "vault", "share", "ref"}

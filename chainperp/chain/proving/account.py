@@ -8,7 +8,7 @@ from chainperp.chain.proving.source import BlockAt, Source, execute_watched
 from chainperp.evidence.verifier.bundle import encode_bundle
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.state.commitment import Commitment, Committed
-from chainperp.state.schemas import ACCOUNT, SPOT_USDC
+from chainperp.state.schemas import ACCOUNT, spot_collection
 from chainperp.state.store import State
 
 
@@ -70,12 +70,13 @@ def show_account(prover: StateProver, address: Address, *, with_marks: bool = Tr
 
 
 def prove_account(source: Source, address: Address, state: SealedState) -> bytes:
-    """Proof of an account's cash, positions and marks at the end of a block."""
+    """Proof of an account's cash, spot balances, positions and marks at the end of a block."""
     block = source.block(state.height)
     check_sealed(block, state)
     prover = state.prover()
     show_account(prover, address)
-    prover.leaf(SPOT_USDC, address)
+    for token in range(1 + len(source.genesis.listing.tokens)):
+        prover.leaf(spot_collection(token), address)
     return encode_bundle(
         "account",
         {

@@ -5,6 +5,7 @@ leaves alone (MRG-2, MRG-8), never taken from an entry.
 """
 
 import json
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from chainperp.base.canonical import Record
@@ -25,19 +26,26 @@ from chainperp.evidence.verifier.steps import Steps
 from chainperp.model.markets import MarketTerms, margin_tiers
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.margin import maintenance_margin
-from chainperp.state.schemas import SPOT_USDC
+from chainperp.state.schemas import spot_collection
 
 SIDES: Final = ("L", "S")
 
 
 class Terms:
-    """A chain's genesis as far as proofs read it: market terms and parameters."""
+    """A chain's genesis as far as proofs read it: market terms, parameters, and name and decimals
+    of each token besides USDC, from number 1 on."""
 
-    __slots__ = ("markets", "parameters")
+    __slots__ = ("markets", "parameters", "tokens")
 
-    def __init__(self, markets: list[MarketTerms], parameters: dict[str, int]) -> None:
+    def __init__(
+        self,
+        markets: list[MarketTerms],
+        parameters: dict[str, int],
+        tokens: Sequence[tuple[str, int]] = (),
+    ) -> None:
         self.markets = markets
         self.parameters = parameters
+        self.tokens = tokens
 
     def market(self, asset: int) -> MarketTerms:
         """Terms of a market. Raises InvalidProof when genesis has none."""
@@ -73,10 +81,11 @@ def read_terms(steps: Steps, raw: bytes, seal: Placed) -> Terms:
         markets = [_market(asset, row) for asset, row in enumerate(tree["markets"])]
         values = tree["parameters"]
         numbers = {name: value for name, value in values.items() if type(value) is int}
+        tokens = [(row["name"], row["wei_decimals"]) for row in tree["spot"]["tokens"]]
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise InvalidProof(f"genesis cannot be read: {error}") from error
     steps.done(f"chain id {chain_id.hex()}, {len(markets)} markets")
-    return Terms(markets, numbers)
+    return Terms(markets, numbers, tokens)
 
 
 def _market(asset: int, row: dict[str, Any]) -> MarketTerms:
@@ -154,7 +163,12 @@ class AccountView:
 
 def spot_balance(view: Leaves, address: Address) -> int:
     """USDC of an account outside the margin of perpetuals; its leaf, or its absence, is shown."""
-    found = view.record(SPOT_USDC, address)
+    return token_balance(view, 0, address)
+
+
+def token_balance(view: Leaves, token: int, address: Address) -> int:
+    """The same of any token, by its number, in its smallest unit."""
+    found = view.record(spot_collection(token), address)
     return 0 if found is None else int(found["total"])
 
 

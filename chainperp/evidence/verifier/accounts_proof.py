@@ -5,7 +5,7 @@ absence  {checkpoint, seal, address, asset or null, state}
 """
 
 from chainperp.base.errors import InvalidProof
-from chainperp.base.units import address_text, usd_text
+from chainperp.base.units import address_text, format_decimal, usd_text
 from chainperp.evidence.verifier.accounts import (
     AccountView,
     position_words,
@@ -14,6 +14,7 @@ from chainperp.evidence.verifier.accounts import (
     scope_words,
     spot_balance,
     state_marks,
+    token_balance,
 )
 from chainperp.evidence.verifier.bundle import Fields
 from chainperp.evidence.verifier.pieces import read_seal, read_state
@@ -38,6 +39,10 @@ def verify_account(steps: Steps, fields: Fields, trust: Trust) -> None:
     account = AccountView(view, address)
     marks = state_marks(view, account.positions)
     spot = spot_balance(view, address)
+    tokens = [
+        (name, decimals, token_balance(view, number, address))
+        for number, (name, decimals) in enumerate(terms.tokens, start=1)
+    ]
     view.finish()
     steps.done(f"{address_text(address)} with {len(account.positions)} positions")
     equity = account.equity(marks)
@@ -48,6 +53,9 @@ def verify_account(steps: Steps, fields: Fields, trust: Trust) -> None:
     )
     if spot:
         steps.say(f"Besides, it had {usd_text(spot)} USDC of spot balance, which is no margin")
+    for name, decimals, amount in tokens:
+        if amount:
+            steps.say(f"It had {format_decimal(amount, decimals)} {name} of spot balance")
     for one in account.positions:
         steps.say(f"It was {position_words(terms, one, marks[one.asset])}", "PNL-1")
     assets = [CROSS_SCOPE] + [one.asset for one in account.positions if not one.is_cross]

@@ -196,6 +196,17 @@ class StateView:
             )
 
 
+# The field that other collections sum, by family.
+SUMMED: Final = {
+    "wd": "amount",
+    "spot": "total",
+    "token": "circulating",
+    "ref": "unclaimed",
+    "vault": "shares",
+    "share": "shares",
+}
+
+
 def sums_of(collection: str, value: bytes) -> tuple[int, ...]:
     """The amounts that a leaf with this value must carry. Raises InvalidBytes."""
     family = collection.partition("/")[0]
@@ -205,11 +216,7 @@ def sums_of(collection: str, value: bytes) -> tuple[int, ...]:
     if family == "pos":
         entry = fields["entry_notional"]
         return (fields["lots"], entry if collection.endswith("/L") else -entry)
-    if family == "wd":
-        return (fields["amount"],)
-    if family == "spot":
-        return (fields["total"],)
-    return ()
+    return (fields[SUMMED[family]],) if family in SUMMED else ()
 
 
 def read_state(
