@@ -120,8 +120,9 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("amount", "u128"), ("value", "i128"), ("shares", "u128"), ("rule", "u16"),
     ),
     # One holder's shares: all that the arithmetic of VLT-3 to VLT-6, VLT-13 and VLT-18 needs.
-    # `value`, `total`, `held` and `basis` are before; `change` of the shares, `basis_change` of the
-    # basis; `gross` is what the shares cost or were worth, `net` what was paid.
+    # `value`, `total`, `held` and `basis` are before (of a closing, before anybody was paid);
+    # `change` of the shares, `basis_change` of the basis; `gross` is what the shares cost or were
+    # worth, `net` what was paid.
     Kind.SHARES: (
         ("vault", "b20"), ("holder", "b20"), ("event", "u8"), ("requested", "u128"),
         ("value", "i128"), ("total", "u128"), ("held", "u128"), ("basis", "u128"),

@@ -87,9 +87,11 @@ def change_share(
     payment: Payment,
     locked_until: int,
     rule: str,
+    total: int | None = None,
 ) -> None:
-    """Carry out a change of a holder's shares and basis, and write it down. `value` is the vault's
-    before it. A holder who has neither shares nor basis left is forgotten."""
+    """Carry out a change of a holder's shares and basis, and write it down. `value` and `total` are
+    the vault's value and shares before it, of a closing before anybody was paid. A holder who has
+    no shares left is forgotten."""
     share = state.shares.get((vault.address, holder))
     if share is None:
         share = Share(state.time_ms)
@@ -102,7 +104,7 @@ def change_share(
             "event": event,
             "requested": payment.requested,
             "value": value,
-            "total": vault.shares,
+            "total": vault.shares if total is None else total,
             "held": share.shares,
             "basis": share.basis,
             "change": change,

@@ -147,15 +147,9 @@ def _close(state: State, recorder: Recorder, vault: Vault, cause: int) -> Reject
         payment = Payment(gross, gross, gross)
         account = state.accounts[holder]
         pay_out(
-            state,
-            recorder,
-            vault,
-            account,
-            standing.value,
-            payment,
-            redeemed=held,
-            event=ShareEvent.CLOSE,
-        )
+            state, recorder, vault, account, standing.value, payment,
+            redeemed=held, event=ShareEvent.CLOSE, total=total,
+        )  # fmt: skip
     account = state.accounts[vault.address]
     if account.raw > 0:
         move_cash(state, recorder, account, ROUNDING, account.raw, LedgerType.VAULT_ROUNDING)

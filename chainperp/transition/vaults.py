@@ -160,6 +160,7 @@ def pay_out(
     *,
     redeemed: int,
     event: ShareEvent = ShareEvent.WITHDRAWAL,
+    total: int | None = None,
 ) -> None:
     """Take shares from a holder, and pay him and the leader. `value` is the vault's before anything
     was closed for it; `payment.net` is the money that leaves the vault, commission included."""
@@ -172,7 +173,7 @@ def pay_out(
         state, recorder, vault, account.address, event,
         value=value, change=-redeemed, basis_change=-part,
         payment=payment._replace(net=paid - charge, commission=charge),
-        locked_until=share.locked_until, rule="VLT-5",
+        locked_until=share.locked_until, rule="VLT-5", total=total,
     )  # fmt: skip
     if paid - charge:
         kind = LedgerType.VAULT_WITHDRAWAL

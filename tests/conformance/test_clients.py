@@ -42,6 +42,18 @@ def test_ccxt_trades() -> None:
     assert len(recorder.outcomes) > 15
 
 
+def test_the_clients_lead_vaults() -> None:
+    """Opened, funded, traded in its name and left, by the Python SDK and by ccxt."""
+    recorders = [Recorder("Python SDK"), Recorder("ccxt")]
+    with running_node(None, "--dev") as node:
+        quote(node)
+        PythonFlow(node, recorders[0]).vaults()
+        CcxtFlow(node, recorders[1]).vaults()
+    outcomes = [one for recorder in recorders for one in recorder.outcomes]
+    assert [one for one in outcomes if one.word != WORKED] == []
+    assert {one.row for one in outcomes} >= {"createVault", "vaultTransfer", "order", "userRole"}
+
+
 def test_the_report_tells_refusals_from_failures() -> None:
     """A refusal inside a batch is one; an unknown method is no failure; everything else is."""
     recorder = Recorder("one")

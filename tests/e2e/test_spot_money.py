@@ -141,6 +141,6 @@ def test_the_websocket_follows_the_balance(node: NodeProcess) -> None:
         while time.monotonic() < end and pytest.approx(spot + 2.5) not in seen:
             told = json.loads(socket.recv(timeout=20))
             if told["channel"] == "spotState":
-                [row] = told["data"]["spotState"]["balances"]
+                row = told["data"]["spotState"]["balances"][0]
                 seen.append(float(row["total"]))
     assert seen[-1] == pytest.approx(spot + 2.5)

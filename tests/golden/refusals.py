@@ -137,10 +137,14 @@ def refused_blocks() -> tuple[bytes, list[BlockInput]]:
                     "exempt_notice_blocks": 5, "exempt_max": 1,
                     "schedule_cancel_volume_min": 10**9, "schedule_cancels_per_day": 1,
                     "sub_account_volume_min": 10**9, "sub_accounts_base": 1,
-                    "builder_approvals_max": 1, "twaps_max": 1},
+                    "builder_approvals_max": 1, "twaps_max": 1, "vault_holders_max": 2,
+                    "vault_lockup_ms": 60_000, "liquidity_vault_lockup_ms": 0},
     )  # fmt: skip
+    from tests.golden.vaults import vaults  # it is written in this module's words
+
     script = Script()
-    for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall, _accounts):
+    for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall, _accounts,
+                 vaults):  # fmt: skip
         list(part(script))
     return genesis, script.blocks
 
@@ -473,7 +477,7 @@ def _accounts(script: Script) -> Iterator[None]:
     script.block(script.by("alice", twap(BTC, "0.1", 5)), gap=1_000)
     script.block(script.by("alice", {"type": "twapCancel", "a": BTC, "t": 2}))
     for kind in ("setReferrer", "registerReferrer", "reserveRequestWeight"):
-        script.block(script.by("alice", {"type": kind}))
+        script.block(script.by("alice", {"type": kind, "code": "NONE"}))
     for name in ("Alice", "a name of too many letters"):
         script.block(script.by("alice", {"type": "setDisplayName", "displayName": name}))
     yield

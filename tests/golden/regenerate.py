@@ -17,6 +17,7 @@ from chainperp.model.blocks import BlockInput
 from chainperp.storage.segments import read_blocks
 from tests.golden.chains import FOLDER, Golden, all_chains, block_line, root_row, run
 from tests.golden.refusals import refused_blocks
+from tests.simulation.day.chain import Day
 
 Inputs = tuple[bytes, list[BlockInput]]
 
@@ -26,17 +27,29 @@ def crash_day() -> Inputs:
     with TemporaryDirectory(prefix="chainperp-golden-") as scratch:
         path = Path(scratch) / "chain"
         Demo(path, 2025, calm_ms=400_000, crash_ms=60_000).run(lambda done, total=None: None)
-        genesis = (path / "genesis.json").read_bytes()
-        blocks = [
-            read_block(stored.height, stored.entries).block
-            for stored in read_blocks(path / "segments", 1)
-        ]
-    return genesis, blocks
+        return _inputs_of(path)
+
+
+def vault_day() -> Inputs:
+    """A day of few people in few blocks: spot, two vaults, referrals, quotes, purchases."""
+    with TemporaryDirectory(prefix="chainperp-golden-") as scratch:
+        path = Path(scratch) / "chain"
+        Day(path, 2026, accounts=30, block_ms=2_400_000).run()
+        return _inputs_of(path)
+
+
+def _inputs_of(path: Path) -> Inputs:
+    blocks = [
+        read_block(stored.height, stored.entries).block
+        for stored in read_blocks(path / "segments", 1)
+    ]
+    return (path / "genesis.json").read_bytes(), blocks
 
 
 MAKERS: dict[str, tuple[str, Callable[[], Inputs]]] = {
     "crash-day": ("a short run of the demo: real signatures and two funding hours", crash_day),
     "refusals": ("every refusal that a transaction can meet, unsigned", refused_blocks),
+    "vault-day": ("24 hours in 36 blocks: spot, vaults, referrals, quotes, purchases", vault_day),
 }
 
 

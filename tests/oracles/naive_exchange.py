@@ -157,7 +157,11 @@ class NaiveExchange:
         self.rewards: dict[bytes, int] = {}
         self.p: dict[str, Any] = tree["parameters"]
         self.places = [Place(asset, row) for asset, row in enumerate(tree["markets"])]
-        self.people: dict[bytes, Person] = {who: Person() for who in (FUND, VAULT, ROUNDING, POT)}
+        holders = [bytes.fromhex(one["address"][2:]) for token in tree["spot"]["tokens"]
+                   for one in token["balances"]]  # fmt: skip
+        self.people: dict[bytes, Person] = {
+            who: Person() for who in (FUND, VAULT, ROUNDING, POT, *holders)
+        }
         self.voters: dict[str, set[int]] = {one["address"]: set() for one in tree["validators"]}
         self.time = tree["time_ms"]
         self.custody = 0

@@ -474,7 +474,7 @@ def test_every_invariant_holds_after_every_transaction(
         rounding = check_residues(world, result.of(Kind.FUNDING), rounding)
         check_withdrawable(world.engine.state)
         before = check_uninvolved(world, result, before)
-    assert watch.fills > 25, "the life is too quiet to mean anything"
+    assert watch.fills > 15, "the life is too quiet to mean anything"
     assert watch.rejected > 150
     assert world.state.spot[0] or not spot
 

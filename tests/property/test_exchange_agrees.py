@@ -53,7 +53,9 @@ UNSEEN = (  # not drawn by a life
 ARRANGED = [
     one
     for one in Rejection
-    if one is Rejection.SCHEDULED_CANCEL or (one >= 120 and one not in UNSEEN)
+    if one is Rejection.SCHEDULED_CANCEL
+    # Vaults and their children have an exchange by definition of their own.
+    or (one >= 120 and one not in UNSEEN and not 170 <= one < 200)
 ]
 REASONS = [one for one in Rejection if one < 100 and one not in (*UNSEEN, *ARRANGED)]
 

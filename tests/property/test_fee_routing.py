@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from chainperp.base.units import day_of
 from chainperp.chain.audit.audit import AuditReport
+from chainperp.cli.fee_book import FeeBook
 from chainperp.model.actions import ClaimRewards, RegisterReferrer, SetReferrer
 from chainperp.model.decisions import Kind, LedgerType
-from chainperp.model.entries import decode_entry
+from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.rules.fees import maker_fee_paid, trading_fee
 from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, REFERRALS
 from chainperp.transition import block as block_module
 from chainperp.transition import matching, rates, referrals
@@ -182,3 +185,30 @@ def test_rates_that_do_not_follow_from_volumes_are_named(
     pass_days(stage, 1)
     trade(stage, "Ben", "Cas")
     assert any("has the rates" in text for text in told(audited(stage)))
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_log_alone_gives_the_same_rates(seed: int) -> None:
+    """`explain fill` works every fee out from the log's own volumes, codes and families."""
+    stage = life(seed)
+    parameters = stage.state.parameters
+    book = FeeBook(parameters)
+    count = 0
+    for block in stage.blocks:
+        today = day_of(block.time_ms)
+        for entry in map(decode_entry, block.entries):
+            if entry.kind not in (Kind.SUB_ACCOUNT, Kind.REFERRAL, Kind.FILL):
+                continue
+            fields = decode_payload(entry)
+            if entry.kind is Kind.FILL:
+                sides = book.sides(fields, today, is_spot=False)
+                notional = fields["price"] * fields["lots"]
+                fees = {
+                    name: trading_fee(notional, side.rate, side.discount)
+                    for name, side in sides.items()
+                }
+                assert fees["taker"] == fields["taker_fee"]
+                assert maker_fee_paid(fees["maker"], fees["taker"]) == fields["maker_fee"]
+                count += 1
+            book.take(entry.kind, fields, today, is_spot=False)
+    assert count > 50

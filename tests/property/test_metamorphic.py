@@ -119,10 +119,10 @@ def test_block_borders_do_not_matter(seed: int) -> None:
     ends: list[tuple[object, ...]] = []
     for blocks in ("one", "many", "some"):
         world = grown(seed)
-        transactions = sorted(signed(world, drawn_steps(seed, 48, world)), key=urgency)
+        transactions = sorted(signed(world, drawn_steps(seed, 80, world)), key=urgency)
         results: list[Result] = []
         while transactions:
-            size = {"one": 48, "many": 1, "some": draw.randint(1, 6)}[blocks]
+            size = {"one": 80, "many": 1, "some": draw.randint(1, 6)}[blocks]
             results.append(world.block(transactions[:size]))
             transactions = transactions[size:]
         codes = [code for result in results for code in result.codes]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from chainperp.base.units import HOUR_MS, Address, Usd
-from chainperp.chain.genesis import first_state, parse_genesis
+from chainperp.chain.genesis import Genesis, first_state, parse_genesis
 from chainperp.model.accounts import Account
 from chainperp.model.actions import UpdateIsolatedMargin, UpdateLeverage, UsdSend, Withdraw
 from chainperp.model.markets import MarketTerms, margin_tiers
@@ -58,16 +58,20 @@ FACTORS = (9_999, 10_001, 9_990, 10_010, 9_900, 10_100, 9_500, 10_500, 8_000, 12
 SHOCKS = (4_000, 30_000, 6_000, 20_000)
 
 
-def first(seed: int, accounts: int = 25) -> State:
-    """A world before its first trade: money, marks and nothing else."""
+def genesis_of_a_world() -> Genesis:
+    """Markets with different tiers, one validator."""
     markets = [
         {"name": f"M{number}", "size_decimals": 2, "margin_tiers": tiers,
          "impact_notional": 1_000, "isolated_only": False}
         for number, tiers in enumerate(TIERS)
     ]  # fmt: skip
     validators = [(bytes([0xAA]) * 20, 1)]
-    genesis = parse_genesis(build_genesis("test/sweep", START, validators, markets=markets))
-    state = first_state(genesis)
+    return parse_genesis(build_genesis("test/sweep", START, validators, markets=markets))
+
+
+def first(seed: int, accounts: int = 25) -> State:
+    """A world before its first trade: money, marks and nothing else."""
+    state = first_state(genesis_of_a_world())
     for market, base in zip(state.markets, BASES, strict=True):
         market.mark = market.oracle = base
     draw = random.Random(seed)
@@ -221,8 +225,10 @@ def test_sweep_of_a_restored_state_continues_with_the_same_answers(seed: int) ->
     commitment = Commitment(state)
     commitment.commit(state, with_books=True)
     raw = encode_snapshot(state, commitment, b"", b"")
-    terms = [market.terms for market in state.markets]
-    twin = decode_snapshot(raw, state.parameters, terms, state.network).state
+    genesis = genesis_of_a_world()
+    twin = decode_snapshot(
+        raw, state.parameters, genesis.terms, state.network, genesis.listing
+    ).state
     twin_sweep = Sweep(twin)
     assert names(twin_sweep.due(twin, [])) == names(sweep.due(state, []))
     chances, twin_chances = Chances(seed + 1_000), Chances(seed + 1_000)

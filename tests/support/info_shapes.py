@@ -195,17 +195,63 @@ DELTAS: Final[dict[str, dict[str, Any]]] = {
     "accountClassTransfer": {"type": str, "usdc": DEC, "toPerp": bool},
     "spotTransfer": SENT,
     "send": {**SENT, "sourceDex": str, "destinationDex": str},
+    "vaultCreate": {"type": str, "vault": ADDR, "usdc": DEC, "fee": DEC},
+    "vaultDeposit": {"type": str, "vault": ADDR, "usdc": DEC},
+    "vaultDistribution": {"type": str, "vault": ADDR, "usdc": DEC},
+    "vaultWithdraw": {
+        "type": str, "vault": ADDR, "user": ADDR, "requestedUsd": DEC, "commission": DEC,
+        "closingCost": DEC, "basis": DEC, "netWithdrawnUsd": DEC,
+    },
+    "vaultLeaderCommission": {"type": str, "user": ADDR, "usdc": DEC},
     "rewardsClaim": {"type": str, "amount": DEC, "token": str},
     "liquidation": {
         "type": str, "liquidatedNtlPos": DEC, "accountValue": DEC, "leverageType": str,
         "liquidatedPositions": [{"coin": str, "szi": DEC}],
     },
 }  # fmt: skip
+FOLLOWER: Final[dict[str, Any]] = {
+    "user": str, "vaultEquity": DEC, "pnl": DEC, "allTimePnl": DEC, "daysFollowing": int,
+    "vaultEntryTime": int, "lockupUntil": int,
+}  # fmt: skip
+RELATIONSHIP: Final[dict[str, Any]] = {
+    "type": str, "data?": {"childAddresses?": [ADDR], "parentAddress?": ADDR},
+}  # fmt: skip
+VAULT: Final[dict[str, Any]] = {
+    "name": str, "vaultAddress": ADDR, "leader": ADDR, "description": str, "portfolio": [list],
+    "apr": float, "followerState": Maybe(FOLLOWER), "leaderFraction": float,
+    "leaderCommission": float, "followers": [FOLLOWER], "maxDistributable": float,
+    "maxWithdrawable": float, "isClosed": bool, "relationship": RELATIONSHIP,
+    "allowDeposits": bool, "alwaysCloseOnWithdraw": bool,
+}  # fmt: skip
 WEB_DATA: Final = {
-    "clearinghouseState": ACCOUNT, "leadingVaults": [dict], "totalVaultEquity": DEC,
+    "clearinghouseState": ACCOUNT, "leadingVaults": [{"address": ADDR, "name": str}],
+    "totalVaultEquity": DEC,
     "openOrders": [FULL_ORDER], "agentAddress": Maybe(ADDR), "agentValidUntil": Maybe(int),
     "cumLedger": DEC, "meta": META, "assetCtxs": [CTX], "serverTime": int, "isVault": bool,
     "user": ADDR, "twapStates": [(int, TWAP)], "spotState": SPOT_STATE, "spotAssetCtxs": [SPOT_CTX],
+}  # fmt: skip
+
+AVERAGE: Final = Maybe({"decimal": DEC, "numerator": str, "denominator": str})
+FUND: Final = {
+    "address": ADDR, "height": int, "time": int, "purchases": int, "averagePrice": AVERAGE,
+    "token": Maybe({
+        "name": str, "initialSupply": DEC, "burned": DEC, "burnedByBuyback": DEC,
+        "burnedByFees": DEC, "supply": DEC, "bought": DEC,
+    }),
+    "sources": {"fees": DEC, "liquidations": DEC, "other": DEC, "total": DEC},
+    "paid": {"vault": DEC, "referrals": DEC, "buybacks": DEC},
+    "balance": DEC, "lastDue": Maybe(int), "nextEarliest": int,
+    "schedule": {
+        "balanceMin": DEC, "intervalMs": int, "slippageBps": int, "depthBps": int,
+        "valueMin": DEC,
+    },
+    "history?": [{
+        "height": int, "time": int, "index": int, "outcome": str, "rule": str, "balance": DEC,
+        "bid": Maybe(DEC), "ask": Maybe(DEC), "last": Maybe(DEC), "mark": Maybe(DEC),
+        "limit": DEC, "offered": DEC, "size": DEC, "filled": DEC, "spent": DEC, "bought": DEC,
+        "burned": DEC, "averagePrice": AVERAGE,
+        "sources": {"fees": DEC, "liquidations": DEC, "other": DEC},
+    }],
 }  # fmt: skip
 
 REFERRED: Final = {
@@ -252,10 +298,13 @@ SHAPES: Final[dict[str, Any]] = {
     "userToMultiSigSigners": Maybe({"authorizedUsers": [ADDR], "threshold": int}),
     "maxBuilderFee": int,
     "approvedBuilders": [ADDR],
-    "userVaultEquities": [dict],
-    "vaultDetails": None,
-    "leadingVaults": [dict],
-    "vaultSummaries": [dict],
+    "userVaultEquities": [{"vaultAddress": ADDR, "equity": DEC, "lockedUntilTimestamp": int}],
+    "vaultDetails": Maybe(VAULT),
+    "leadingVaults": [{"address": ADDR, "name": str}],
+    "vaultSummaries": [
+        {"name": str, "vaultAddress": ADDR, "leader": ADDR, "tvl": DEC, "isClosed": bool,
+         "relationship": RELATIONSHIP, "createTimeMillis": int}
+    ],
     "preTransferCheck": {
         "fee": DEC, "isSanctioned": bool, "userExists": bool, "userHasSentTx": bool,
     },
@@ -288,6 +337,7 @@ SHAPES: Final[dict[str, Any]] = {
     "userRateLimit": {
         "cumVlm": DEC, "nRequestsUsed": int, "nRequestsCap": int, "nRequestsSurplus": int,
     },
+    "assistanceFund": FUND,
     "portfolio": [(str, PERIOD)],
     "referral": {
         "referredBy": Maybe({"referrer": ADDR, "code": str}), "cumVlm": DEC,
@@ -302,7 +352,7 @@ SHAPES: Final[dict[str, Any]] = {
     },
     "exchangeFees": {
         "schedule": FEES["feeSchedule"], "cameIn": {"*": DEC}, "went": {"*": DEC},
-        "beside": {"*": DEC}, "burnedUnits": {"*": str},
+        "beside": {"*": DEC}, "burned": {"*": DEC},
     },
     "tokenDetails": Maybe({
         "name": str, "maxSupply": DEC, "totalSupply": DEC, "circulatingSupply": DEC,

@@ -186,6 +186,28 @@ def vault(
     vault_report.show_vaults(options, vault_report.vaults_in_directory(directory, asked))
 
 
+@app.command("fees")
+@takes(Asking)
+def fees(
+    options: Asking,
+    who: Annotated[
+        str | None,
+        typer.Argument(help="Address, name of a key, or number of a development account."),
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option("--directory", help="Ask a data directory, not a node.")
+    ] = None,
+) -> None:
+    """Rates of an account, or where fees came from and went. Example: chainperp query fees 0"""
+    from chainperp.cli import fee_report
+
+    account = None if who is None else address_of_account(who)
+    if directory is None:
+        fee_report.fees_of_node(options, account)
+    else:
+        fee_report.show_fees(options, fee_report.fees_in_directory(directory, account))
+
+
 @app.command("fund")
 @takes(Asking)
 def fund(

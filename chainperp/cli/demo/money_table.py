@@ -15,8 +15,8 @@ from chainperp.rules.backstop import routed_share
 from chainperp.state.store import (
     ASSISTANCE_FUND,
     BACKSTOP_VAULT,
+    HLP_MEMBERS,
     INSURANCE,
-    LIQUIDITY_VAULT,
     State,
 )
 
@@ -80,7 +80,7 @@ class MoneyTable:
         groups: dict[str, list[bytes]] = {}
         named: list[tuple[str, Iterable[bytes]]] = [
             ("the backstop vault", (BACKSTOP_VAULT,)),
-            ("the liquidity vault", (LIQUIDITY_VAULT,)),
+            ("the liquidity vault", [one for one in HLP_MEMBERS if one != BACKSTOP_VAULT]),
             ("the insurance", (INSURANCE,)),
             ("the assistance fund", (ASSISTANCE_FUND,)),
             ("winners who were deleveraged", money.deleveraged),

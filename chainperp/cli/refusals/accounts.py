@@ -52,7 +52,11 @@ def stranger(case: Case) -> Lines:
 
 def vault(case: Case) -> Lines:
     """Whom the key may act for."""
-    yield f"{case.body['vaultAddress']} is no vault or sub-account that {case.session.signer} leads"
+    named = case.body.get("vaultAddress")
+    if named is None:
+        yield f"{case.action.get('vaultAddress')} is no vault, or it is closed"
+    else:
+        yield f"{named} is no vault or sub-account that {case.session.signer} leads"
 
 
 def network(case: Case) -> Lines:

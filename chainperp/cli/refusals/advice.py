@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from chainperp.base.errors import ChainperpError
-from chainperp.cli.refusals import accounts, orders
+from chainperp.cli.refusals import accounts, orders, vaults
 from chainperp.cli.refusals.case import Case, Helper
 
 if TYPE_CHECKING:
@@ -50,6 +50,16 @@ HELPERS: Final[tuple[tuple[str, Helper], ...]] = (
     ("Isolated position does not have sufficient margin", orders.margin),
     ("Account does not have sufficient margin", accounts.balance),
     ("Cannot switch leverage type", accounts.switch),
+    ("Insufficient balance to create vault", vaults.money),
+    ("Insufficient balance for vault deposit", vaults.money),
+    ("Insufficient vault equity", vaults.standing),
+    ("Cannot withdraw during the lock-up", vaults.standing),
+    ("Leader must hold at least", vaults.standing),
+    ("Vault pays out at most", vaults.standing),
+    ("Vault can pay out at most", vaults.standing),
+    ("Only leader can perform", vaults.leader),
+    ("Cannot deposit into liquidatable vault", vaults.risk),
+    ("Cannot withdraw from liquidatable vault", vaults.risk),
     ("Insufficient balance", accounts.balance),
     ("Insufficient USDC balance", accounts.balance),
     ("Action is not offered", accounts.not_offered),

@@ -4,12 +4,14 @@ Source: hyperliquid-api 5.4.
 """
 
 from collections.abc import Mapping
+from datetime import date, timedelta
 from typing import Final
 
 from chainperp.base.units import Address, format_decimal
 from chainperp.chain.fee_flows import BESIDE, BURNED, IN, OUT, kept_by_fund
 from chainperp.model.accounts import Account
 from chainperp.model.arrangements import Referral
+from chainperp.model.tokens import Token
 from chainperp.node.documents.texts import Document, hex_text, usd
 from chainperp.parameters.schema import Parameters
 from chainperp.state.store import State
@@ -18,6 +20,7 @@ from chainperp.transition.rates import rates_today
 RATE_DECIMALS: Final = 6
 BPS_DECIMALS: Final = 4
 ZERO_DISCOUNT: Final = {"bpsOfMaxSupply": "0.0", "discount": "0.0"}
+EPOCH: Final = date(1970, 1, 1)
 NO_REFERRAL: Final = Referral()
 
 
@@ -87,6 +90,16 @@ def user_fees(state: State, account: Account, days: list[Document]) -> Document:
     }
 
 
+def volume_row(day: int, volume: int, made: int, exchange: int) -> Document:
+    """Volume of one UTC day, as it counts for tiers."""
+    return {
+        "date": (EPOCH + timedelta(days=day)).isoformat(),
+        "userCross": usd(volume - made),
+        "userAdd": usd(made),
+        "exchange": usd(exchange),
+    }
+
+
 def referral(state: State, address: Address, history: list[Document]) -> Document:
     """An account's part in referrals: who brought it, its code, whom it brought, its rewards."""
     own = state.referrals.get(address, NO_REFERRAL)
@@ -137,14 +150,14 @@ def _referred(state: State, referrer: Address) -> list[Document]:
     ]
 
 
-def exchange_fees(parameters: Parameters, sums: Mapping[str, int], names: list[str]) -> Document:
-    """The schedule, and since genesis what came in by source and where it went. `names` are the
-    tokens' by number; fees in a token are what was burned of it, in its smallest unit."""
-    burned = {
-        names[int(name.removeprefix(BURNED))]: str(amount)
-        for name, amount in sorted(sums.items())
-        if name.startswith(BURNED)
-    }
+def exchange_fees(parameters: Parameters, sums: Mapping[str, int], tokens: list[Token]) -> Document:
+    """The schedule, and since genesis what came in by source and where it went; fees in a token
+    are what was burned of it."""
+    burned: dict[str, str] = {}
+    for name, amount in sorted(sums.items()):
+        if name.startswith(BURNED):
+            token = tokens[int(name.removeprefix(BURNED))]
+            burned[token.name] = format_decimal(amount, token.wei_decimals)
     return {
         "schedule": schedule(parameters),
         "cameIn": {name: usd(sums.get(name, 0)) for name in IN},
@@ -153,5 +166,5 @@ def exchange_fees(parameters: Parameters, sums: Mapping[str, int], names: list[s
             "assistance_fund": usd(kept_by_fund(dict(sums))),
         },
         "beside": {name: usd(sums.get(name, 0)) for name in BESIDE},
-        "burnedUnits": burned,
+        "burned": burned,
     }

@@ -81,6 +81,8 @@ class OrderView:
     children: tuple["OrderView", ...] = field(default=())
     is_slice: bool = False
     "Whether a TWAP order sent it."
+    is_vault_close: bool = False
+    "Whether a vault closes a position with it, for a withdrawal or its end."
 
 
 def coin_of(state: State, asset: int) -> str:
@@ -213,6 +215,8 @@ def _order_type(view: OrderView) -> str:
     if trigger is None:
         if view.is_slice:
             return "Twap Slice"
+        if view.is_vault_close:
+            return "Vault Close"
         return "Market" if view.tif in AT_MARKET else "Limit"
     purpose = "Stop" if trigger.is_stop else "Take Profit"
     return f"{purpose} {'Market' if trigger.is_market else 'Limit'}"

@@ -20,6 +20,7 @@ from chainperp.node.index.schema import (
     ORDER_AS_SIGNED,
     ORDER_IS_BUY,
     ORDER_IS_SLICE,
+    ORDER_IS_VAULT_CLOSE,
     ORDER_REDUCE_ONLY,
     TIF_LIQUIDATION_MARKET,
     TRIGGER_IS_FIRED,
@@ -71,6 +72,8 @@ class OrderRows:
             flags |= ORDER_AS_SIGNED
         if record.oid == self.slice_oid:
             flags |= ORDER_IS_SLICE
+        if record.reason == Rejection.VAULT_CLOSING:
+            flags |= ORDER_IS_VAULT_CLOSE
         tif = record.tif
         trigger_price, trigger_flags = None, 0
         if spec is not None and spec.trigger is not None:

@@ -20,6 +20,7 @@ from chainperp.node.index.schema import (
     ORDER_AS_SIGNED,
     ORDER_IS_BUY,
     ORDER_IS_SLICE,
+    ORDER_IS_VAULT_CLOSE,
     ORDER_REDUCE_ONLY,
     SPANS,
     TIFS,
@@ -161,6 +162,7 @@ def order_view(row: Any, terms: Terms) -> tuple[OrderView, str, int]:
         cloid,
         trigger,
         is_slice=bool(flags & ORDER_IS_SLICE),
+        is_vault_close=bool(flags & ORDER_IS_VAULT_CLOSE),
     )
     return view, status, status_ms
 

@@ -18,7 +18,7 @@ from chainperp.node.info.registry import Query
 REFUSED: Final = [
     Query(name, grade="refused", note=note)
     for note, names in (
-        ("there is no spot market", ("tokenDetails", "spotDeployState")),
+        ("pairs are named in genesis", ("spotDeployState",)),
         (
             "nothing is auctioned here",
             (

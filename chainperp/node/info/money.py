@@ -1,7 +1,6 @@
 """Questions about fees, volume and how an account did over time."""
 
 from dataclasses import dataclass
-from datetime import date, timedelta
 from typing import Any, Final
 
 from chainperp.base.rounding import floor_div
@@ -15,7 +14,6 @@ from chainperp.node.info.kinds import USER, account_of, raw_address
 from chainperp.node.info.registry import Context, Fields, Past, Query
 
 DAYS_SHOWN: Final = 15
-EPOCH: Final = date(1970, 1, 1)
 POINTS_MAX: Final = 48
 PERIODS: Final = (("day", DAY_MS), ("week", 7 * DAY_MS), ("month", 30 * DAY_MS), ("allTime", 0))
 REWARD_DAYS: Final = 90
@@ -36,14 +34,8 @@ def volume_of_days(past: Past, fields: Fields) -> list[Document]:
     shown: list[Document] = []
     for day in range(max(today - DAYS_SHOWN + 1, 0), today + 1):
         taker, maker = (0, 0) if user is None else found.get((user, day), (0, 0))
-        shown.append(
-            {
-                "date": (EPOCH + timedelta(days=day)).isoformat(),
-                "userCross": usd(taker),
-                "userAdd": usd(maker),
-                "exchange": usd(found.get((EXCHANGE, day), (0, 0))[0]),
-            }
-        )
+        exchange = found.get((EXCHANGE, day), (0, 0))[0]
+        shown.append(fees.volume_row(day, taker + maker, maker, exchange))
     return shown
 
 
@@ -91,7 +83,7 @@ def fee_sums(past: Past, _fields: Fields) -> dict[str, int]:
 def exchange_fees(context: Context, _fields: Fields, sums: dict[str, int]) -> Document:
     """The schedule of fees, what came in by source and where it went."""
     state = context.state()
-    return fees.exchange_fees(state.parameters, sums, [token.name for token in state.tokens])
+    return fees.exchange_fees(state.parameters, sums, state.tokens)
 
 
 # --- portfolio -----------------------------------------------------------------------------------

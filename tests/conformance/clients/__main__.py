@@ -38,7 +38,7 @@ def main() -> int:
     recorders: list[Recorder] = []
     for name in options.only:
         with TemporaryDirectory(prefix="chainperp-conform-") as scratch:
-            node = NodeProcess(Path(scratch) / "chain")
+            node = NodeProcess(Path(scratch) / "chain", "--dev")
             node.wait_until_it_answers()
             try:
                 recorder = CLIENTS[name](node)

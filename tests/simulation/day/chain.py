@@ -15,7 +15,7 @@ from chainperp.model.blocks import SystemInput
 from chainperp.model.decisions import Kind, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.node.sequencer import Sequencer
-from chainperp.state.store import BACKSTOP_VAULT, INSURANCE
+from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, LIQUIDITY_VAULT, MARKET_MAKER
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis, default_markets, rules_hash
 from chainperp.storage.store import ChainStore
@@ -40,6 +40,8 @@ VAULTS_AT: Final = 2
 REQUOTE_EVERY: Final = 3
 QUOTER_USDC: Final = 3_000_000
 QUOTER_CHP: Final = 1_000_000
+PARENT_USDC: Final = 200_000
+MAKER_USDC: Final = 100_000
 VAULT_USDC: Final = 60_000
 INSURANCE_USDC: Final = 5_000
 SNAPSHOTS: Final = 8
@@ -85,7 +87,12 @@ class Day:
             MIDNIGHT,
             [(self.validator.address, 1)],
             markets=[rows[name] for name in names],
-            accounts=[(BACKSTOP_VAULT, VAULT_USDC), (INSURANCE, INSURANCE_USDC)],
+            accounts=[
+                (LIQUIDITY_VAULT, PARENT_USDC),
+                (MARKET_MAKER, MAKER_USDC),
+                (BACKSTOP_VAULT, VAULT_USDC),
+                (INSURANCE, INSURANCE_USDC),
+            ],
             holders=[(one.address, QUOTER_CHP) for one in self.quoters if one.asset == CHP],
             parameters={
                 "snapshot_interval": max(self.blocks // SNAPSHOTS, 1),

@@ -26,7 +26,7 @@ KEY = development_key(0)
 ACTION = {"type": "noop"}
 FILLED = {
     "signer", "vault", "user", "required", "traded", "limit", "sub", "source", "destination",
-    "bid", "ask", "minutes",
+    "bid", "ask", "minutes", "percent", "until", "equity",
 }  # fmt: skip
 """Names that `refusals` fills in."""
 

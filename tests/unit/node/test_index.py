@@ -5,6 +5,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 
 from chainperp.base.canonical import Record
 from chainperp.base.units import address_text, format_decimal
+from chainperp.chain.fee_flows import kept_by_fund
+from chainperp.cli.chain_log import ChainLog
+from chainperp.cli.fee_report import flows_of
 from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.node.clock import Clock
@@ -277,6 +281,45 @@ def test_ledger_fills_and_funding_add_up_to_the_cash(chain: Path) -> None:
             assert cash - paid + traded == total, address_text(address)
             checked += 1
         assert checked > 100
+
+
+def test_ways_of_fees_add_up_to_the_funds_books(chain: Path) -> None:
+    """What came in less what went out is what the fund's own books call fees, and a reader of the
+    log finds the same sums."""
+    opened = open_chain(chain)
+    fund = opened.engine.state.fund
+    opened.store.close()
+    with indexed(chain) as (_, index):
+        found = dict(index.connection().execute("SELECT name, amount FROM fee_flows"))
+    assert found == flows_of(ChainLog(chain)).sums
+    assert found["perp_taker"] > 0
+    other = found.get("activation", 0) + found.get("withdrawal", 0)
+    assert kept_by_fund(found) == fund.fees + other - fund.to_vault - fund.to_referrals
+
+
+def test_costs_of_tokens_are_those_of_the_trades(chain: Path) -> None:
+    """Bought for so much, less the share of what was sold, sent or burned."""
+    costs: dict[tuple[bytes, int], Fraction] = defaultdict(Fraction)
+    for _, fill in records(chain, Kind.FILL):
+        if fill["asset"] < 10_000:
+            continue
+        given = fill["lots"] * 10**6
+        for side, is_buy in (("maker", not fill["flags"] & 1), ("taker", fill["flags"] & 1)):
+            key = fill[side], 1
+            if is_buy:
+                costs[key] += fill["lots"] * fill["price"]
+            else:
+                costs[key] *= 1 - Fraction(given, fill[f"{side}_start"])
+    with indexed(chain) as (_, index):
+        rows = (
+            index.connection()
+            .execute("SELECT u.address, c.entry FROM token_costs c JOIN users u ON u.id = c.user")
+            .fetchall()
+        )
+    assert rows
+    for address, entry in rows:
+        if address not in SYSTEM_ACCOUNTS:
+            assert abs(entry - costs[address, 1]) <= 50, address_text(address)
 
 
 def test_open_orders_of_the_index_are_those_of_the_state(chain: Path) -> None:

@@ -88,7 +88,6 @@ async function orders() {
 }
 
 async function accounts() {
-  const vault = "0x" + "00".repeat(18) + "ff02";
   const USDC = "USDC:0x6d1e7cde53ba9467b783cb7c530ce054";
   await call("updateLeverage", "updateLeverage", () => exchange.updateLeverage({ asset: 0, isCross: true, leverage: 5 }));
   await call("updateLeverage", "updateLeverage isolated", () => exchange.updateLeverage({ asset: 1, isCross: false, leverage: 5 }));
@@ -113,7 +112,6 @@ async function accounts() {
   await call("order", "order with builder", () => exchange.order({ ...one(limit(0, true, "90500", "0.01")), builder: { b: friend.address, f: 10 } }));
   await call("order", "order Ioc with builder", () => exchange.order({ ...one(limit(0, true, "100500", "0.01", { t: { limit: { tif: "Ioc" } } })), builder: { b: friend.address, f: 10 } }),
     async () => (await info.userFills({ user }))[0].builderFee === "0.10001");
-  await call("setReferrer", "setReferrer", () => exchange.setReferrer({ code: "CODE" }));
   await call("reserveRequestWeight", "reserveRequestWeight", () => exchange.reserveRequestWeight({ weight: 1 }));
   await call("setDisplayName", "setDisplayName", () => exchange.setDisplayName({ displayName: "me" }));
   await call("userSetAbstraction", "userSetAbstraction", () => exchange.userSetAbstraction({ user, abstraction: "disabled" }));
@@ -126,8 +124,11 @@ async function accounts() {
   if (made) {
     await call("order", "order of sub-account", () => exchange.order(one(limit(0, true, "90000", "0.001")), { vaultAddress: desk }));
   }
-  await call("vaultTransfer", "vaultTransfer", () => exchange.vaultTransfer({ vaultAddress: vault, isDeposit: true, usd: 10000000 }));
-  await call("createVault", "createVault", () => exchange.createVault({ name: "bank", description: "a vault of the run", initialUsd: 100000000, nonce: Date.now() }));
+  const opened = await call("createVault", "createVault", () => exchange.createVault({ name: "bank", description: "a vault of the run", initialUsd: 200000000, nonce: Date.now() }));
+  const vault = opened?.response?.data ?? friend.address;
+  await call("vaultTransfer", "vaultTransfer", () => exchange.vaultTransfer({ vaultAddress: vault, isDeposit: true, usd: 10000000 }),
+    async () => (await info.userVaultEquities({ user })).some((row) => row.vaultAddress === vault));
+  await call("order", "order of vault", () => exchange.order(one(limit(0, true, "90000", "0.001")), { vaultAddress: vault }));
   await call("vaultModify", "vaultModify", () => exchange.vaultModify({ vaultAddress: vault, allowDeposits: true, alwaysCloseOnWithdraw: null }));
   await call("vaultDistribute", "vaultDistribute", () => exchange.vaultDistribute({ vaultAddress: vault, usd: 1000000 }));
   const done = await call("convertToMultiSigUser", "convertToMultiSigUser", () => exchangeOf(converted).convertToMultiSigUser(
@@ -136,6 +137,43 @@ async function accounts() {
     const several = new ExchangeClient({ transport, signers: [first, second], multiSigUser: converted.address });
     await call("multiSig", "order of multi-sig user", () => several.order(one(limit(0, true, "90000", "0.001"))));
   }
+}
+
+async function tokens() {
+  const seller = exchangeOf(friend);
+  const ioc = { t: { limit: { tif: "Ioc" } } };
+  await exchange.usdClassTransfer({ amount: "500", toPerp: false });
+  const offered = await call("order", "order of a spot pair, sell", () => seller.order(one(limit(10000, false, "1.25", "30"))),
+    (reply) => status(reply).resting);
+  await call("order", "order of a spot pair, buy", () => exchange.order(one(limit(10000, true, "1.25", "20", ioc))),
+    (reply) => status(reply).filled.totalSz === "20.0");
+  await call("userFills", "userFills of spot", () => info.userFills({ user }), (a) => a[0].coin === "CHP/USDC" && a[0].feeToken === "CHP");
+  await call("spotClearinghouseState", "spotClearinghouseState with tokens", () => info.spotClearinghouseState({ user }),
+    (a) => a.balances.some((row) => row.coin === "CHP" && row.entryNtl === "25.0"));
+  const rests = await call("order", "order of a spot pair, resting", () => exchange.order(one(limit(10000, true, "1.1", "20"))),
+    async (reply) => (await openOids()).includes(oidOf(reply)));
+  await call("cancel", "cancel of a spot order", () => exchange.cancel({ cancels: [{ a: 10000, o: oidOf(rests) }] }));
+  await seller.cancel({ cancels: [{ a: 10000, o: oidOf(offered) }] });
+  const token = (await info.spotMeta()).tokens[1];
+  await call("spotSend", "spotSend of a token", () => exchange.spotSend({ destination: friend.address, token: `${token.name}:${token.tokenId}`, amount: "1.5" }));
+  await call("? tokenDetails", "tokenDetails", () => info.tokenDetails({ tokenId: token.tokenId }), (a) => a.name === "CHP" && a.markPx === "1.25");
+  await call("meta", "SymbolConverter of a spot pair", async () => {
+    const converter = await SymbolConverter.create({ transport });
+    return converter.getAssetId("CHP/USDC");
+  }, (id) => id === 10000);
+}
+
+async function referrals() {
+  const maker = exchangeOf(wallets[9]);
+  await call("registerReferrer", "registerReferrer", () => maker.registerReferrer({ code: "TSMAKER" }));
+  await call("setReferrer", "setReferrer", () => exchange.setReferrer({ code: "TSMAKER" }),
+    async () => (await info.referral({ user })).referredBy.code === "TSMAKER");
+  await exchange.order(one(limit(0, true, "100500", "0.5", { t: { limit: { tif: "Ioc" } } })));
+  await exchange.order(one(limit(0, false, "99500", "0.5", { t: { limit: { tif: "Ioc" } }, r: true })));
+  await call("? referral", "referral of a referrer", () => info.referral({ user: wallets[9].address }),
+    (a) => a.referrerState.stage === "ready" && Number(a.unclaimedRewards) > 1 && a.rewardHistory.length === 1);
+  await call("claimRewards", "claimRewards", () => maker.claimRewards(),
+    async () => Number((await info.referral({ user: wallets[9].address })).claimedRewards) > 1);
 }
 
 async function queries() {
@@ -173,7 +211,7 @@ async function queries() {
     "? subAccounts": [() => info.subAccounts({ user }), (a) => !hasDesk || a.some((row) => row.master === user.toLowerCase())],
     "? subAccounts2": [() => info.subAccounts2({ user }), (a) => !hasDesk || a[0].dexToClearinghouseState[0][0] === ""],
     "? userVaultEquities": [() => info.userVaultEquities({ user }), Array.isArray],
-    "? vaultDetails": [() => info.vaultDetails({ vaultAddress: "0x" + "00".repeat(18) + "ff02" }), () => true],
+    "? vaultDetails": [() => info.vaultDetails({ vaultAddress: "0xdfc24b077bc1425ad1dea75bcb6f8158e10df303" }), (found) => found.relationship.type === "parent"],
     "? userToMultiSigSigners": [() => info.userToMultiSigSigners({ user }), () => true],
     "? portfolio": [() => info.portfolio({ user }), (a) => a[0][0] === "day"],
     "? referral": [() => info.referral({ user }), (a) => "referrerState" in a],
@@ -233,7 +271,7 @@ async function sockets() {
   const at = { coin: "BTC" };
   const plan = [
     ["l2Book", at], ["trades", at, trade], ["allMids"], ["bbo", at, trade], ["candle", { coin: "BTC", interval: "1m" }, trade],
-    ["activeAssetCtx", at], ["userFills", { user }], ["orderUpdates", { user }, trade], ["userEvents", { user }, trade],
+    ["activeAssetCtx", at], ["activeSpotAssetCtx", { coin: "CHP/USDC" }], ["userFills", { user }], ["orderUpdates", { user }, trade], ["userEvents", { user }, trade],
     ["clearinghouseState", { user }], ["userFundings", { user }], ["userNonFundingLedgerUpdates", { user }],
     ["activeAssetData", { user, coin: "BTC" }], ["openOrders", { user }], ["spotState", { user }], ["webData3", { user }],
     ["twapStates", { user }], ["userTwapSliceFills", { user }], ["userTwapHistory", { user }],
@@ -249,7 +287,7 @@ async function sockets() {
   await wsTransport.close();
 }
 
-for (const part of [orders, accounts, queries, sockets]) {
+for (const part of [orders, accounts, tokens, referrals, queries, sockets]) {
   try {
     await part();
   } catch (error) {
