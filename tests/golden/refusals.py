@@ -140,11 +140,13 @@ def refused_blocks() -> tuple[bytes, list[BlockInput]]:
                     "builder_approvals_max": 1, "twaps_max": 1, "vault_holders_max": 2,
                     "vault_lockup_ms": 60_000, "liquidity_vault_lockup_ms": 0},
     )  # fmt: skip
-    from tests.golden.vaults import vaults  # it is written in this module's words
+    # These are written in this module's words.
+    from tests.golden.fund import purchases
+    from tests.golden.vaults import vaults
 
     script = Script()
     for part in (_money, _orders, _positions, _agents, _nonces, _triggers, _waterfall, _accounts,
-                 vaults):  # fmt: skip
+                 vaults, purchases):  # fmt: skip
         list(part(script))
     return genesis, script.blocks
 
