@@ -185,10 +185,10 @@ def test_query_fees_says_the_same_of_a_node_and_of_its_directory(node: NodeProce
     assert exchange["went"]["referral_rewards"] == "4.32"
     assert exchange["burned"] == {"CHP": "0.02016"}
     node.stop()
-    again = run_cli("query", "fees", "--directory", str(node.path), "--json")
+    again = run_cli("query", "fees", "--dir", str(node.path), "--json")
     assert json.loads(again.out) == exchange
-    again = run_cli("query", "fees", BUYER.address, "--directory", str(node.path), "--json")
+    again = run_cli("query", "fees", BUYER.address, "--dir", str(node.path), "--json")
     assert json.loads(again.out)["fees"] == buyer["fees"]
-    told = run_cli("query", "fees", "--directory", str(node.path))
+    told = run_cli("query", "fees", "--dir", str(node.path))
     assert "referrers" in told.out
     assert "burned, CHP" in told.out
