@@ -205,8 +205,8 @@ def test_fill_names_its_cause(demo_chain: DemoChain, facts: Facts) -> None:
     for flag, words in wanted.items():
         found = explain_fill(demo_chain.path, facts.fills[flag][0]).document
         assert sorted(found) == [
-            "cause_index", "height", "index", "maker", "market", "price", "sentences", "size",
-            "taker", "tid", "time_ms",
+            "cause_index", "fees", "height", "index", "maker", "market", "price", "sentences",
+            "size", "taker", "tid", "time_ms",
         ]  # fmt: skip
         told = " ".join(sentences(found, facts))
         for word in words:

@@ -29,7 +29,13 @@ def client(node: NodeProcess, who: Account) -> Any:
 def node() -> Iterator[NodeProcess]:
     """A node with a seller of tokens and a referred buyer who has USDC in its spot balance."""
     with running_node(None, "--dev") as running:
-        running.act(REFERRER, {"type": "registerReferrer", "code": "REF"})
+        code = {"type": "registerReferrer", "code": "REF"}
+        assert running.act(REFERRER, code)["response"] == (
+            "Cannot generate referral code until enough volume traded"
+        )
+        running.act(SELLER, limit_order(0, False, "100000", "0.2"))
+        running.act(REFERRER, limit_order(0, True, "100000", "0.2"))
+        assert running.act(REFERRER, code)["status"] == "ok"
         running.act(BUYER, {"type": "setReferrer", "code": "REF"})
         client(running, BUYER).usd_class_transfer(200.0, False)
         yield running
@@ -117,7 +123,7 @@ def test_questions_answer_about_the_pair_in_the_known_forms(node: NodeProcess) -
     assert {row["status"] for row in ask("historicalOrders", **buyer)} == {"open", "filled"}
     [bought] = ask("userFills", **buyer)
     assert bought["startPosition"] == "1000000.0"
-    [sold] = ask("userFills", user=SELLER.address)
+    sold, _ = ask("userFills", user=SELLER.address)
     assert (sold["dir"], sold["fee"], sold["feeToken"]) == ("Sell", "0.015", "USDC")
     assert ask("allMids")[PAIR] == "1.175"
     assert ask("l2Book", coin=PAIR)["levels"][1][0]["px"] == "1.25"
@@ -174,15 +180,15 @@ def test_query_fees_says_the_same_of_a_node_and_of_its_directory(node: NodeProce
         for who in ([], [BUYER.address])
     )
     assert misfits(SHAPES["exchangeFees"], exchange) == []
-    assert exchange["cameIn"]["perp_taker"] == "43.2"
+    assert exchange["cameIn"]["perp_taker"] == "52.2"
     assert exchange["cameIn"]["spot_usdc"] == "0.015"
     assert exchange["went"]["referral_rewards"] == "4.32"
     assert exchange["burned"] == {"CHP": "0.02016"}
     node.stop()
-    again = run_cli("query", "fees", "--directory", str(node.path), "--json")
+    again = run_cli("query", "fees", "--dir", str(node.path), "--json")
     assert json.loads(again.out) == exchange
-    again = run_cli("query", "fees", BUYER.address, "--directory", str(node.path), "--json")
+    again = run_cli("query", "fees", BUYER.address, "--dir", str(node.path), "--json")
     assert json.loads(again.out)["fees"] == buyer["fees"]
-    told = run_cli("query", "fees", "--directory", str(node.path))
+    told = run_cli("query", "fees", "--dir", str(node.path))
     assert "referrers" in told.out
     assert "burned, CHP" in told.out

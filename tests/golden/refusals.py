@@ -479,8 +479,15 @@ def _accounts(script: Script) -> Iterator[None]:
     script.block(gap=300_000)
     script.block(script.by("alice", twap(BTC, "0.1", 5)), gap=1_000)
     script.block(script.by("alice", {"type": "twapCancel", "a": BTC, "t": 2}))
-    for kind in ("setReferrer", "registerReferrer", "reserveRequestWeight"):
-        script.block(script.by("alice", {"type": kind, "code": "no code"}))
+    for who, kind, code in (
+        ("carol", "registerReferrer", "CAROL"), ("alice", "registerReferrer", "none"),
+        ("alice", "registerReferrer", "ALICE"), ("alice", "registerReferrer", "TWO"),
+        ("bob", "registerReferrer", "ALICE"), ("alice", "setReferrer", "ALICE"),
+        ("bob", "setReferrer", "NONE"), ("bob", "setReferrer", "ALICE"),
+        ("bob", "setReferrer", "ALICE"),
+    ):  # fmt: skip
+        script.block(script.by(who, {"type": kind, "code": code}))
+    script.block(script.by("alice", {"type": "reserveRequestWeight", "code": "NONE"}))
     for name in ("Alice", "a name of too many letters"):
         script.block(script.by("alice", {"type": "setDisplayName", "displayName": name}))
     yield

@@ -1,5 +1,5 @@
-"""Refusals of the spot market and of referrals, a purchase of the fund, and quotes that move, for
-the chain of refusals (`refusals.py`)."""
+"""Refusals of the spot market, a purchase of the fund, and quotes that move, for the chain of
+refusals (`refusals.py`)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,33 +15,14 @@ PRICES = {BTC: "100000", ETH: "4000", ODD: "19.6"}
 HIGHER = {BTC: "101000", ETH: "4040", ODD: "19.8"}
 
 
-def refer(kind: str, code: str) -> dict[str, Any]:
-    """A referral code registered or named."""
-    return {"type": kind, "code": code}
-
-
 def tokens(script: Script) -> Iterator[None]:
-    """Codes first, then the spot market, then what the exchange does by itself."""
-    for who, action in _referrals():
-        script.block(script.by(who, action))
+    """The spot market, then what the exchange does by itself."""
     for who, action in _spot_orders():
         script.block(script.by(who, action))
     script.block(script.by("alice", place(order(CHP, "sell", "900", "10.1"))), gap=61_000)
     script.block(system=[script.deposit(MARKET_MAKER, 200_000), script.vote(PRICES)], gap=5_000)
     script.block(system=[script.vote(HIGHER)], gap=5_000)
     yield
-
-
-def _referrals() -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "carol", refer("registerReferrer", "CAROL")  # never traded
-    yield "alice", refer("registerReferrer", "al!ce")
-    yield "alice", refer("registerReferrer", "ALICE")
-    yield "alice", refer("registerReferrer", "SECOND")
-    yield "bob", refer("registerReferrer", "ALICE")
-    yield "alice", refer("setReferrer", "ALICE")
-    yield "bob", refer("setReferrer", "ALICE")
-    yield "bob", refer("setReferrer", "ALICE")
-    yield "alice", {"type": "claimRewards"}
 
 
 def _spot_orders() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -350,6 +350,7 @@ SHAPES: Final[dict[str, Any]] = {
         "rewardHistory": [{"earned": DEC, "vlm": DEC, "referralVlm": DEC, "time": int}],
         "tokenToState": [dict],
     },
+    "vaultReport": Maybe(dict),
     "exchangeFees": {
         "schedule": FEES["feeSchedule"], "cameIn": {"*": DEC}, "went": {"*": DEC},
         "beside": {"*": DEC}, "burned": {"*": DEC},

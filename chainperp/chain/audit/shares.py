@@ -120,12 +120,13 @@ class ShareTrail:
         vault, key = fields["vault"], fields["vault"] + fields["holder"]
         name = f"shares of {address_text(fields['holder'])} in {address_text(vault)}"
         part, total = self.parts.get(key, NOTHING), self.totals.get(vault, 0)
-        stated = (fields["held"], fields["basis"], fields["total"])
-        if stated != (part.shares, part.basis, total):
-            yield f"{name}: held, basis and total were {stated}, due were " + (
-                f"{(part.shares, part.basis, total)}"
-            )
         event = ShareEvent(fields["event"])
+        # A vault that is closed pays everybody at the total before anybody was paid.
+        whole = self._closing.get(vault, (0, total))[1] if event is ShareEvent.CLOSE else total
+        stated = (fields["held"], fields["basis"], fields["total"])
+        if stated != (part.shares, part.basis, whole):
+            due_parts = (part.shares, part.basis, whole)
+            yield f"{name}: held, basis and total were {stated}, due were {due_parts}"
         if event is ShareEvent.WITHDRAWAL and time_ms < part.locked_until:
             yield f"{name}: withdrawn before {part.locked_until}, when its lock-up ends"
         due = self._due(event, fields, part, time_ms)
@@ -179,7 +180,7 @@ class ShareTrail:
         return self._paid_out(fields, part, redeemed, gross)
 
     def _close(self, fields: Record, part: Part, _time_ms: int) -> Due:
-        value, total = self._closing.get(fields["vault"], (fields["value"], fields["total"]))
+        value, total = self._closing.get(fields["vault"], (0, 0))
         return self._paid_out(fields, part, part.shares, equity(part.shares, value, total))
 
     def _paid_out(self, fields: Record, part: Part, redeemed: int, gross: int) -> Due:

@@ -10,6 +10,7 @@ from chainperp import __version__
 from chainperp.cli.bench import stages
 from chainperp.cli.bench.adl import adl_stage
 from chainperp.cli.bench.proofs import proof_stages, round_check_stage
+from chainperp.cli.bench.quotes import quote_stages
 from chainperp.cli.bench.sweep import sweep_stages
 from chainperp.cli.output import Progress
 
@@ -69,6 +70,7 @@ def prepare(quick: bool) -> list[stages.Stage]:
         stages.replay_stage(),
         adl_stage(1_000 if quick else 10_000),
         round_check_stage(1_000 if quick else 10_000),
+        *quote_stages(),
         *proof_stages(large, 100_000 if quick else 1_000_000),
         *(stage for size in curve for stage in sweep_stages(size)),
     ]

@@ -123,7 +123,8 @@ def _money(run: "Demo") -> tuple[bool, str]:
     for name, one, other in table.equalities():
         if one != other:
             return False, f"{name}: {one} is not {other}"
-    return True, table.tokens_line()
+    bought = table.token_text(table.grown("burned"))
+    return True, f"every row is exact; {bought} bought with fees and burned"
 
 
 def _to_try(directory: Path, tally: "Tally") -> list[str]:

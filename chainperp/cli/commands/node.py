@@ -26,9 +26,7 @@ LINES_PER_SECOND = 5
 VALIDATOR_INDEX = 1_000
 VAULT_USDC = 10_000_000
 INSURANCE_USDC = 1_000_000
-VOLUME_MINIMA = (
-    "schedule_cancel_volume_min", "sub_account_volume_min", "referral_volume_min",
-)  # fmt: skip
+VOLUME_MINIMA = ("schedule_cancel_volume_min", "sub_account_volume_min")
 ACCOUNT_TOKENS = 1_000_000
 
 Directory = Annotated[

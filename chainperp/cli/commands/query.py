@@ -195,7 +195,7 @@ def fees(
         typer.Argument(help="Address, name of a key, or number of a development account."),
     ] = None,
     directory: Annotated[
-        Path | None, typer.Option("--directory", help="Ask a data directory, not a node.")
+        Path | None, typer.Option("--dir", help="Ask a data directory, not a node.")
     ] = None,
 ) -> None:
     """Rates of an account, or where fees came from and went. Example: chainperp query fees 0"""
