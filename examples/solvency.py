@@ -16,6 +16,7 @@ from chainperp.cli.risk_report import state_at_tip
 from chainperp.evidence.checkpoint import read_checkpoint
 from chainperp.evidence.merkle import prove_inclusion, verify_inclusion
 from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.model.tokens import USDC
 from chainperp.storage.logkey import verify_ed25519
 from chainperp.storage.tiles import load_checkpoint, load_vkey, open_reader
 
@@ -38,6 +39,7 @@ def main(directory: Path) -> bool:
     for account in state.accounts.values():
         value = account.raw + sum(one.raw_isolated for one in account.exposures.values())
         value += sum(one.lots * state.markets[one.asset].mark for one in account.exposures.values())
+        claims += state.spot[USDC].get(account.address, 0)
         claims, deficit = claims + max(0, value), deficit + max(0, -value)
     for what, amount in (("claims", claims), ("deficit", deficit), ("custody", state.custody)):
         print(f"{what:<22}{usd_text(amount):>24} USDC")
