@@ -129,6 +129,9 @@ def test_questions_answer_about_the_pair_in_the_known_forms(node: NodeProcess) -
     assert ask("l2Book", coin=PAIR)["levels"][1][0]["px"] == "1.25"
     assert ask("l2Book", coin="@0")["coin"] == PAIR
     assert ask("recentTrades", coin=PAIR)[0]["px"] == "1.25"
+    room = ask("activeAssetData", coin=PAIR, **buyer)
+    assert room["availableToTrade"] == ["140.5", "1000029.97"]
+    assert room["maxTradeSzs"] == ["112.4", "1000029.97"]
     now = node.info("exchangeStatus").document["time"]
     request = {"coin": PAIR, "interval": "1h", "startTime": now - 3_600_000}
     assert ask("candleSnapshot", req=request)[0]["v"] == "30.0"

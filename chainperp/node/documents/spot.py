@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from chainperp.base.rounding import floor_div
 from chainperp.base.units import USD_DECIMALS, Address, format_decimal
 from chainperp.model.tokens import SPOT_FIRST, USDC, Token, token_id
 from chainperp.node.documents.listing import PairView, pair_views
@@ -124,3 +125,20 @@ def spot_state(state: State, address: Address, entries: Mapping[int, int]) -> Do
                 }
             )
     return {"balances": rows}
+
+
+def asset_data(state: State, address: Address, view: PairView) -> Document:
+    """What an account may trade in a pair, to buy and to sell: the balances that no order holds,
+    bought at the pair's price. Sizes are rounded down to a lot; there is no leverage."""
+    mark = mark_of(view.pair) or 0
+    dollars = state.spot_free(USDC, address)
+    tokens = floor_div(state.spot_free(view.pair.base, address), view.pair.wei_per_lot)
+    bought = floor_div(dollars, mark) if mark else 0
+    return {
+        "user": hex_text(address),
+        "coin": view.terms.name,
+        "leverage": {"type": "cross", "value": 1},
+        "maxTradeSzs": [size(view.terms, one) for one in (bought, tokens)],
+        "availableToTrade": [usd(dollars), size(view.terms, tokens)],
+        "markPx": price(view.terms, mark),
+    }

@@ -6,10 +6,11 @@ from chainperp.base.units import Address
 from chainperp.model.accounts import Account
 from chainperp.node.documents import accounts, markets, spot, vaults
 from chainperp.node.documents.accounts import CumFunding
+from chainperp.node.documents.listing import PairView, listed_of
 from chainperp.node.documents.texts import Document, hex_text, usd
 from chainperp.node.documents.twaps import twap_states
 from chainperp.node.index.read import cum_funding, entry_notionals
-from chainperp.node.info.kinds import COIN, DEX, USER, account_of, market_of, raw_address
+from chainperp.node.info.kinds import COIN, DEX, USER, account_of, raw_address
 from chainperp.node.info.markets import nothing, null
 from chainperp.node.info.orders import fired_orders, frontend_open_orders
 from chainperp.node.info.registry import Context, Fields, Past, Query
@@ -61,9 +62,11 @@ def spot_state(context: Context, fields: Fields, entries: dict[int, int]) -> Any
 def active_asset_data(context: Context, fields: Fields) -> Any:
     """Leverage in a market, and what may still be traded there; null for an unknown market."""
     state = context.state()
-    market = market_of(state, fields["coin"])
+    market = listed_of(state, fields["coin"])
     if market is None:
         return None
+    if isinstance(market, PairView):
+        return spot.asset_data(state, Address(raw_address(fields)), market)
     account = account_of(context, fields)
     return accounts.active_asset_data(state, raw_address(fields), account, market.asset)
 

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from chainperp.model.accounts import Account
 from chainperp.node.info.registry import Context, Fields
-from chainperp.state.store import Market, State
 from chainperp.wire.schema import described
 from chainperp.wire.shapes import (
     Misfit,
@@ -55,14 +54,6 @@ def account_of(context: Context, fields: Fields) -> Account | None:
     state = context.state()
     found: Account | None = state.accounts.get(raw_address(fields))  # type: ignore[call-overload]
     return found
-
-
-def market_of(state: State, coin: str) -> Market | None:
-    """The market of a coin's name."""
-    for market in state.markets:
-        if market.terms.name == coin:
-            return market
-    return None
 
 
 def window(fields: Fields) -> tuple[int, int]:
