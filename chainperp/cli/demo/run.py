@@ -30,7 +30,7 @@ from chainperp.model.blocks import SystemInput
 from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.node.sequencer import Sequencer
-from chainperp.state.store import BACKSTOP_VAULT, INSURANCE
+from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, MARKET_MAKER
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis, default_markets, rules_hash
 from chainperp.storage.store import ChainStore
@@ -47,6 +47,7 @@ BOLDNESS = (3, 24)
 # Small enough to run out: what it cannot take over ends below zero, and is auto-deleveraged.
 VAULT_USDC = 40_000
 INSURANCE_USDC = 5_000
+QUOTER_USDC = 20_000
 # Far below the default, so that some scopes must wait for their turn (LIQ-7).
 LIQUIDATIONS_PER_BLOCK = 10
 CALM_MS = 8_000
@@ -237,6 +238,7 @@ class Demo:
         amounts = [(maker.owner.address, 3_000_000) for maker in self.makers]
         amounts += [(taker.signer.address, taker.usdc) for taker in self.takers]
         amounts += [(BACKSTOP_VAULT, VAULT_USDC), (INSURANCE, INSURANCE_USDC)]
+        amounts += [(MARKET_MAKER, QUOTER_USDC)]
         amounts += [(self.token_maker.owner.address, MAKER_USDC)]
         amounts += [(one.signer.address, TRADER_USDC) for one in self.token_traders]
         self.sequencer.add_system(
