@@ -54,8 +54,8 @@ ARRANGED = [
     one
     for one in Rejection
     if one is Rejection.SCHEDULED_CANCEL
-    # Vaults and their children have an exchange by definition of their own.
-    or (one >= 120 and one not in UNSEEN and not 170 <= one < 200)
+    # Tokens, vaults, referrals and the fund are not drawn: they have tests of their own.
+    or (one >= 120 and one not in UNSEEN and one < Rejection.SPOT_MIN_NOTIONAL)
 ]
 REASONS = [one for one in Rejection if one < 100 and one not in (*UNSEEN, *ARRANGED)]
 
