@@ -33,7 +33,7 @@ from chainperp.storage.segments import StoredBlock
 from chainperp.storage.store import ChainStore
 from tests.support.chain import DemoChain
 
-OFF_BOOK = 24
+OFF_BOOK = 88
 
 
 @contextmanager
