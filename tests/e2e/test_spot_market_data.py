@@ -153,11 +153,24 @@ def test_questions_answer_about_the_pair_in_the_known_forms(node: NodeProcess) -
     assert referral["unclaimedRewards"] == "0.0"
 
 
+def test_sub_accounts_show_what_their_tokens_cost(node: NodeProcess) -> None:
+    """A sub-account of the buyer buys the rest of what is offered."""
+    desk = node.act(BUYER, {"type": "createSubAccount", "name": "desk"})["response"]["data"]
+    usdc = "USDC:0x6d1e7cde53ba9467b783cb7c530ce054"
+    client(node, BUYER).sub_account_spot_transfer(desk, True, usdc, 20.0)
+    order = limit_order(ASSET, True, "1.25", "10", tif="Ioc")
+    assert node.act(BUYER, order, vault=bytes.fromhex(desk[2:]))["status"] == "ok"
+    for name in ("subAccounts", "subAccounts2"):
+        [row] = node.info(name, user=BUYER.address).document
+        assert misfits(SHAPES[name], [row]) == []
+        entries = {one["coin"]: one["entryNtl"] for one in row["spotState"]["balances"]}
+        assert entries == {"CHP": "12.5", "USDC": "0.0"}
+
+
 def test_rewards_are_shown_by_day_and_claimed_into_the_ledger(node: NodeProcess) -> None:
     """A trade of the referred account in a perpetual, the reward in every place that shows it.
     Nothing is offered on spot any more, so the fund buys nothing for the fees."""
-    [left] = node.info("openOrders", user=SELLER.address).document
-    node.act(SELLER, {"type": "cancel", "cancels": [{"a": ASSET, "o": left["oid"]}]})
+    assert node.info("openOrders", user=SELLER.address).document == []
     node.act(SELLER, limit_order(0, False, "100000", "1"))
     node.act(BUYER, limit_order(0, True, "100000", "1", tif="Ioc"))
     referral = node.info("referral", user=REFERRER.address).document
@@ -184,9 +197,9 @@ def test_query_fees_says_the_same_of_a_node_and_of_its_directory(node: NodeProce
     )
     assert misfits(SHAPES["exchangeFees"], exchange) == []
     assert exchange["cameIn"]["perp_taker"] == "52.2"
-    assert exchange["cameIn"]["spot_usdc"] == "0.015"
+    assert exchange["cameIn"]["spot_usdc"] == "0.02"
     assert exchange["went"]["referral_rewards"] == "4.32"
-    assert exchange["burned"] == {"CHP": "0.02016"}
+    assert exchange["burned"] == {"CHP": "0.02716"}
     node.stop()
     again = run_cli("query", "fees", "--dir", str(node.path), "--json")
     assert json.loads(again.out) == exchange

@@ -14,9 +14,12 @@ from chainperp.node.info.kinds import COIN, DEX, USER, account_of, raw_address
 from chainperp.node.info.markets import nothing, null
 from chainperp.node.info.orders import fired_orders, frontend_open_orders
 from chainperp.node.info.registry import Context, Fields, Past, Query
+from chainperp.rules.subaccounts import sub_account_address
 from chainperp.wire.shapes import address, field, listing, optional, text
 
 USERS_MAX: Final = 100
+SUBS_MAX: Final = 50
+"""The most sub-accounts that an account can have (`sub_accounts_max`)."""
 
 
 # --- margin --------------------------------------------------------------------------------------
@@ -138,26 +141,44 @@ def no_stake(_context: Context, _fields: Fields) -> Any:
 # --- sub-accounts --------------------------------------------------------------------------------
 
 
-def sub_accounts(context: Context, fields: Fields) -> Any:
-    """The account's sub-accounts in the order they were opened; null for none. What a position
-    paid in funding is told when the sub-account itself is asked about."""
+SubFigures = dict[bytes, tuple[dict[int, CumFunding], dict[int, int]]]
+
+
+def figures_of_subs(past: Past, fields: Fields) -> SubFigures:
+    """What the positions of each sub-account paid in funding, and what its tokens cost. Addresses
+    follow from the master's, so the index need not know which there are."""
+    master = raw_address(fields)
+    found: SubFigures = {}
+    for number in range(SUBS_MAX):
+        address = sub_account_address(master, number)
+        user = past.number("SELECT id FROM users WHERE address = ?", address)
+        if user is not None:
+            connection = past.connection
+            found[address] = cum_funding(connection, user), entry_notionals(connection, user)
+    return found
+
+
+def sub_accounts(context: Context, fields: Fields, figures: SubFigures) -> Any:
+    """The account's sub-accounts in the order they were opened; null for none."""
     rows = [
-        {**head, "clearinghouseState": margin, "spotState": spot}
-        for head, margin, spot in _sub_accounts(context, fields)
+        {**head, "clearinghouseState": margin, "spotState": balances}
+        for head, margin, balances in _sub_accounts(context, fields, figures)
     ]
     return rows or None
 
 
-def sub_accounts_by_dex(context: Context, fields: Fields) -> Any:
+def sub_accounts_by_dex(context: Context, fields: Fields, figures: SubFigures) -> Any:
     """The same, with the margin by exchange."""
     rows = [
-        {**head, "dexToClearinghouseState": [["", margin]], "spotState": spot}
-        for head, margin, spot in _sub_accounts(context, fields)
+        {**head, "dexToClearinghouseState": [["", margin]], "spotState": balances}
+        for head, margin, balances in _sub_accounts(context, fields, figures)
     ]
     return rows or None
 
 
-def _sub_accounts(context: Context, fields: Fields) -> list[tuple[Document, Document, Document]]:
+def _sub_accounts(
+    context: Context, fields: Fields, figures: SubFigures
+) -> list[tuple[Document, Document, Document]]:
     """Each with its margin and its spot balance."""
     state = context.state()
     found: list[tuple[Document, Document, Document]] = []
@@ -167,8 +188,9 @@ def _sub_accounts(context: Context, fields: Fields) -> list[tuple[Document, Docu
             "subAccountUser": hex_text(sub.address),
             "master": hex_text(sub.master),
         }
-        margin = accounts.clearinghouse_state(state, state.accounts[sub.address], {})
-        found.append((head, margin, spot.spot_state(state, sub.address, {})))
+        funding, entries = figures.get(sub.address, ({}, {}))
+        margin = accounts.clearinghouse_state(state, state.accounts[sub.address], funding)
+        found.append((head, margin, spot.spot_state(state, sub.address, entries)))
     return found
 
 
@@ -247,7 +269,6 @@ def _unnamed_agent(context: Context, account: Account | None) -> tuple[str | Non
 
 
 BUILDER: Final = field("builder", address)
-NO_CUM_FUNDING: Final = "`cumFunding` and `entryNtl` are zero here: ask for the sub-account"
 NO_STAKING: Final = "nothing is staked here"
 
 QUERIES: Final = [
@@ -273,8 +294,8 @@ QUERIES: Final = [
     Query("userAbstraction", (USER,), user_abstraction, note="always `default`"),
     Query("userDexAbstraction", (USER,), null, note="one exchange: always null"),
     Query("webData2", (USER,), look=look_for_page, combine=web_data),
-    Query("subAccounts", (USER,), sub_accounts, grade="partial", note=NO_CUM_FUNDING),
-    Query("subAccounts2", (USER,), sub_accounts_by_dex, grade="partial", note=NO_CUM_FUNDING),
+    Query("subAccounts", (USER,), look=figures_of_subs, combine=sub_accounts),
+    Query("subAccounts2", (USER,), look=figures_of_subs, combine=sub_accounts_by_dex),
     Query("userToMultiSigSigners", (USER,), multi_sig_signers),
     Query("maxBuilderFee", (USER, BUILDER), max_builder_fee),
     Query("approvedBuilders", (USER,), approved_builders),
