@@ -54,8 +54,8 @@ ARRANGED = [
     one
     for one in Rejection
     if one is Rejection.SCHEDULED_CANCEL
-    # Tokens, vaults, referrals and the fund are not drawn: they have tests of their own.
-    or (one >= 120 and one not in UNSEEN and one < Rejection.SPOT_MIN_NOTIONAL)
+    # Spot, vaults with their children, and the fund have second exchanges of their own.
+    or (one >= 120 and one not in UNSEEN and not 156 <= one < 205)
 ]
 REASONS = [one for one in Rejection if one < 100 and one not in (*UNSEEN, *ARRANGED)]
 
