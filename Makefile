@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,lab]'
 	touch $@
 
 demo: setup     ## the main job: a signed chain, crash, replay, verification

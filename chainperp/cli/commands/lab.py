@@ -48,3 +48,36 @@ def forensic(
     output.answer(document, lines, as_json)
     if not fits:
         raise typer.Exit(EXIT_FALSE)
+
+
+@app.command("allocate")
+def allocate(
+    problem: Annotated[Path, typer.Argument(help="Winners, budgets and policies (JSON).")],
+    out: Annotated[Path, typer.Argument(help="Where the answer is written (JSON).")],
+    require_feasible: Annotated[
+        bool, typer.Option("--require-feasible", help="Refuse a budget that cannot be raised.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Who pays how much of a budget, under each policy; the hash covers every single amount.
+
+    Example: chainperp lab allocate problem.json answer.json
+    """
+    import json
+
+    from chainperp.cli.lab_files import write_text
+    from chainperp.lab.allocation import document as solved
+    from chainperp.lab.problem import read_problem
+
+    document = solved(read_problem(problem), require_feasible)
+    write_text(out, json.dumps(document, indent=1) + "\n")
+    if as_json:
+        output.answer(document, [], as_json=True)
+        return
+    rows = [
+        [run["policy"], str(run["budget"]), str(run["exempt_top"]), str(run["total"]),
+         str(run["shortfall"]), str(run["n_hit"]), f"{run['gini']:.6f}", run["sha256"][:16]]
+        for run in document["runs"]
+    ]  # fmt: skip
+    columns = ["policy", "budget", "exempt", "total", "shortfall", "hit", "gini", "sha256"]
+    output.table(f"{document['n_winners']} winners, micro-USD", columns, rows)
