@@ -81,3 +81,115 @@ def allocate(
     ]  # fmt: skip
     columns = ["policy", "budget", "exempt", "total", "shortfall", "hit", "gini", "sha256"]
     output.table(f"{document['n_winners']} winners, micro-USD", columns, rows)
+
+
+@app.command("list")
+def list_scenarios(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """The built-in scenarios and the claims that they test. Example: chainperp lab list"""
+    from chainperp.lab.catalogue import study_of
+    from chainperp.lab.scenario import StudyFile, built_in, read_scenario
+
+    rows: list[list[str]] = []
+    for path in built_in():
+        scenario = read_scenario(path)
+        claims = (
+            study_of(path.name, scenario.study).CLAIMS if isinstance(scenario, StudyFile) else ()
+        )
+        rows.append([path.stem, scenario.title, " ".join(claims) or "-"])
+    document = {
+        "scenarios": [{"name": name, "title": title, "claims": claims.split()}
+                      for name, title, claims in rows]
+    }  # fmt: skip
+    if as_json:
+        output.answer(document, [], as_json=True)
+    else:
+        output.table(counted_scenarios(len(rows)), ["name", "title", "claims"], rows)
+
+
+def counted_scenarios(number: int) -> str:
+    """A number of scenarios."""
+    return output.counted(number, "scenario")
+
+
+@app.command("run")
+def run(
+    scenario: Annotated[str, typer.Argument(help="A scenario file, a built-in name, or `all`.")],
+    out: Annotated[Path, typer.Option("--out", help="Where result folders go.")] = Path("results"),
+    quick: Annotated[bool, typer.Option("--quick", help="The small values of each file.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Processes.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Run scenarios into folders, the same bytes each time. Example: chainperp lab run S2"""
+    from chainperp.lab.runner import run_all
+    from chainperp.lab.scenario import built_in, find_scenario
+
+    paths = built_in() if scenario == "all" else [find_scenario(scenario)]
+    with output.progress("lab", len(paths)) as bar:
+        done: list[str] = []
+
+        def step(name: str) -> None:
+            done.append(name)
+            bar(len(done), max(len(done), len(paths)))
+
+        documents = run_all(paths, out, quick, jobs, step)
+    lines: list[str] = []
+    for document in documents:
+        lines.append(f"{document['name']}: {document['title']}")
+        lines += [
+            f"  claim {one['claim']}: {one['finding']} ({one['because']})"
+            for one in document["verdicts"]
+        ]
+    lines.append(f"written to {out}, index in {out / 'index.html'}")
+    found = {document["name"]: document["verdicts"] for document in documents}
+    output.answer({"out": str(out), "verdicts": found}, lines, as_json)
+
+
+@app.command("compare")
+def compare(
+    scenario: Annotated[str, typer.Argument(help="A shock: file or built-in name.")],
+    policies: Annotated[
+        str | None, typer.Option("--policies", help="Others than the file's: P1,P6 or names.")
+    ] = None,
+    exempt: Annotated[
+        int | None, typer.Option("--exempt", min=0, help="So many largest winners are exempt.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Processes.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """One shock under each policy, one row each. Example: chainperp lab compare shock-gap"""
+    from chainperp.lab.compare import compared
+    from chainperp.lab.outcome import shown
+
+    with output.progress("policies") as bar:
+        done: list[str] = []
+
+        def step(name: str) -> None:
+            done.append(name)
+            bar(len(done))
+
+        names = None if policies is None else policies.split(",")
+        table = compared(scenario, names, exempt, jobs, step)
+    if as_json:
+        rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+        output.answer({"rows": rows}, [], as_json=True)
+    else:
+        output.table(table.title, table.columns, [[shown(cell) for cell in r] for r in table.rows])
+
+
+@app.command("report")
+def report(
+    folder: Annotated[Path, typer.Argument(help="A result folder, or the folder of several.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Make the pages of results again from the results. Example: chainperp lab report results"""
+    from chainperp.lab.runner import read_result, write_index, write_report
+
+    folders = [path.parent for path in sorted(folder.glob("*/result.json"))] or [folder]
+    for one in folders:
+        write_report(one, read_result(one))
+    if folders != [folder]:
+        write_index(folder)
+    lines = [f"{one / 'report.html'}" for one in folders]
+    output.answer({"reports": lines}, lines, as_json)
