@@ -1,7 +1,7 @@
 """Hyperliquid's public node archives: LZ4-framed JSON lines, as nodes write them.
 
-`node_fills` and `node_fills_by_block` (fills by user; a fill that deleveraged has `liquidation` or a
-direction of "Auto-Deleveraging"), `misc_events` (ledger events by block), `asset_ctxs` (CSV: marks,
+`node_fills` and `node_fills_by_block` (fills by user; one that deleveraged has the direction
+"Auto-Deleveraging"), `misc_events` (ledger events by block), `asset_ctxs` (CSV: marks,
 funding and open interest by minute). The files are large and in a bucket that asks the reader to
 pay: none of it is in this package, and nothing here goes to a network.
 """
@@ -127,7 +127,7 @@ def _fill(where: str, user: Any, fill: dict[str, Any]) -> ArchiveFill:
 
 
 def read_events(path: Path) -> Iterator[LedgerEvent]:
-    """Events of `misc_events`: lines with `time`, `hash` and `inner`, or blocks of such `events`."""
+    """Events of `misc_events`: a line has `time`, `hash` and `inner`, or a block's `events`."""
     for number, line in lines_of(path):
         where = f"{path.name}: line {number}"
         tree = _json(where, line)

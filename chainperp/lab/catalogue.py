@@ -13,7 +13,10 @@ from chainperp.lab.refusals import refuse, refuse_invalid
 from chainperp.lab.scenario import Strict, StudyFile
 
 MODULES: Final = {
+    "S1": "s01_bitmex",
     "S2": "s02_arithmetic",
+    "S4": "s04_exempt_list",
+    "S8": "s08_ordering",
 }
 
 

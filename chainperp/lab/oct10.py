@@ -1,4 +1,4 @@
-"""The public tables of 10 October 2025: loaders that check columns and rows, and what they add up to.
+"""The public tables of 10 October 2025: loaders that check columns and rows.
 
 Formats are those of two public repositories: `autodeleveraging-analysis` (result tables, MIT) and
 `HyperReplay` (canonical tables). A folder has them below `mit/` and `gpl3/`, whole or in part. None
