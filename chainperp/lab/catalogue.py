@@ -15,8 +15,12 @@ from chainperp.lab.scenario import Strict, StudyFile
 MODULES: Final = {
     "S1": "s01_bitmex",
     "S2": "s02_arithmetic",
+    "S3": "s03_thin_tails",
     "S4": "s04_exempt_list",
     "S8": "s08_ordering",
+    "S10": "s10_custody",
+    "S11": "s11_contagion",
+    "S12": "s12_detection",
 }
 
 
