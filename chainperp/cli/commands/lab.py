@@ -193,3 +193,42 @@ def report(
         write_index(folder)
     lines = [f"{one / 'report.html'}" for one in folders]
     output.answer({"reports": lines}, lines, as_json)
+
+
+@app.command("replay")
+def replay(
+    directory: Annotated[Path, typer.Argument(help="Data directory of a recorded chain.")],
+    policies: Annotated[
+        str, typer.Option("--policies", help="Codes or names, by comma.")
+    ] = "P2,P5,P6,P11,P12,P15",
+    height: Annotated[
+        int | None, typer.Option("--height", min=1, help="Block; otherwise the first with a round.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=0, help="Accounts to show.")] = 10,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Run the block of an ADL again under other policies: who would have paid instead.
+
+    Example: chainperp lab replay demo-data --policies P1,P6
+    """
+    from chainperp.cli.counterfactual import account_rows, replay_document, world_rows
+    from chainperp.lab.counterfactual import counterfactual
+    from chainperp.lab.problem import find_policy
+
+    chosen = [find_policy("--policies", name) for name in policies.split(",")]
+    with output.progress("worlds", len(chosen) + 1) as bar:
+        done: list[str] = []
+
+        def step(name: str) -> None:
+            done.append(name)
+            bar(len(done))
+
+        found = counterfactual(directory, height, chosen, step)
+    if as_json:
+        output.answer(replay_document(found), [], as_json=True)
+        return
+    columns = ["policy", "rounds", "payers", "paid", "largest", "gini", "below zero"]
+    output.table(f"block {found.height}, USDC against a world without ADL", columns,
+                 world_rows(found))  # fmt: skip
+    columns = ["account", *(world.policy.name for world in found.worlds)]
+    output.table("who pays, largest differences first", columns, account_rows(found, top))
