@@ -99,7 +99,7 @@ def list_scenarios(
         )
         rows.append([path.stem, scenario.title, " ".join(claims) or "-"])
     document = {
-        "scenarios": [{"name": name, "title": title, "claims": claims.split()}
+        "scenarios": [{"name": name, "title": title, "claims": claims.replace("-", "").split()}
                       for name, title, claims in rows]
     }  # fmt: skip
     if as_json:
