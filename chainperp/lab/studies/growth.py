@@ -17,6 +17,8 @@ from chainperp.lab.draws import generator
 
 FEES_A_MONTH: Final = 0.01 / 12
 FUND_SHARE: Final = 0.1
+LEAST: Final = 1e-9
+"""Of capacity that is left, so that a list of everybody has a multiplier to print."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ def grow(capacities: list[int], terms: Terms, months: int, paths: int, seed: int
         alive_at_end += alive
         listed += place / paths
         exempt_end += exempt / paths
-        multiplier += 1 / (1 - exempt) / paths
+        multiplier += 1 / max(LEAST, 1 - exempt) / paths
     share = alive_at_end / paths
     error = (max(share * (1 - share), 1 / paths) / paths) ** 0.5
     return Grown(survival, share, error, listed, exempt_end, multiplier, exempt_by_month)

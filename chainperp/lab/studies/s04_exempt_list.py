@@ -123,7 +123,8 @@ def agreement(winners: list[Winner], values: Values) -> tuple[Table, int, bool, 
     rows: list[list[Cell]] = []
     worst, agrees = 0, True
     chains: dict[str, Any] = {}
-    counts = sorted({0, 1, 2, 4, 8, 16, len(names) // 4, len(names) // 2, len(names) - 1})
+    tried = {0, 1, 2, 4, 8, 16, len(names) // 4, len(names) // 2, len(names) - 1}
+    counts = sorted(count for count in tried if count < len(names))
     for percent in values.engine_deficit_percent:
         for count in counts:
             stage = Stage(lots, percent, 600)
@@ -168,7 +169,9 @@ def in_lots(winners: list[Winner], values: Values) -> tuple[Table, bool]:
     total = -sum(lots.values())
     rows: list[list[Cell]] = []
     agrees = True
-    for count in (0, 1, 2, 4, 8, 16, len(names) // 2):
+    for count in sorted({0, 1, 2, 4, 8, 16, len(names) // 2}):
+        if count >= len(names):
+            continue
         venue = Venue(policy_id=100, leverage=40)
         venue.mark(ENTRY)
         venue.join({name: -size * 2 * USD for name, size in lots.items()})

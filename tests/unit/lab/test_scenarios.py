@@ -73,11 +73,16 @@ def test_study_files_are_refused_by_value(tmp_path: Path) -> None:
     ):
         path.write_text(f'title = "x"\nseed = 1\n{text}\n', encoding="utf-8")
         with pytest.raises(BadRequest, match=sentence):
-            scenario = read_scenario(path)
-            assert isinstance(scenario, StudyFile)
-            values_of(path.name, scenario, quick=True)
+            checked(path)
     with pytest.raises(BadRequest, match="is no scenario file and no built-in scenario"):
         find_scenario("S0")
+
+
+def checked(path: Path) -> None:
+    """A study's file and its values."""
+    scenario = read_scenario(path)
+    assert isinstance(scenario, StudyFile)
+    values_of(path.name, scenario, quick=True)
 
 
 def test_built_in_files_are_valid_and_every_value_has_a_source() -> None:
