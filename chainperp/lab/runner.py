@@ -23,9 +23,9 @@ from typing import Any, Final
 
 from chainperp import __version__
 from chainperp.base.errors import NotFound
-from chainperp.lab.catalogue import study_of, values_of
+from chainperp.lab.catalogue import claims_of, study_of, values_of
 from chainperp.lab.figures import draw
-from chainperp.lab.outcome import Figure, Outcome, Series
+from chainperp.lab.outcome import Figure, Series
 from chainperp.lab.refusals import read_json, read_text, refuse
 from chainperp.lab.report import html_page, index_html, index_markdown, markdown_page
 from chainperp.lab.scenario import Scenario, ShockFile, StudyFile, read_scenario
@@ -59,7 +59,6 @@ def execute(
 ) -> dict[str, Any]:
     """One scenario, run: the document that is its result."""
     scenario = read_scenario(path)
-    claims: tuple[str, ...] = ()
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     if isinstance(scenario, ShockFile):
@@ -70,7 +69,11 @@ def execute(
         checked = values_of(path.name, scenario, quick)
         outcome = study.run(checked, scenario.seed)
         values, sources = checked.model_dump(mode="json"), scenario.sources
-        claims = study.CLAIMS
+        if values.get("data"):
+            # A path of this machine says nothing elsewhere: the notes have the table's hash.
+            values["data"] = "a folder of tables"
+    if quick:
+        outcome.notes.append("Small values (--quick): the full run may come to other verdicts.")
     return {
         "format": FORMAT,
         "name": path.stem,
@@ -80,7 +83,7 @@ def execute(
         "seed": scenario.seed,
         "versions": versions(),
         "rules_hash": rules_hash().hex(),
-        "claims": list(claims),
+        "claims": list(claims_of(scenario.study)),
         "values": values,
         "sources": dict(sources),
         **outcome.document(),
@@ -179,6 +182,3 @@ def _write(path: Path, text: str) -> None:
         path.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise NotFound(f"{path} cannot be written: {error.strerror}") from error
-
-
-__all__ = ["Outcome", "execute", "read_result", "run_all", "write_index", "write_report"]

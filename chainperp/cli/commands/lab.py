@@ -88,16 +88,13 @@ def list_scenarios(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """The built-in scenarios and the claims that they test. Example: chainperp lab list"""
-    from chainperp.lab.catalogue import study_of
-    from chainperp.lab.scenario import StudyFile, built_in, read_scenario
+    from chainperp.lab.catalogue import claims_of
+    from chainperp.lab.scenario import built_in, read_scenario
 
     rows: list[list[str]] = []
     for path in built_in():
         scenario = read_scenario(path)
-        claims = (
-            study_of(path.name, scenario.study).CLAIMS if isinstance(scenario, StudyFile) else ()
-        )
-        rows.append([path.stem, scenario.title, " ".join(claims) or "-"])
+        rows.append([path.stem, scenario.title, " ".join(claims_of(scenario.study)) or "-"])
     document = {
         "scenarios": [{"name": name, "title": title, "claims": claims.replace("-", "").split()}
                       for name, title, claims in rows]

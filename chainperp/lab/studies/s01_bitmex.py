@@ -22,7 +22,6 @@ from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.model.actions import TimeInForce
 
 TITLE: Final = "Periodic checks, a fund, and a report that can be relied on or not"
-CLAIMS: Final = ("C1", "C2", "C4", "C5", "C19")
 ENTRY: Final = 100 * DOLLAR
 MINUTE: Final = 60
 P2: Final = 200

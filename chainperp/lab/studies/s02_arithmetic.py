@@ -17,7 +17,6 @@ from chainperp.rules.adl.choose import POLICIES
 from chainperp.rules.adl.policy import Policy
 
 TITLE: Final = "A gain of 100 on which 80 is paid"
-CLAIMS: Final = ("C3", "C6", "C7", "C8")
 ENTRY: Final = 100 * DOLLAR
 
 

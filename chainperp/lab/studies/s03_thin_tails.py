@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 TITLE: Final = "Damped assets: thin tails, and what damping is worth"
-CLAIMS: Final = ("C6", "C8", "C9", "C10")
 ENTRY: Final = 1000 * DOLLAR
 P6: Final = 600
 

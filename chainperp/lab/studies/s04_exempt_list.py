@@ -19,7 +19,6 @@ from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.model.decisions import AdlReason
 
 TITLE: Final = "An exemption list that grows until the venue dies"
-CLAIMS: Final = ("C11", "C12", "C13", "C19")
 ENTRY: Final = 100 * DOLLAR
 GAP: Final = 10
 EXEMPT_COUNTS: Final = (0, 1, 2, 5, 8, 10, 50, 98, 315, 491)

@@ -19,7 +19,6 @@ from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.model.actions import TimeInForce
 
 TITLE: Final = "What a liquidation vault earns, and who would like more of it"
-CLAIMS: Final = ("C14", "C15")
 ENTRY: Final = 100 * DOLLAR
 REFERENCE_PERCENT: Final = 40_986_825 / 5_511_042_925 * 100
 """Two liquidator vaults' gain over notional liquidated, 10 October 2025 (adl-and-scenarios S5)."""
@@ -133,7 +132,7 @@ def run(values: Values, seed: int) -> Outcome:
     profitable = sum(one.vault for one in results.values()) > 0
     fund, depositors = gradients["(0, 1, 0)"], gradients["(1, 0, 0)"]
     outcome.verdicts = [
-        verdict("C14", profitable, f"over all thresholds the vault gained "
+        verdict("C14", profitable or None, f"over all thresholds the vault gained "
                 f"{sum(one.vault for one in results.values()) / USD:,.0f} USD; whether it buys "
                 "tokens depends on the routing", "falls without a rebound, or thin books",
                 boundary=True),

@@ -15,7 +15,6 @@ from chainperp.lab.scenario import Strict
 from chainperp.lab.studies.s07_refill import ceiling
 
 TITLE: Final = "The same fees, another refill: how often the fund is empty"
-CLAIMS: Final = ("C5", "C15")
 DAYS: Final = 365
 
 

@@ -17,7 +17,6 @@ from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
 from chainperp.lab.scenario import Strict
 
 TITLE: Final = "Refilling a fund by selling the venue's own token"
-CLAIMS: Final = ("C15", "C16")
 MILLION: Final = 10**6
 
 
@@ -186,11 +185,12 @@ def run(values: Values, seed: int) -> Outcome:
                "the spiral's speed is not calibrated to it here."],
     )  # fmt: skip
     only = totals["automatic"] > totals["discretionary"]
+    found = only or (None if totals["automatic"] else False)
     outcome.verdicts = [
         verdict("C15", limit < values.pool_usd, f"a treasury of {values.treasury_tokens:,} tokens "
                 f"can raise {float(limit) / MILLION:.2f} m at most, less than the pool's "
                 f"{values.pool_usd / MILLION:g} m", "income that is not in the token"),
-        verdict("C16", only, f"{totals['automatic']} cells of the grid spiral under the automatic "
+        verdict("C16", found, f"{totals['automatic']} cells of the grid spiral under the automatic "
                 f"rule, {totals['discretionary']} under discretion (winners first, then at most "
                 f"{values.daily_cap_percent} % of depth a day); the automatic rule's "
                 f"boundary: {edges or 'none'}",

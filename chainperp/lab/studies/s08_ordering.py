@@ -30,7 +30,6 @@ from chainperp.rules.adl.choose import POLICIES
 from chainperp.rules.adl.policy import Policy
 
 TITLE: Final = "Every policy on the same shock"
-CLAIMS: Final = ("C18",)
 MONEY: Final = tuple(policy for policy in POLICIES if not policy.in_lots)
 ENTRY: Final = 100 * DOLLAR
 SEED: Final = bytes(32)

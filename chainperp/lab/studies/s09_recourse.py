@@ -17,7 +17,6 @@ from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.model.actions import TimeInForce
 
 TITLE: Final = "A large account that is never liquidated, and refuses to pay"
-CLAIMS: Final = ("C11", "C20")
 ENTRY: Final = 100 * DOLLAR
 
 

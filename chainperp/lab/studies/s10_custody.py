@@ -19,7 +19,6 @@ from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
 from chainperp.lab.scenario import Strict
 
 TITLE: Final = "Collateral at a custodian: who bears a refusal"
-CLAIMS: Final = ("C21",)
 USD: Final = 10**6
 HOURS_A_YEAR: Final = 365 * 24
 STATES: Final = ("A", "B", "S", "D")

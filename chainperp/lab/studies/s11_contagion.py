@@ -18,7 +18,6 @@ from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict,
 from chainperp.lab.scenario import Strict
 
 TITLE: Final = "One refusal among venues: how far it goes"
-CLAIMS: Final = ("C10", "C21", "C22")
 MILLION: Final = 10**12
 """A million dollars in micro-USD."""
 CASES: Final = {

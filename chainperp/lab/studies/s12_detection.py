@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
 
 TITLE: Final = "Can an outsider detect a secret exemption?"
-CLAIMS: Final = ("C17", "C19")
 RANKING: Final = BY_NAME["hyperliquid"]
 ENTRY: Final = 100 * DOLLAR
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chainperp.base.errors import BadRequest
-from chainperp.lab.catalogue import MODULES, study_of, unsourced, values_of
+from chainperp.lab.catalogue import STUDIES, claims_of, study_of, unsourced, values_of
 from chainperp.lab.claims import CLAIMS, DEFECTS, OVERCLAIMS
 from chainperp.lab.outcome import Figure, Finding, Outcome, Series, Table, plain, verdict
 from chainperp.lab.report import html_page, index_markdown, markdown_page
@@ -97,8 +97,9 @@ def test_built_in_files_are_valid_and_every_value_has_a_source() -> None:
                 values_of(path.name, scenario, quick)
             assert scenario.study == path.stem
             assert scenario.title == study_of("", scenario.study).TITLE
+            assert set(claims_of(scenario.study)) <= set(CLAIMS)
             studies.add(scenario.study)
-    assert studies == set(MODULES) == {f"S{number}" for number in range(1, 13)}
+    assert studies == set(STUDIES) == {f"S{number}" for number in range(1, 13)}
 
 
 def document(**changes: Any) -> dict[str, Any]:
