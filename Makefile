@@ -31,7 +31,7 @@ load: setup     ## transactions a second through HTTP and websocket, clients inc
 	$(BIN)/python -m tests.load
 	$(BIN)/python -m tests.load.stages
 
-lab: setup      ## all studies into results/: about three minutes on two cores
+lab: setup      ## all studies into results/: about a minute of processor time
 	$(BIN)/chainperp lab run all --jobs 2
 
 check: setup    ## format, lint, types, floors

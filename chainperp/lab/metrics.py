@@ -6,9 +6,14 @@ definitions are those of adl-and-scenarios 6; `None` stands for "undefined here"
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import exp
 from typing import NamedTuple
 
 PPB = 10**9
+CHURN = 5.0
+"""Beta of the retention proxy: a haircut of 10 % loses 39 % of accounts, 20 % loses 63 %."""
+DAILY_REVENUE = 24 * 1.5e-5 + 4e-4
+"""Of a winner's endowment a day: hourly funding of 1.5e-5, and a turnover of one at 4 bps."""
 
 
 def gini(amounts: Sequence[int]) -> Fraction:
@@ -178,4 +183,24 @@ def fairness_regret(
     return sum(
         abs(share - best) * one.needed
         for one, share, best in zip(rounds, largest, reference, strict=True)
+    )
+
+
+def churn(haircut: float) -> float:
+    """Chance that an account leaves after losing this share of its endowment: a proxy.
+
+    >>> round(churn(0.1), 2), round(churn(0.2), 2)
+    (0.39, 0.63)
+    """
+    return 1 - exp(-CHURN * haircut)
+
+
+def revenue_loss(endowments: Sequence[int], takes: Sequence[int]) -> float:
+    """Two years of revenue from those who leave, by the study's proxy: 730 r sum w churn(x / w)."""
+    return (
+        730
+        * DAILY_REVENUE
+        * sum(
+            have * churn(take / have) for have, take in zip(endowments, takes, strict=True) if have
+        )
     )

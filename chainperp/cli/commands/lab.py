@@ -229,3 +229,23 @@ def replay(
                  world_rows(found))  # fmt: skip
     columns = ["account", *(world.policy.name for world in found.worlds)]
     output.table("who pays, largest differences first", columns, account_rows(found, top))
+
+
+@app.command("sql")
+def sql(
+    folder: Annotated[Path, typer.Argument(help="Results, or any folder with CSV tables.")],
+    query: Annotated[str, typer.Argument(help="A query; tables are named S4_growth and so on.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+) -> None:
+    """Ask the tables. Example: chainperp lab sql results "SELECT * FROM S4_growth" """
+    from chainperp.lab.outcome import shown
+    from chainperp.lab.query import select
+
+    columns, rows = select(folder, query)
+    if as_json:
+        document = [dict(zip(columns, map(str, row), strict=True)) for row in rows]
+        output.answer({"rows": document}, [], as_json=True)
+        return
+    cells = [[shown(cell if isinstance(cell, int | float | None) else str(cell)) for cell in row]
+             for row in rows]  # fmt: skip
+    output.table("", columns, cells)

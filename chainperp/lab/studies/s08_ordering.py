@@ -25,6 +25,7 @@ from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
 from chainperp.lab.problem import Run, Winner, code_of
 from chainperp.lab.scenario import Strict
 from chainperp.lab.studies.endowments import endowments
+from chainperp.lab.studies.waves import waves_table
 from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.rules.adl.choose import POLICIES
 from chainperp.rules.adl.policy import Policy
@@ -32,6 +33,8 @@ from chainperp.rules.adl.policy import Policy
 TITLE: Final = "Every policy on the same shock"
 MONEY: Final = tuple(policy for policy in POLICIES if not policy.in_lots)
 ENTRY: Final = 100 * DOLLAR
+REAL_CAPACITY: Final = 417_635_954
+"""Of the real half of the users, in USD: made populations take the same shares of theirs."""
 SEED: Final = bytes(32)
 FIVE: Final = tuple(
     Winner(name, w * USD, e * USD, n * USD, w * USD, n * 10**6 // e)
@@ -52,6 +55,9 @@ class Values(Strict):
     engine_winners: Annotated[int, Field(ge=5, le=1000)] = 60
     hedged_percent: Annotated[int, Field(ge=0, le=100)] = 30
     gap_percent: Annotated[int, Field(ge=2, le=40)] = 10
+    waves_usd: Annotated[tuple[int, ...], Field(min_length=1)] = (
+        2_266_240, 1_383_878, 1_065_843, 115_497, 8_056, 1_576_039, 44_868, 1_622_229, 373_726,
+    )  # fmt: skip
     data: str = ""
 
 
@@ -207,6 +213,9 @@ def run(values: Values, seed: int) -> Outcome:
         budgets = [usd * USD for usd in values.budgets_usd]
     else:
         budgets = [capacity * percent // 100 for percent in values.budget_percent]
+    waves = [
+        usd * USD if values.data else usd * capacity // REAL_CAPACITY for usd in values.waves_usd
+    ]
     five, _ = in_money(list(FIVE), [20 * USD], (0, 1))
     large, takes = in_money(winners, budgets, values.exempt_top)
     judged = [Judged(policy, winners, values) for policy in POLICIES]
@@ -221,6 +230,7 @@ def run(values: Values, seed: int) -> Outcome:
             Table("five", "The reference's five accounts, budget 20", five.columns, five.rows),
             large,
             majorisation(takes),
+            waves_table(list(MONEY), winners, waves),
             engine_table(judged),
         ],
         figures=[lorenz(takes), scatter(judged)],
@@ -235,7 +245,9 @@ def run(values: Values, seed: int) -> Outcome:
         notes=[f"Winners: {origin}; capacity {capacity // USD:,} USD.",
                "In the engine a policy that takes money also closes the bankrupt position against "
                "the other side, at the mark and in proportion to size: it breaks hedges too.",
-               "P0 has no book here: nobody pays, and the venue stays short."],
+               "P0 has no book here: nobody pays, and the venue stays short.",
+               "Mirror descent announces its budget before the wave, from the last deficit: it "
+               "takes too much and too little by turns, which is what its regret counts."],
     )  # fmt: skip
     outcome.verdicts = [
         verdict(

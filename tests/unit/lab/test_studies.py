@@ -12,12 +12,14 @@ from chainperp.lab.clearing import Debt, Pool, System, clear, debt_rank, open_le
 from chainperp.lab.draws import Draws, generator
 from chainperp.lab.metrics import (
     Round,
+    churn,
     fairness_regret,
     overshoot,
     overshoot_regret,
     pmr,
     ptsr,
     rd_nse,
+    revenue_loss,
     severity,
 )
 from chainperp.lab.outcome import Finding
@@ -38,6 +40,8 @@ from chainperp.lab.studies import s08_ordering as s08
 from chainperp.lab.studies import s12_detection as s12
 from chainperp.lab.studies.endowments import drawn
 from chainperp.lab.studies.growth import Terms, grow, hazard, median_time
+from chainperp.lab.studies.waves import through, waves_table
+from chainperp.rules.adl.choose import policy_named
 
 M = s11_contagion.MILLION
 # adl-and-scenarios 11.3: E, B, M, D pay; B users and D winners get.
@@ -372,3 +376,19 @@ def test_metrics_of_rounds() -> None:
     assert severity(one._replace(deficit=0.0)) is None
     assert overshoot_regret([one, one._replace(removed=30.0)]) == 30.0
     assert fairness_regret([one], [0.5], [0.3]) == pytest.approx(10.0)
+
+
+def test_waves_carry_endowments_over() -> None:
+    """Budgets of 20 and 15 from five accounts: sums, regrets, and a planned budget's error."""
+    five, budgets = list(s08.FIVE), [20 * 10**6, 15 * 10**6]
+    equity = through(policy_named("pro_rata_equity"), five, budgets, mirror=False)
+    assert [one.removed for one in equity.rounds] == [float(one) for one in budgets]
+    assert equity.left == 100 * 10**6 - sum(budgets)
+    mirror = through(policy_named("pro_rata_pnl"), five, budgets, mirror=True)
+    assert mirror.rounds[0].removed == budgets[0], "the first wave is known"
+    assert mirror.rounds[1].removed != budgets[1], "the second is forecast"
+    rows = {str(row[0]): row for row in waves_table(list(s08.MONEY), five, budgets).rows}
+    assert rows["P11 pro_rata_equity"][5] == 0, "the reference has no regret against itself"
+    assert float(rows["P10 mirror descent"][3] or 0) > 0
+    assert rows["P6 pro_rata_pnl"][3] == 0 < float(rows["P6 pro_rata_pnl"][4] or 0)
+    assert revenue_loss([100, 0], [20, 0]) == pytest.approx(730 * 7.6e-4 * 100 * churn(0.2))
