@@ -14,6 +14,8 @@ SETTINGS: Final[dict[Any, Any]] = {
     "figure.constrained_layout.use": True,
 }
 SIZE: Final = (7.0, 4.2)
+CROWDED: Final = 8
+"""Lines that a legend inside the drawing can name."""
 
 
 def draw(figure: Figure) -> str:
@@ -33,11 +35,27 @@ def draw(figure: Figure) -> str:
         axes.set_title(figure.title, fontsize=10)
         axes.set_xlabel(figure.x, fontsize=9)
         axes.set_ylabel(figure.y, fontsize=9)
-        if any(one.label for one in figure.series) or figure.marks:
-            axes.legend(fontsize=7)
+        if figure.ticks:
+            axes.set_xticks(range(len(figure.ticks)), figure.ticks, fontsize=8)
+        _legend(axes, figure)
         out = StringIO()
         canvas.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     return out.getvalue()
+
+
+def _legend(axes: Any, figure: Figure) -> None:
+    """Beside the drawing when it is long; single points have their names at their side."""
+    labels = [one.label for one in figure.series if one.label]
+    if figure.kind == "points" and len(labels) > CROWDED:
+        for one in figure.series:
+            for x, y in zip(one.x, one.y, strict=True):
+                axes.annotate(
+                    one.label, (x, y), xytext=(3, 3), textcoords="offset points", fontsize=6
+                )
+    elif len(labels) > CROWDED:
+        axes.legend(fontsize=6, loc="center left", bbox_to_anchor=(1, 0.5))
+    elif labels or figure.marks:
+        axes.legend(fontsize=7)
 
 
 def _lines(axes: Any, figure: Figure) -> None:

@@ -60,6 +60,8 @@ class Figure:
     series: list[Series]
     kind: str = "line"
     log: str = ""
+    ticks: list[str] = field(default_factory=list)
+    """Words for x = 0, 1, 2 …, where x is no number."""
     marks: dict[str, float] = field(default_factory=dict)
     """Vertical lines by label."""
 

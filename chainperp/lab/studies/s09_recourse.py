@@ -127,7 +127,7 @@ def run(values: Values, seed: int) -> Outcome:
                    "customers' claims covered (%)"], back),
         ],
         figures=[Figure(name="holes", title="The hole, before and after the token is sold",
-                        x="0: counted, 1: sold", y="million USD",
+                        x="the venue's token", y="million USD", ticks=["counted", "sold"],
                         series=[Series("never liquidated", [0.0, 1.0],
                                        [ledger["before"], ledger["after"]])], kind="bars")],
         chains={name: one["evidence"] for name, one in plain.items()},
