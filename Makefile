@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup demo test long soak day load check bench golden rules compatibility conform clean
+.PHONY: setup demo test long soak day load lab check bench golden rules compatibility conform clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[dev,lab]'
 	touch $@
 
 demo: setup     ## the main job: a signed chain, crash, replay, verification
@@ -30,6 +30,9 @@ day: setup      ## 24 hours of 1,000 accounts: made, replayed and audited in abo
 load: setup     ## transactions a second through HTTP and websocket, clients included: about five minutes
 	$(BIN)/python -m tests.load
 	$(BIN)/python -m tests.load.stages
+
+lab: setup      ## all studies into results/: about a minute of processor time
+	$(BIN)/chainperp lab run all --jobs 2
 
 check: setup    ## format, lint, types, floors
 	$(BIN)/ruff format --check .

@@ -1,0 +1,294 @@
+"""A shock through the real engine, once under each policy: who pays, how much, how unevenly.
+
+The same people open the same positions on a fresh chain for each policy; then the marks move. What
+a winner pays is the difference between his account value and what it would be had nobody been
+deleveraged, on the same prices: that counterfactual, and its horizon, stand in the column's name.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Final
+
+from chainperp.lab.draws import Draws
+from chainperp.lab.metrics import PPB, gini, largest_share_ppb, top_share
+from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table
+from chainperp.lab.problem import code_of, find_policy
+from chainperp.lab.scenario import ShockFile, Traders, micro
+from chainperp.lab.venue import DOLLAR, USD, Venue
+from chainperp.rules.adl.policy import Policy
+
+MAKER: Final = "maker"
+Step = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """People before the shock: lots (above zero long), deposit in micro-USD, and the price."""
+
+    lots: dict[str, int]
+    deposits: dict[str, int]
+    entry: int
+
+
+@dataclass(slots=True)
+class Bill:
+    """What a shock cost under one policy; money in micro-USD by name where it is by name."""
+
+    policy: Policy
+    deficit: int = 0
+    """Negative equity of the losers at the mark that bankrupted them, before anybody paid."""
+    uncovered: int = 0
+    """Of it, what neither fund nor winners paid."""
+    fund: int = 0
+    at_round: dict[str, int] = field(default_factory=dict)
+    """Lost by each winner in the rounds themselves, at their marks."""
+    at_end: dict[str, int] = field(default_factory=dict)
+    """Less than without auto-deleveraging at the end of the path (never below zero)."""
+    equity: dict[str, int] = field(default_factory=dict)
+    """Of each winner at the worst mark, had nobody been deleveraged."""
+    marked: int = 0
+    """Gains of the winning side at the mark of the first bankruptcy."""
+    kept: int = 0
+    """What bankrupt accounts own after their rounds: it was taken from winners too much."""
+    rounds: int = 0
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def grid(text: str) -> int:
+    """A price on the market's grid."""
+    return int(Decimal(text) * DOLLAR)
+
+
+def crowd_of(scenario: ShockFile) -> Crowd:
+    """The traders of a scenario; shorts are scaled so that both sides hold as many lots."""
+    entry = grid(scenario.market[0].oracle[0][1])
+    draws = Draws(scenario.seed, "traders")
+    sides: dict[str, dict[str, int]] = {"long": {}, "short": {}}
+    leverages: dict[str, int] = {}
+    for number, group in enumerate(scenario.traders):
+        for name, count, leverage in _members(group, number, entry, draws):
+            sides[group.direction][name] = count
+            leverages[name] = leverage
+    shorts = scaled(sides["short"], sum(sides["long"].values()))
+    lots = {**sides["long"], **{name: -count for name, count in shorts.items()}}
+    deposits = {
+        name: -(-abs(count) * entry // leverages[name]) for name, count in lots.items() if count
+    }
+    return Crowd({name: lots[name] for name in deposits}, deposits, entry)
+
+
+def _members(
+    group: Traders, number: int, entry: int, draws: Draws
+) -> Iterable[tuple[str, int, int]]:
+    low, high = micro(group.notional.low), micro(group.notional.high)
+    for place in range(group.count):
+        notional = int(draws.log_even(low, high)) if high > low else low
+        leverage = draws.whole(group.leverage.low, group.leverage.high)
+        yield f"{group.direction}{number}-{place}", max(1, notional // entry), leverage
+
+
+def scaled(lots: dict[str, int], total: int) -> dict[str, int]:
+    """Lots in the same proportion with another sum; the first names get what is left over.
+
+    >>> scaled({"a": 1, "b": 2}, 10)
+    {'a': 4, 'b': 6}
+    """
+    old = sum(lots.values())
+    shares = {name: count * total // old for name, count in lots.items()}
+    left = total - sum(shares.values())
+    for name in list(shares)[:left]:
+        shares[name] += 1
+    return shares
+
+
+def opened(crowd: Crowd, venue: Venue) -> None:
+    """Everybody's positions, opened through the book against one maker who ends flat."""
+    venue.mark(crowd.entry)
+    total = sum(count for count in crowd.lots.values() if count > 0)
+    venue.join({MAKER: 3 * total * crowd.entry})
+    venue.join(crowd.deposits)
+    for sign in (1, -1):
+        venue.trade(MAKER, {n: c for n, c in crowd.lots.items() if c * sign > 0}, crowd.entry)
+
+
+def bill(scenario: ShockFile, policy: Policy) -> Bill:
+    """The shock under one policy."""
+    crowd = crowd_of(scenario)
+    venue = Venue(
+        policy_id=policy.policy_id,
+        leverage=scenario.market[0].max_leverage,
+        insurance=micro(scenario.insurance),
+    )
+    opened(crowd, venue)
+    found = Bill(policy)
+    path = [grid(text) for _, text in scenario.market[0].oracle]
+    falls = path[-1] < crowd.entry
+    winners = [name for name, count in crowd.lots.items() if (count < 0) is falls]
+    venue.exempt(_largest(crowd, winners, scenario.exempt_top))
+    before = venue.insurance
+    for price in path[1:]:
+        _one_mark(venue, crowd, winners, price, found)
+    last = path[-1]
+    for name in winners:
+        alone = crowd.deposits[name] + crowd.lots[name] * (last - crowd.entry)
+        found.at_end[name] = max(0, alone - venue.value(name))
+    found.fund = before - max(0, venue.insurance)
+    found.uncovered += sum(
+        max(0, -venue.value(name)) for name in crowd.lots if name not in found.at_end
+    )
+    found.evidence = venue.evidence()
+    return found
+
+
+def _one_mark(venue: Venue, crowd: Crowd, winners: list[str], price: int, found: Bill) -> None:
+    """Move the mark; measure what the rounds of that block, if any, took from the winners."""
+    names = list(crowd.lots)
+    held = {name: venue.lots(name) for name in names}
+    mark = venue.engine.state.markets[0].mark
+    values = {name: venue.value(name) + held[name] * (price - mark) for name in names}
+    told = venue.mark(price)
+    found.rounds += len(told.rounds)
+    found.uncovered += told.owed
+    losers = [name for name in names if values[name] < 0 and held[name]]
+    if not losers:
+        return
+    if not found.deficit:
+        found.marked = sum(crowd.lots[name] * (price - crowd.entry) for name in winners)
+        found.equity = {name: values[name] for name in winners}
+    if told.rounds:
+        found.deficit += sum(-values[name] for name in losers)
+        found.kept += sum(venue.value(name) for name in losers)
+        for name in winners:
+            paid = values[name] - venue.value(name)
+            found.at_round[name] = found.at_round.get(name, 0) + paid
+
+
+def _largest(crowd: Crowd, names: list[str], count: int) -> list[str]:
+    """The largest positions; ties by name."""
+    return sorted(names, key=lambda name: (-abs(crowd.lots[name]), name))[:count]
+
+
+def dollars(micro_usd: int) -> float:
+    """Dollars of micro-USD, for tables."""
+    return micro_usd / USD
+
+
+COLUMNS: Final[dict[str, tuple[str, Callable[[Bill], Cell]]]] = {
+    "deficit": ("deficit (USD)", lambda one: dollars(one.deficit)),
+    "fund": ("fund paid (USD)", lambda one: dollars(one.fund)),
+    "shortfall": ("uncovered (USD)", lambda one: dollars(one.uncovered)),
+    "paid": ("winners paid at the round (USD)", lambda one: dollars(sum(one.at_round.values()))),
+    "overshoot": (
+        "overshoot at the round (USD)",
+        lambda one: dollars(sum(one.at_round.values()) - needed(one)),
+    ),
+    "second_round_losses": (
+        "second round: less at the path's end (USD)",
+        lambda one: dollars(sum(one.at_end.values()) - sum(one.at_round.values())),
+    ),
+    "accounts_hit": ("accounts hit", lambda one: sum(1 for x in one.at_round.values() if x > 0)),
+    "haircut_concentration": ("Gini of payments", lambda one: float(gini(_payments(one)))),
+    "top10": ("share of the top 10", lambda one: float(top_share(_payments(one), 10))),
+    "largest": (
+        "largest payment / equity (%)",
+        lambda one: largest_share_ppb(_payments(one), _equities(one)) / PPB * 100,
+    ),
+}  # fmt: skip
+ALWAYS: Final = ("deficit", "fund", "paid")
+
+
+def needed(one: Bill) -> int:
+    """What winners had to pay: the deficit less what the fund paid and what stayed uncovered."""
+    return one.deficit - one.fund - one.uncovered
+
+
+def _payments(one: Bill) -> list[int]:
+    return [max(0, amount) for amount in one.at_round.values()]
+
+
+def _equities(one: Bill) -> list[int]:
+    return [one.equity[name] for name in one.at_round]
+
+
+def bills(
+    scenario: ShockFile, pool: Executor | None = None, step: Step | None = None
+) -> list[Bill]:
+    """The shock under each policy of the scenario, in its order."""
+    policies = [find_policy("policies", name) for name in scenario.policies]
+    run: Iterable[Bill]
+    if pool is None:
+        run = (bill(scenario, policy) for policy in policies)
+    else:
+        run = pool.map(bill_by_id, [scenario] * len(policies), [one.policy_id for one in policies])
+    found: list[Bill] = []
+    for one in run:
+        found.append(one)
+        if step is not None:
+            step(one.policy.name)
+    return found
+
+
+def bill_by_id(scenario: ShockFile, policy_id: int) -> Bill:
+    """The same for a worker process, to which functions cannot be sent."""
+    from chainperp.rules.adl.choose import policy_with_id
+
+    return bill(scenario, policy_with_id(policy_id))
+
+
+def table_of(found: list[Bill], measures: list[str]) -> Table:
+    """One row per policy."""
+    names = [*ALWAYS, *measures]
+    if "haircut_concentration" in measures:
+        names += ["top10", "largest"]
+    rows: list[list[Cell]] = [
+        [f"{code_of(one.policy)} {one.policy.name}", *(COLUMNS[name][1](one) for name in names)]
+        for one in found
+    ]
+    return Table(
+        "policies", "One shock under each policy", ["policy", *(COLUMNS[n][0] for n in names)], rows
+    )
+
+
+def lorenz(one: Bill) -> Series:
+    """Share of payments of the poorest payers, zeros included."""
+    amounts = sorted(_payments(one))
+    total, running = sum(amounts), 0
+    xs, ys = [0.0], [0.0]
+    for place, amount in enumerate(amounts, start=1):
+        running += amount
+        xs.append(place / len(amounts))
+        ys.append(running / total if total else 0.0)
+    return Series(f"{code_of(one.policy)} {one.policy.name}", xs, ys)
+
+
+def outcome_of(
+    scenario: ShockFile, pool: Executor | None = None, step: Step | None = None
+) -> Outcome:
+    """The whole experiment."""
+    found = bills(scenario, pool, step)
+    paying = [one for one in found if any(_payments(one))]
+    return Outcome(
+        tables=[table_of(found, scenario.measure.report)],
+        figures=[
+            Figure(
+                name="lorenz",
+                title="Who pays: cumulative share of payments",
+                x="share of winning accounts, smallest payments first",
+                y="share of payments",
+                series=[lorenz(one) for one in paying],
+            )
+        ],
+        assumed={
+            "U-ADL-1": "the queue ranks by leverage times profit ratio",
+            "U-ADL-5": "the previous mark is the one in force before the latest mark update",
+        },
+        notes=[
+            "A price that comes from the previous mark is as good as that mark is near: when one "
+            "update jumps over the bankruptcy prices, winners pay back the whole jump and the "
+            "bankrupt accounts keep their margin. The overshoot column shows it.",
+            "Payments are counted on the realised marks of this path; on another path they differ.",
+        ],
+        chains={code_of(one.policy): one.evidence for one in found},
+    )
