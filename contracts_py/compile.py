@@ -14,7 +14,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent
 SOURCES: Final = ROOT / "source"
 ARTIFACTS: Final = ROOT / "artifacts"
-CONTRACTS: Final = ("Anchor", "TestUSD", "Token")
+CONTRACTS: Final = ("Anchor", "Bridge", "BuybackVault", "Pool", "Registry", "TestUSD", "Token")
 EVM_VERSION: Final = "prague"
 COMPILER: Final = "0.4.3"
 RUNTIME_MAX: Final = 24_576

@@ -37,6 +37,11 @@ def struct_hash(kind: str, *values: int | bytes | str) -> bytes:
     return keccak(keccak(kind.encode()) + b"".join(_word(value) for value in values))
 
 
+def call_hash(name: str, *values: int | bytes | str) -> bytes:
+    """keccak256(abi.encode(keccak256(name), …)) for arguments of one word each: a command."""
+    return keccak(keccak(name.encode()) + b"".join(_word(value) for value in values))
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """The contract and chain that a signature is for."""

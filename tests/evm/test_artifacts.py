@@ -1,5 +1,6 @@
 """The committed artifacts are what the committed sources compile to, wherever that happens."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -41,6 +42,6 @@ def test_every_public_function_says_what_it_does(name: str) -> None:
     for path in SOURCES.glob("*.vy"):
         text = path.read_text(encoding="utf-8")
         for part in text.split("@external\n")[1:]:
-            head = part.split('"""')
-            assert len(head) > 1 and "@notice" in head[1], f"{path.name}: {part[:60]!r}"
-            assert "\ndef " not in part[: part.index('"""')].split(":", 1)[1], part[:60]
+            comment = re.match(r'(?:@.*\n)*def [^"]*?:\n    """\n(.*?)"""', part, re.DOTALL)
+            assert comment is not None, f"{path.name} lacks NatSpec: {part[:60]!r}"
+            assert "@notice" in comment[1], f"{path.name}: {part[:60]!r}"
