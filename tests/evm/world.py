@@ -28,7 +28,8 @@ from contracts_py.anchor import Anchor
 from contracts_py.bridge import Approval, Bridge, Failure, Settings, Withdrawal
 from contracts_py.digests import Signatures, ValidatorSet, address_of, keccak
 from contracts_py.handle import Receipt
-from contracts_py.tokens import TestUSD
+from contracts_py.pool import Pool
+from contracts_py.tokens import TestUSD, Token
 
 START = 1_700_000_000
 ETHER = 10**18
@@ -133,7 +134,7 @@ def anchor_log(anchor: Anchor, log: TestLog, size: int, signers: int = 3) -> Rec
 class Custody:
     """A Bridge over a TestUSD and an Anchor; every account has 1,000 dollars and allowed all."""
 
-    def __init__(self, world: World, dispute_s: int = 100, block_ms: int = 1_000) -> None:
+    def __init__(self, world: World, dispute_s: int = 100, block_ms: int = 10_000) -> None:
         owner = ACCOUNTS[0]
         self.world = world
         self.usd = TestUSD.deploy(world.web3, owner, owner.address)
@@ -192,3 +193,25 @@ def codes(receipt: Receipt) -> list[tuple[int, Failure]]:
     """Numbers and codes of the items that a batch left out."""
     failed = [one.fields for one in receipt.events if one.name == "Failed"]
     return [(one["wid"], Failure(one["code"])) for one in failed]
+
+
+class Market:
+    """A Pool of a Token and a TestUSD; the owner has provided, Ann and Ben have both coins."""
+
+    start_usd = 50_000 * USD
+
+    def __init__(self, world: World, token: int, usd: int) -> None:
+        owner = ACCOUNTS[0]
+        self.world = world
+        supply = 10**9 * ETHER
+        self.token = Token.deploy(world.web3, owner, ("Example", "EX"), supply, owner.address)
+        self.usd = TestUSD.deploy(world.web3, owner, owner.address)
+        self.pool = Pool.deploy(world.web3, owner, self.token.address, self.usd.address, 30)
+        for one in ACCOUNTS[:3]:
+            self.usd.mint(owner, one.address, self.start_usd)
+            self.token.approve(one, self.pool.address, 2**256 - 1)
+            self.usd.approve(one, self.pool.address, 2**256 - 1)
+        for one in ACCOUNTS[1:3]:
+            self.token.transfer(owner, one.address, 1_000 * ETHER)
+        if token:
+            self.pool.add_liquidity(owner, token, usd)
