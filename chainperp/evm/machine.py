@@ -8,6 +8,9 @@ Units: wei, gas, seconds since 1970. Importing py-evm takes a second, so it happ
 Source: audit-log-and-consensus 19.
 """
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final
@@ -20,6 +23,8 @@ BASE_FEE: Final = 1_000_000_000
 """Wei per gas in block 0; from there the London rule moves it."""
 TYPES: Final = (0, 1, 2, 4)
 """Transaction types that are taken: legacy, access list, dynamic fee, set code. Not blobs."""
+FRAMES: Final = 20_000
+"""30 million gas reach about 610 calls deep (each keeps back 1/64), at ten Python frames each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,11 +96,26 @@ class Block:
         return self.receipt is not None and self.receipt.state_root == b"\x01"
 
 
+@contextmanager
+def room_for_calls() -> Iterator[None]:
+    """More Python frames while contracts call each other, and only then."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, FRAMES))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)
+
+
 @cache
 def chain_class(chain_id: int) -> Any:
     """py-evm's chain for our rules: Prague from block 0, a gas limit that never moves."""
+    before = sys.getrecursionlimit()
     from eth.chains.base import MiningChain
     from eth.vm.forks.prague import PragueVM
+
+    # py-evm raises the limit to 100,000 on import: deep JSON could then overrun the C stack.
+    sys.setrecursionlimit(before)
 
     class Chain(MiningChain):
         """Prague from the first block on."""
@@ -172,7 +192,8 @@ class Machine:
 
         before = self._chain.header
         try:
-            _block, receipt, computation = self._chain.apply_transaction(transaction)
+            with room_for_calls():
+                _block, receipt, computation = self._chain.apply_transaction(transaction)
         except (ValidationError, PyEVMError) as error:
             self._chain.header = before
             raise refuse(f"refused: {error}") from error
@@ -274,7 +295,8 @@ class Machine:
         )
         state = vm.build_state(self._chain.chaindb.db, header, vm.chain_context, hashes)
         try:
-            done = state.apply_transaction(self._spoof(vm, state, message))
+            with room_for_calls():
+                done = state.apply_transaction(self._spoof(vm, state, message))
         except (ValidationError, PyEVMError) as error:
             raise refuse(f"refused: {error}") from error
         used = message.gas - int(done.get_gas_remaining())

@@ -9,6 +9,7 @@ Errors: -32700 not JSON, -32600 not a request, -32601 no such method, -32602 par
 -32000 refused, 3 reverted (with the revert data).
 """
 
+import json
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from chainperp.evm.journal import Journal
 from chainperp.evm.machine import GAS_LIMIT, Block, Machine, Message, Tried
 from chainperp.evm.queries import LogQuery, fee_history, find_logs
 from chainperp.evm.views import block_view, receipt_view, transaction_view
+from chainperp.wire.actions import read_json
 
 CLIENT: Final = "chainperp/py-evm"
 PRIORITY_FEE: Final = 1_000_000
@@ -318,9 +320,19 @@ def answer(journal: Journal, request: Any, now: int, *, is_dev: bool = False) ->
     return _single(journal, request, now, is_dev=is_dev)
 
 
-def parse_error() -> Any:
-    """The response to what is not JSON."""
-    return _failed(None, RpcError(PARSE, "parse error"))
+def answer_body(journal: Journal, body: bytes, now: int, *, is_dev: bool = False) -> bytes:
+    """The HTTP body that answers a body; empty when none is due (all were notifications).
+
+    Arguments as in `answer`. What `read_json` refuses (above 2 MiB, nested deeply, a key twice)
+    is no JSON here either. A fault of ours is not caught.
+    """
+    try:
+        request = read_json(body)
+    except BadRequest as error:
+        found = _failed(None, RpcError(PARSE, f"parse error: {error}"))
+    else:
+        found = answer(journal, request, now, is_dev=is_dev)
+    return b"" if found is None else json.dumps(found, separators=(",", ":")).encode("ascii")
 
 
 def _single(journal: Journal, request: Any, now: int, *, is_dev: bool) -> Any:

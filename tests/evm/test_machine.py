@@ -1,6 +1,7 @@
 """The EVM machine and its journal: deterministic, refusing, and the same again after a crash."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,21 @@ def test_estimate_finds_the_gas_that_a_call_keeps_back() -> None:
     assert not machine.attempt(Message(message.sender, b"", message.data, 0, gas), START).failure
     least = gas - gas // 50
     assert machine.attempt(Message(message.sender, b"", message.data, 0, least), START).failure
+
+
+def test_deep_calls_run_and_the_recursion_limit_stays() -> None:
+    """A contract that calls itself until the gas is gone; Python's own limit is as before."""
+    before = sys.getrecursionlimit()
+    machine = Machine(GENESIS)
+    # PUSH1 0 five times, ADDRESS, GAS, CALL, STOP; the creation code returns these 14 bytes.
+    runtime = "6000" * 5 + "305af100"
+    made = machine.submit(creation("6d" + runtime + "600052600e6012f3"), START)
+    tried = machine.attempt(Message(bytes.fromhex(ANN.address[2:]), made.created), START)
+    assert not tried.failure
+    assert tried.gas_used > 21_000 + 400 * 120, "some 400 calls deep"
+    again = signed(to="0x" + made.created.hex(), gas=GAS_LIMIT, nonce=1, maxFeePerGas=10**9)
+    assert machine.submit(again, START).succeeded
+    assert sys.getrecursionlimit() == before
 
 
 def run(directory: Path) -> Journal:

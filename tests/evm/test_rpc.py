@@ -8,7 +8,7 @@ import pytest
 
 from chainperp.evm.journal import Journal
 from chainperp.evm.machine import Genesis, Machine
-from chainperp.evm.rpc import DEV_METHODS, METHODS, answer, parse_error
+from chainperp.evm.rpc import DEV_METHODS, METHODS, answer, answer_body
 from contracts_py.tokens import TestUSD
 from tests.evm.world import ACCOUNTS, ETHER, START, USD, World
 
@@ -192,8 +192,10 @@ def test_logs_by_address_topic_and_range() -> None:
 def test_sending_gives_the_hash_and_refuses_again() -> None:
     """The same bytes are known, a broken one is refused with the wallet's words."""
     world = World()
-    fields: dict[str, Any] = {"type": 2, "chainId": 1337, "nonce": 0, "gas": 21_000, "to": BEN.address, "value": 1,
-              "maxFeePerGas": 2 * 10**9, "maxPriorityFeePerGas": 1}  # fmt: skip
+    fields: dict[str, Any] = {
+        "type": 2, "chainId": 1337, "nonce": 0, "gas": 21_000, "to": BEN.address, "value": 1,
+        "maxFeePerGas": 2 * 10**9, "maxPriorityFeePerGas": 1,
+    }  # fmt: skip
     one = ANN.sign_transaction(fields)
     raw = "0x" + bytes(one.raw_transaction).hex()
     assert result(world, "eth_sendRawTransaction", raw) == "0x" + bytes(one.hash).hex()
@@ -262,10 +264,11 @@ def test_batches_and_notifications() -> None:
     for bad in ([], [chain] * 201, 5, "x", None, {"id": 1}, {"id": 1, "method": 3}):
         assert answer(journal, bad, START)["error"]["code"] == -32600
     assert answer(journal, chain | {"params": {}}, START)["error"]["code"] == -32602
-    assert parse_error()["error"]["code"] == -32700
-    assert json.dumps(answer(journal, chain, START)) == (
-        '{"jsonrpc": "2.0", "id": 7, "result": "0x539"}'
-    )
+    for broken in (b"", b"{", b"[" * 100_000, b"\xff"):
+        assert json.loads(answer_body(journal, broken, START))["error"]["code"] == -32700
+    assert answer_body(journal, json.dumps(silent).encode(), START) == b""
+    body = answer_body(journal, json.dumps(chain).encode(), START)
+    assert body == b'{"jsonrpc":"2.0","id":7,"result":"0x539"}'
 
 
 def test_blocks_are_made_on_demand_only_in_development() -> None:
