@@ -111,9 +111,11 @@ class Handle:
         fields = {"from": account.address, "value": 0, **fields}
         if "gas" not in fields:
             try:
-                fields["gas"] = web3.eth.estimate_gas(fields)  # type: ignore[arg-type]
+                estimate = web3.eth.estimate_gas(fields)  # type: ignore[arg-type]
             except ContractLogicError as error:
                 raise Reverted(contract, function, _reason(error)) from error
+            # A second later the same call may write a slot that was to stay zero: leave room.
+            fields["gas"] = estimate + estimate // 4
         base_fee = web3.eth.get_block("latest")["baseFeePerGas"]
         del fields["from"]
         fields |= {

@@ -104,6 +104,18 @@ def test_a_rewritten_log_is_not_an_extension() -> None:
             anchor.anchor(ANN, (13, root), proof, VALIDATORS, signed)
 
 
+def test_root_of_a_smaller_tree_is_no_extension() -> None:
+    """Four entries claimed, with the root of two: the proof ends before the top is reached."""
+    anchor, log = deploy_anchor(World()), plain_log(2)
+    anchor_log(anchor, log, 1)
+    root = log.root(2)
+    signed = VALIDATORS.sign(anchor.checkpoint_digest(4, root), VALIDATOR_KEYS)
+    with pytest.raises(InvalidProof):
+        verify_consistency(1, 4, log.root(1), root, log.consistency(1, 2))
+    with pytest.raises(Reverted, match="not an extension"):
+        anchor.anchor(ANN, (4, root), log.consistency(1, 2), VALIDATORS, signed)
+
+
 def test_size_must_grow() -> None:
     """The same size and a smaller one are refused, even when signed."""
     anchor, log = deploy_anchor(World()), plain_log(8)

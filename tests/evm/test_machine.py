@@ -156,7 +156,7 @@ def test_deep_calls_run_and_the_recursion_limit_stays() -> None:
     tried = machine.attempt(Message(bytes.fromhex(ANN.address[2:]), made.created), START)
     assert not tried.failure
     assert tried.gas_used > 21_000 + 400 * 120, "some 400 calls deep"
-    again = signed(to="0x" + made.created.hex(), gas=GAS_LIMIT, nonce=1, maxFeePerGas=10**9)
+    again = signed(to=made.created, gas=GAS_LIMIT, nonce=1, maxFeePerGas=10**9)
     assert machine.submit(again, START).succeeded
     assert sys.getrecursionlimit() == before
 
