@@ -15,7 +15,7 @@ from tests.evm.test_buyback import DECISION, SCHEDULE, Fund
 from tests.evm.world import ACCOUNTS, IS_LONG, USD, Custody, World
 
 SETTINGS = settings(
-    max_examples=60 if IS_LONG else 3,
+    max_examples=60 if IS_LONG else 2,
     stateful_step_count=30 if IS_LONG else 12,
     deadline=None,
     derandomize=not IS_LONG,
