@@ -61,7 +61,7 @@ mutants: setup  ## take each guard out of the contracts; the test named for it m
 	CHAINPERP_MUTANTS=1 $(BIN)/python -m pytest -n 2 --timeout 0 tests/evm/test_mutants.py
 
 conform: setup  ## independent implementations against our bytes; unmodified clients against a node
-	$(BIN)/python -m pytest tests/conformance
+	CHAINPERP_CONFORM=1 $(BIN)/python -m pytest tests/conformance
 	$(BIN)/python -m tests.conformance.clients --write docs/conformance.md
 
 clean:

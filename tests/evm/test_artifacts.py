@@ -15,6 +15,7 @@ from contracts_py.compile import (
     artifact_text,
     compile_contract,
 )
+from tests.evm.world import ORIGIN, World, deploy_anchor
 
 
 @pytest.mark.parametrize("name", CONTRACTS)
@@ -45,3 +46,13 @@ def test_every_public_function_says_what_it_does(name: str) -> None:
             comment = re.match(r'(?:@.*\n)*def [^"]*?:\n    """\n(.*?)"""', part, re.DOTALL)
             assert comment is not None, f"{path.name} lacks NatSpec: {part[:60]!r}"
             assert "@notice" in comment[1], f"{path.name}: {part[:60]!r}"
+
+
+def test_deployed_code_is_the_artifact_with_its_immutables_behind() -> None:
+    """How docs/contracts.md says that a deployment is checked."""
+    world = World()
+    anchor = deploy_anchor(world, dispute_s=100)
+    code = bytes(world.web3.eth.get_code(anchor.address))
+    immutables = ORIGIN + (100).to_bytes(32, "big")
+    assert "0x" + code[: -len(immutables)].hex() == load_artifact("Anchor").runtime_bytecode
+    assert code[-len(immutables) :] == immutables
