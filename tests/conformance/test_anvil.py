@@ -1,6 +1,6 @@
-"""anvil and cast judge our machine: the same transactions, the same contracts, the same gas.
+"""anvil, cast and ethers judge our machine: same transactions, same contracts, same gas.
 
-Both come as npm packages and are installed into a folder of their own; where that is not possible
+They come as npm packages and are installed into a folder of their own; where that is not possible
 the tests are skipped. `make conform` runs this, `make test` does not.
 """
 
@@ -23,7 +23,7 @@ from web3 import HTTPProvider, Web3
 from web3.types import RPCEndpoint
 
 from contracts_py.anchor import Anchor
-from contracts_py.artifact import load_artifact
+from contracts_py.artifact import ARTIFACTS, load_artifact
 from contracts_py.buyback import BuybackVault
 from contracts_py.digests import keccak
 from contracts_py.handle import Handle, Receipt
@@ -49,7 +49,7 @@ from tests.evm.world import (
     plain_log,
 )
 
-PACKAGES = ("@foundry-rs/anvil@1.7.1", "@foundry-rs/cast@1.7.1")
+PACKAGES = ("@foundry-rs/anvil@1.7.1", "@foundry-rs/cast@1.7.1", "ethers@6")
 OWNER, ANN, BEN = ACCOUNTS[:3]
 pytestmark = pytest.mark.skipif(
     os.environ.get("CHAINPERP_CONFORM") != "1", reason="make conform runs this"
@@ -285,3 +285,24 @@ def test_cast_deploys_sends_and_reads() -> None:
         )  # fmt: skip
         assert failing.stderr.startswith("Error")
         assert "only the minter" in failing.stderr
+
+
+def test_ethers_deploys_sends_and_reads() -> None:
+    """What most wallets and pages are built on; it sends its questions in batches."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    world, here = World(), Path(__file__).resolve().parent
+    script = tools().parent.parent / "ethers.mjs"
+    shutil.copy(here / "ethers.mjs", script)
+    words = ["0x" + KEYS[0].hex(), ANN.address, str(ARTIFACTS / "TestUSD.json")]
+    with served(world) as url:
+        done = subprocess.run(
+            [node, str(script), url, *words],
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "chain": 1337, "status": 1, "balance": "5000000", "events": ["5000000"],
+        "reason": "only the minter", "nonce": "NONCE_EXPIRED", "block": 2, "full": 1, "fee": True,
+    }  # fmt: skip
