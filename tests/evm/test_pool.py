@@ -153,7 +153,8 @@ def test_swap_inside_a_swap_is_refused() -> None:
     odd.send("arm", pool.address, again, False)
     pool.swap(ANN, buys_token=True, amount_in=1_000, least_out=0)
     assert odd.call("called_back"), "reading is allowed"
-    again = pool.contract.encode_abi("swap", [True, 0, 0, 2**64])
+    odd.send("mint", odd.address, 10**6)
+    again = pool.contract.encode_abi("swap", [True, 10**6, 0, 2**64])
     odd.send("arm", pool.address, again, False)
     pool.swap(ANN, buys_token=True, amount_in=1_000, least_out=0)
     assert not odd.call("called_back")
