@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup demo test long soak day load lab check bench golden rules compatibility conform clean
+.PHONY: setup demo test long soak day load lab check bench golden rules compatibility contracts gas mutants conform clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -19,7 +19,7 @@ test: setup     ## the whole test suite; .ci/run calls exactly this
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 long: setup     ## more seeds, deeper small worlds: about ten minutes
-	CHAINPERP_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/property tests/simulation
+	CHAINPERP_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/property tests/simulation tests/evm
 
 soak: setup     ## 200 rounds of kill -9 under load: about six minutes
 	CHAINPERP_KILL_ROUNDS=200 $(BIN)/python -m pytest -s --timeout 1800 tests/simulation/test_node_kill.py
@@ -53,8 +53,18 @@ rules: setup    ## regenerate docs/rules.md
 compatibility: setup  ## regenerate docs/compatibility.md
 	$(BIN)/python -c 'from chainperp.node.compatibility import markdown; print(markdown(), end="")' > docs/compatibility.md
 
+contracts: setup  ## compile the contracts again; no difference must show
+	$(BIN)/python -m contracts_py.compile
+	git diff --stat contracts_py/artifacts
+
+gas: setup      ## regenerate the gas table of docs/contracts.md
+	$(BIN)/python -m tests.evm.gas
+
+mutants: setup  ## take each guard out of the contracts; the test named for it must fail: about fifteen minutes
+	CHAINPERP_MUTANTS=1 $(BIN)/python -m pytest -n 2 --timeout 0 tests/evm/test_mutants.py
+
 conform: setup  ## independent implementations against our bytes; unmodified clients against a node
-	$(BIN)/python -m pytest tests/conformance
+	CHAINPERP_CONFORM=1 $(BIN)/python -m pytest tests/conformance
 	$(BIN)/python -m tests.conformance.clients --write docs/conformance.md
 
 clean:
