@@ -169,7 +169,7 @@ def test_two_ranks_swapped_are_found(demo_chain: DemoChain) -> None:
             doctored.fills[row["account"]] = (0, {"lots": row["take_lots"]})
         assert watch.violations(doctored) != []
         swapped += 1
-    assert swapped > 5
+    assert swapped > 3
 
 
 class Cheat:
