@@ -66,6 +66,10 @@ class InvalidFile(Invalid):
     """A file of the data directory is damaged; names the file and the offset."""
 
 
+class DirectoryError(Invalid):
+    """A directory cannot be used as a data directory; one sentence says why and what to do."""
+
+
 class InvalidBlock(Invalid):
     """Re-execution disagrees with the log, or a block breaks the chain's form.
 

@@ -19,6 +19,7 @@ from chainperp.base.errors import (
     EXIT_USAGE,
     BadRequest,
     ChainperpError,
+    DirectoryError,
     Invalid,
     NotFound,
 )
@@ -33,7 +34,6 @@ from chainperp.cli.checking import (
     verify_directory,
 )
 from chainperp.cli.proof_files import load_trust, verdict_document, verdict_lines, verify_file
-from chainperp.storage.datadir import DirectoryError
 
 Answer = tuple[bool, dict[str, Any], list[str]]
 

@@ -13,6 +13,7 @@ from chainperp.base.errors import (
     EXIT_USAGE,
     BadRequest,
     ChainperpError,
+    DirectoryError,
     Invalid,
     NotFound,
 )
@@ -36,7 +37,6 @@ from chainperp.cli.commands import (
     witness,
 )
 from chainperp.client.refusal import Refused
-from chainperp.storage.datadir import DirectoryError
 
 app = typer.Typer(
     name="chainperp",

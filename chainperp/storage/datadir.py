@@ -21,7 +21,7 @@ import re
 from pathlib import Path
 from typing import Final, Self
 
-from chainperp.base.errors import Invalid, InvalidFile, InvalidGenesis
+from chainperp.base.errors import DirectoryError, InvalidFile, InvalidGenesis
 from chainperp.base.hashing import leaf_hash
 from chainperp.chain.genesis import Genesis, parse_genesis
 from chainperp.model.decisions import Kind
@@ -45,10 +45,6 @@ OURS: Final = ("LOCK", "genesis.json", "log.key", "segments", "snapshots", "FORM
 
 _writing: dict[Path, None] = {}
 """Directories that this process writes; the kernel's lock does not stop its own process."""
-
-
-class DirectoryError(Invalid):
-    """A directory cannot be used as a data directory; one sentence says why and what to do."""
 
 
 class DataDir:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from chainperp.base.errors import DirectoryError
 from chainperp.evidence.note import parse_note
 from chainperp.evidence.witness import Answer, Judgement, format_request, read_tree_head
-from chainperp.storage.datadir import DirectoryError
 from chainperp.storage.files import Files, StorageFault
 from chainperp.storage.witness import WitnessStore, add_logs, create
 from tests.simulation.faulty import Death, FaultyFiles, UnflushedFiles

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from chainperp.base.errors import DirectoryError
 from chainperp.storage import segments
-from chainperp.storage.datadir import DirectoryError
 from chainperp.storage.files import StorageFault
 from chainperp.storage.fsck import fsck
 from chainperp.storage.segments import read_blocks

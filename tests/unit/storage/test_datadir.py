@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chainperp.base.errors import BadRequest, InvalidFile, InvalidGenesis
-from chainperp.storage.datadir import DataDir, DirectoryError
+from chainperp.base.errors import BadRequest, DirectoryError, InvalidFile, InvalidGenesis
+from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis
 from chainperp.storage.store import ChainStore
 from tests.simulation.chain import SEED, create, make_chain

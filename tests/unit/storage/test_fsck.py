@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from chainperp.base.canonical import Record
+from chainperp.base.errors import DirectoryError
 from chainperp.evidence.checkpoint import Checkpoint, format_checkpoint, sign_checkpoint
 from chainperp.model.decisions import Kind
 from chainperp.model.entries import decode_entry, decode_payload, encode_entry, encode_seal
 from chainperp.model.records import SCHEMAS
 from chainperp.storage import fsck as fsck_module
 from chainperp.storage import segments
-from chainperp.storage.datadir import DirectoryError
 from chainperp.storage.fsck import fsck
 from chainperp.storage.logkey import LogKey
 from chainperp.storage.segments import encode_block
