@@ -64,7 +64,7 @@ class Feeds:
         raise AssertionError(f"{channel}: {self.seen.get(channel)}")
 
 
-def test_every_feed_tells_of_a_spot_trade(node: NodeProcess) -> None:
+def check_every_feed_tells_of_a_spot_trade(node: NodeProcess) -> None:
     """Book, best prices, trades, candles, contexts, balances, fills and orders of one trade."""
     with connect(node.ws_url) as socket:
         feeds = Feeds(socket)
@@ -103,7 +103,7 @@ def test_every_feed_tells_of_a_spot_trade(node: NodeProcess) -> None:
         assert misfits(SHAPES["spotClearinghouseState"], state["spotState"]) == []
 
 
-def test_questions_answer_about_the_pair_in_the_known_forms(node: NodeProcess) -> None:
+def check_questions_answer_about_the_pair_in_the_known_forms(node: NodeProcess) -> None:
     """After the trade above: balances with cost and hold, orders, fills, prices, token, fees."""
 
     def ask(name: str, **fields: Any) -> Any:
@@ -153,7 +153,7 @@ def test_questions_answer_about_the_pair_in_the_known_forms(node: NodeProcess) -
     assert referral["unclaimedRewards"] == "0.0"
 
 
-def test_sub_accounts_show_what_their_tokens_cost(node: NodeProcess) -> None:
+def check_sub_accounts_show_what_their_tokens_cost(node: NodeProcess) -> None:
     """A sub-account of the buyer buys the rest of what is offered."""
     desk = node.act(BUYER, {"type": "createSubAccount", "name": "desk"})["response"]["data"]
     usdc = "USDC:0x6d1e7cde53ba9467b783cb7c530ce054"
@@ -167,7 +167,7 @@ def test_sub_accounts_show_what_their_tokens_cost(node: NodeProcess) -> None:
         assert entries == {"CHP": "12.5", "USDC": "0.0"}
 
 
-def test_rewards_are_shown_by_day_and_claimed_into_the_ledger(node: NodeProcess) -> None:
+def check_rewards_are_shown_by_day_and_claimed_into_the_ledger(node: NodeProcess) -> None:
     """A trade of the referred account in a perpetual, the reward in every place that shows it.
     Nothing is offered on spot any more, so the fund buys nothing for the fees."""
     assert node.info("openOrders", user=SELLER.address).document == []
@@ -189,7 +189,7 @@ def test_rewards_are_shown_by_day_and_claimed_into_the_ledger(node: NodeProcess)
     assert node.act(REFERRER, {"type": "claimRewards"})["response"] == "No rewards to claim"
 
 
-def test_query_fees_says_the_same_of_a_node_and_of_its_directory(node: NodeProcess) -> None:
+def check_query_fees_says_the_same_of_a_node_and_of_its_directory(node: NodeProcess) -> None:
     """Sources and destinations, and an account's rates and volume."""
     exchange, buyer = (
         json.loads(run_cli("query", "fees", *who, "--url", node.url, "--json").out)
@@ -208,3 +208,12 @@ def test_query_fees_says_the_same_of_a_node_and_of_its_directory(node: NodeProce
     told = run_cli("query", "fees", "--dir", str(node.path))
     assert "referrers" in told.out
     assert "burned, CHP" in told.out
+
+
+def test_a_day_of_the_spot_market(node: NodeProcess) -> None:
+    """One story: each part goes on where the one before it ended."""
+    check_every_feed_tells_of_a_spot_trade(node)
+    check_questions_answer_about_the_pair_in_the_known_forms(node)
+    check_sub_accounts_show_what_their_tokens_cost(node)
+    check_rewards_are_shown_by_day_and_claimed_into_the_ledger(node)
+    check_query_fees_says_the_same_of_a_node_and_of_its_directory(node)
