@@ -50,7 +50,7 @@ def balances(node: NodeProcess, who: Account) -> dict[str, tuple[str, str]]:
     return {row["coin"]: (row["total"], row["hold"]) for row in rows}
 
 
-def test_the_clients_orders_trade_tokens_against_usdc(node: NodeProcess) -> None:
+def check_the_clients_orders_trade_tokens_against_usdc(node: NodeProcess) -> None:
     """Placed, filled, replaced, cancelled and refused with the texts that it knows."""
     alice, bob = client(node, ALICE), client(node, BOB)
     assert bob.usd_class_transfer(1000.0, False)["status"] == "ok"
@@ -78,7 +78,7 @@ def test_the_clients_orders_trade_tokens_against_usdc(node: NodeProcess) -> None
     assert balances(node, BOB)["CHP"] == ("1000000.0", "0.0")
 
 
-def test_the_command_line_trades_and_helps(node: NodeProcess) -> None:
+def check_the_command_line_trades_and_helps(node: NodeProcess) -> None:
     """Pairs and tokens by name; a refusal tells what is free and what to do."""
     here = {"CHAINPERP_URL": node.url}
 
@@ -100,7 +100,7 @@ def test_the_command_line_trades_and_helps(node: NodeProcess) -> None:
     assert (tick.code, "1 and 1.0001" in tick.out) == (1, True)
 
 
-def test_the_log_of_it_is_executed_again_audited_and_explained(chain: Path) -> None:
+def check_the_log_of_it_is_executed_again_audited_and_explained(chain: Path) -> None:
     """After the node has stopped: same bytes, no finding, tokens in the words of a trade."""
     replayed = run_cli("replay", str(chain), "--json")
     assert replayed.code == 0, replayed.err
@@ -110,3 +110,10 @@ def test_the_log_of_it_is_executed_again_audited_and_explained(chain: Path) -> N
     told = run_cli("explain", "fill", str(chain), "1").out
     assert f"bought 30 CHP at 2 from {ALICE.address}" in told
     assert "fee 0.021 CHP" in told
+
+
+def test_tokens_from_the_first_order_to_the_audit(node: NodeProcess, chain: Path) -> None:
+    """One story on one node: each part goes on where the one before it ended."""
+    check_the_clients_orders_trade_tokens_against_usdc(node)
+    check_the_command_line_trades_and_helps(node)
+    check_the_log_of_it_is_executed_again_audited_and_explained(chain)

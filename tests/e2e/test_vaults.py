@@ -78,7 +78,7 @@ def later(node: NodeProcess, ms: int) -> None:
     assert node.post("/dev", {"type": "setOracle", "coin": "BTC", "px": "100005"}).status == 200
 
 
-def test_a_new_vault_is_told_everywhere(node: NodeProcess, vault: str) -> None:
+def check_a_new_vault_is_told_everywhere(node: NodeProcess, vault: str) -> None:
     """Role, details, the lists that name it, and the row of its creation."""
     assert asked(node, "userRole", user=vault) == {"role": "vault"}
     found = asked(node, "vaultDetails", vaultAddress=vault, user=LEADER.address)
@@ -101,7 +101,7 @@ def test_a_new_vault_is_told_everywhere(node: NodeProcess, vault: str) -> None:
     assert asked(node, "webData2", user=vault)["isVault"] is True
 
 
-def test_the_clients_trade_deposit_and_withdraw(node: NodeProcess, vault: str) -> None:
+def check_the_clients_trade_deposit_and_withdraw(node: NodeProcess, vault: str) -> None:
     """A deposit, the leader's order in the vault's name, lock-up, profit and commission."""
     holder = exchange_of(node, HOLDER)
     assert holder.vault_usd_transfer(vault, True, 500_000_000) == OK
@@ -134,7 +134,7 @@ def test_the_clients_trade_deposit_and_withdraw(node: NodeProcess, vault: str) -
     assert float(history[-1][1]) == pytest.approx(float(value) + 100, abs=2e-6)
 
 
-def test_a_distribution_and_the_end(node: NodeProcess) -> None:
+def check_a_distribution_and_the_end(node: NodeProcess) -> None:
     """Everybody is paid, the leader's settings hold, and a closed vault is nobody's."""
     made = create(node, OTHER, "Brief", 400)
     holder = exchange_of(node, HOLDER)
@@ -159,7 +159,7 @@ def test_a_distribution_and_the_end(node: NodeProcess) -> None:
     assert text_of(reply) == f"Vault not registered: {made}"
 
 
-def test_the_orders_that_close_a_vault_say_so(node: NodeProcess) -> None:
+def check_the_orders_that_close_a_vault_say_so(node: NodeProcess) -> None:
     """What stood in the way is canceled under its published word, what was held is sold."""
     made = create(node, OTHER, "Held", 400)
     trader = exchange_of(node, OTHER, vault_address=made)
@@ -175,7 +175,7 @@ def test_the_orders_that_close_a_vault_say_so(node: NodeProcess) -> None:
     assert asked(node, "vaultDetails", vaultAddress=made)["isClosed"] is True
 
 
-def test_the_liquidity_vault_takes_deposits(node: NodeProcess) -> None:
+def check_the_liquidity_vault_takes_deposits(node: NodeProcess) -> None:
     """What its accounts had belongs to the insurance account; children are told."""
     holder = exchange_of(node, HOLDER)
     before = asked(node, "vaultDetails", vaultAddress=LIQUIDITY)
@@ -193,7 +193,7 @@ def test_the_liquidity_vault_takes_deposits(node: NodeProcess) -> None:
     assert asked(node, "vaultDetails", vaultAddress=HOLDER.address) is None
 
 
-def test_the_websocket_tells_a_deposit(node: NodeProcess, vault: str) -> None:
+def check_the_websocket_tells_a_deposit(node: NodeProcess, vault: str) -> None:
     """`userNonFundingLedgerUpdates` brings the row to whoever follows the holder."""
     with connect(node.url.replace("http", "ws") + "/ws") as socket:
         subscription = {"type": "userNonFundingLedgerUpdates", "user": OTHER.address}
@@ -207,7 +207,7 @@ def test_the_websocket_tells_a_deposit(node: NodeProcess, vault: str) -> None:
     assert row["delta"]["vault"] == vault
 
 
-def test_refusals_say_what_would_do(node: NodeProcess, vault: str) -> None:
+def check_refusals_say_what_would_do(node: NodeProcess, vault: str) -> None:
     """Published texts, and the numbers that decide."""
     other = exchange_of(node, OTHER)
     for amount, text in (
@@ -231,7 +231,7 @@ def test_refusals_say_what_would_do(node: NodeProcess, vault: str) -> None:
     assert text_of(refused) == f"Vault not registered: {vault}"
 
 
-def test_the_commands_lead_and_hold_a_vault(node: NodeProcess) -> None:
+def check_the_commands_lead_and_hold_a_vault(node: NodeProcess) -> None:
     """`tx vault` and `query vault`, with help for a refusal."""
     url = ("--url", node.url)
     made = run_cli("tx", "vault", "create", "Command", "100", "--from", "4", *url)
@@ -260,3 +260,15 @@ def test_the_commands_lead_and_hold_a_vault(node: NodeProcess) -> None:
     shown = run_cli("query", "vault", address, *url)
     assert "Command" in shown.out
     assert "115.0" in shown.out
+
+
+def test_vaults_from_the_first_deposit_to_the_end(node: NodeProcess, vault: str) -> None:
+    """One story on one node: each part goes on where the one before it ended."""
+    check_a_new_vault_is_told_everywhere(node, vault)
+    check_the_clients_trade_deposit_and_withdraw(node, vault)
+    check_a_distribution_and_the_end(node)
+    check_the_orders_that_close_a_vault_say_so(node)
+    check_the_liquidity_vault_takes_deposits(node)
+    check_the_websocket_tells_a_deposit(node, vault)
+    check_refusals_say_what_would_do(node, vault)
+    check_the_commands_lead_and_hold_a_vault(node)
