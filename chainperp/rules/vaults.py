@@ -12,12 +12,12 @@ from chainperp.base.hashing import tagged_hash
 from chainperp.base.rounding import ceil_div, floor_div
 from chainperp.base.units import Address
 from chainperp.model.decisions import Rejection
+from chainperp.model.tokens import SPOT_FIRST
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import rule
 
 NAME_LENGTH: Final = (3, 50)
 DESCRIPTION_LENGTH: Final = (10, 250)
-SPOT_ASSETS: Final = 10_000
 SHARES_PER_UNIT_MAX: Final = 1_000_000
 # Ranges of characters that are not text to be shown: controls, direction marks, invisible ones.
 UNSHOWN: Final = (
@@ -299,4 +299,4 @@ def may_trade_asset(asset: int) -> bool:
     >>> may_trade_asset(0), may_trade_asset(10_001)
     (True, False)
     """
-    return asset < SPOT_ASSETS
+    return asset < SPOT_FIRST

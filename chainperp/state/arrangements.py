@@ -328,11 +328,11 @@ def _read_vault(state: State, key: bytes, value: Record) -> None:
 
 
 def _share_keys(state: State) -> Iterable[bytes]:
-    return [vault + holder for vault, holder in state.shares]
+    return [vault.address + holder for vault in state.vaults.values() for holder in vault.holders]
 
 
 def _write_share(state: State, key: bytes) -> Record | None:
-    share = state.shares.get((Address(key[:20]), Address(key[20:])))
+    share = state.vaults[Address(key[:20])].holders.get(Address(key[20:]))
     if share is None:
         return None
     return {
@@ -351,7 +351,7 @@ def _read_share(state: State, key: bytes, value: Record) -> None:
     share.basis = value["basis"]
     share.locked_until = value["locked_until"]
     share.realised = value["realised"]
-    state.add_share(state.vaults[Address(key[:20])], Address(key[20:]), share)
+    state.vaults[Address(key[:20])].holders[Address(key[20:])] = share
 
 
 COLLECTIONS: Final[dict[str, Collection]] = {

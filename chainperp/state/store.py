@@ -5,6 +5,7 @@ queue order; no result depends on how a dictionary grew. `touch` and `touch_expo
 leaf once per commit; whatever changes a committed value calls them.
 """
 
+from bisect import insort
 from typing import Final
 
 from chainperp.base.units import Address
@@ -26,7 +27,7 @@ from chainperp.model.arrangements import (
 from chainperp.model.fund import Fund
 from chainperp.model.markets import MarketTerms
 from chainperp.model.tokens import NO_SPOT, SPOT_FIRST, SpotListing, tokens_of, wire_name
-from chainperp.model.vaults import Share, Vault
+from chainperp.model.vaults import Vault
 from chainperp.parameters.schema import Parameters
 from chainperp.state.book import Book
 from chainperp.state.pairs import SpotPair, change
@@ -53,6 +54,10 @@ SYSTEM_ACCOUNTS: Final = (
 
 # The liquidity vault is worth what these accounts are worth: the parent, then its children.
 HLP_MEMBERS: Final = (LIQUIDITY_VAULT, BACKSTOP_VAULT, MARKET_MAKER)
+
+
+def _number_of(one: SubAccount | Vault) -> int:
+    return one.number
 
 
 class Market:
@@ -151,7 +156,6 @@ class State:
         "referrals",
         "schedule_queue",
         "schedules",
-        "shares",
         "spot",
         "sub_accounts",
         "subs_of",
@@ -238,8 +242,6 @@ class State:
         self.vaults: dict[Address, Vault] = {}
         # The same by leader, in order of their numbers, closed ones included.
         self.vaults_of: dict[Address, list[Vault]] = {}
-        # By vault and holder; the vault has its own by holder.
-        self.shares: dict[tuple[Address, Address], Share] = {}
         # What a child of the liquidity vault was worth when its day began, in micro-USDC.
         self.day_values: dict[Address, int] = {}
         # Its leader is an account without a key: nobody trades it or changes its settings.
@@ -336,31 +338,15 @@ class State:
         """Register a sub-account under its master, in the order of numbers."""
         self.sub_accounts[sub.address] = sub
         subs = self.subs_of.setdefault(sub.master, [])
-        place = len(subs)
-        while place and subs[place - 1].number > sub.number:
-            place -= 1
-        subs.insert(place, sub)
+        insort(subs, sub, key=_number_of)
 
     def add_vault(self, vault: Vault) -> None:
         """Register a vault, or what a snapshot says of it, under its leader by number."""
         self.vaults[vault.address] = vault
         led = [one for one in self.vaults_of.get(vault.leader, ()) if one.number != vault.number]
-        place = len(led)
-        while place and led[place - 1].number > vault.number:
-            place -= 1
-        led.insert(place, vault)
+        insort(led, vault, key=_number_of)
         self.vaults_of[vault.leader] = led
         self.note("vault", vault.address)
-
-    def add_share(self, vault: Vault, holder: Address, share: Share) -> None:
-        """Register what a holder owns of a vault."""
-        self.shares[vault.address, holder] = share
-        vault.holders[holder] = share
-
-    def remove_share(self, vault: Vault, holder: Address) -> None:
-        """Forget a holder who owns nothing of a vault any more."""
-        del self.shares[vault.address, holder]
-        del vault.holders[holder]
 
     def add_twap(self, twap: Twap) -> None:
         """Register a TWAP order that runs; ids are given in ascending order."""

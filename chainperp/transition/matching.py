@@ -250,6 +250,11 @@ def match_forced(
     """Match an IOC order of the exchange's own and record how it ended, with the reason it was
     sent for; returns how many lots it filled."""
     match(state, recorder, market, order, cause)
+    return record_forced(recorder, order, verdict)
+
+
+def record_forced(recorder: Recorder, order: Order, verdict: Verdict) -> int:
+    """Record how an IOC order of the exchange's own ended; returns how many lots it filled."""
     filled = order.lots - order.remaining
     if order.remaining == 0:
         status = OrderStatus.FILLED

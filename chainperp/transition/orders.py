@@ -19,7 +19,6 @@ from chainperp.rules.orders import is_modify_offered, is_own_order
 from chainperp.rules.triggers import may_join_group
 from chainperp.state.store import State
 from chainperp.transition.builders import may_charge
-from chainperp.transition.matching import end_order
 from chainperp.transition.placing import place
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.spot_matching import end_any_order
@@ -105,10 +104,8 @@ def process_cancel(
         order = _own_order(account, target)
         if order is None or order.asset != asset:
             _refuse_missing(recorder, account, asset, target, Rejection.MISSING_ORDER)
-        elif asset >= SPOT_FIRST:
-            end_any_order(state, recorder, order, Rejection.CANCELED_BY_USER)
         else:
-            end_order(state, recorder, state.markets[asset], order, Rejection.CANCELED_BY_USER)
+            end_any_order(state, recorder, order, Rejection.CANCELED_BY_USER)
     return Rejection.ACCEPTED
 
 

@@ -92,10 +92,10 @@ def change_share(
     """Carry out a change of a holder's shares and basis, and write it down. `value` and `total` are
     the vault's value and shares before it, of a closing before anybody was paid. A holder who has
     no shares left is forgotten."""
-    share = state.shares.get((vault.address, holder))
+    share = vault.holders.get(holder)
     if share is None:
         share = Share(state.time_ms)
-        state.add_share(vault, holder, share)
+        vault.holders[holder] = share
     recorder.record(
         Kind.SHARES,
         {
@@ -124,7 +124,7 @@ def change_share(
         share.realised += payment.net + basis_change
     vault.shares += change
     if not share.shares:
-        state.remove_share(vault, holder)
+        del vault.holders[holder]
     state.note("share", vault.address + holder)
     state.note("vault", vault.address)
 
@@ -162,7 +162,7 @@ def seed_at_genesis(state: State) -> None:
         return
     share = Share(state.time_ms)
     share.shares = share.basis = vault.shares = value
-    state.add_share(vault, INSURANCE, share)
+    vault.holders[INSURANCE] = share
     state.note("share", vault.address + INSURANCE)
     state.note("vault", vault.address)
 
@@ -186,7 +186,7 @@ def seed_deposit(state: State, recorder: Recorder, vault: Vault, amount: int, va
 def _seed(
     state: State, recorder: Recorder, vault: Vault, *, value: int, bought: int, cost: int
 ) -> None:
-    held = state.shares.get((vault.address, INSURANCE))
+    held = vault.holders.get(INSURANCE)
     change_share(
         state, recorder, vault, INSURANCE, ShareEvent.SEED,
         value=value, change=bought, basis_change=cost, payment=Payment(cost, cost, cost),

@@ -16,7 +16,7 @@ from chainperp.rules.orders import would_match
 from chainperp.rules.spot import spot_fee, spot_hold
 from chainperp.state.pairs import SpotPair
 from chainperp.state.store import State
-from chainperp.transition.matching import end_order, take_fees
+from chainperp.transition.matching import end_order, record_forced, take_fees
 from chainperp.transition.rates import count_trade, rates_today
 from chainperp.transition.recorder import FLAG_MAKER_DONE, FLAG_TAKER_BUYS, Fill, Recorder
 from chainperp.transition.tokens import burn
@@ -177,10 +177,4 @@ def buy_forced(
     )
     state.next_oid += 1
     spent = match_spot(state, recorder, pair, order, cause)
-    filled = lots - order.remaining
-    if order.remaining == 0:
-        status = OrderStatus.FILLED
-    else:
-        status = OrderStatus.CANCELED if filled else OrderStatus.REJECTED
-    recorder.order(order, status, reason, free, lots * limit)
-    return filled, spent
+    return record_forced(recorder, order, (reason, free, lots * limit)), spent

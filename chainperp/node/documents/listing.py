@@ -85,11 +85,6 @@ def pair_views(state: State) -> list[PairView]:
     ]
 
 
-def everything_listed(state: State) -> list[Listed]:
-    """Markets, then pairs."""
-    return [*state.markets, *pair_views(state)]
-
-
 def coin_terms(state: State, asset: int) -> Coin | None:
     """Terms of an asset number; None when nothing has it."""
     if asset < len(state.markets):

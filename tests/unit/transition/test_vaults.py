@@ -117,7 +117,7 @@ def test_genesis_money_of_the_liquidity_vault_has_an_owner() -> None:
     vault = state.vaults[LIQUIDITY_VAULT]
     assert vault.shares == vault.holders[INSURANCE].shares == 10_000 * USDC
     assert vault_value(state, vault) == 10_000 * USDC
-    assert not first_state(genesis_of(child=99)).shares
+    assert not first_state(genesis_of(child=99)).vaults[LIQUIDITY_VAULT].holders
 
 
 def test_the_creation_fee_goes_the_way_of_trading_fees() -> None:
