@@ -102,6 +102,7 @@ class Venue:
         insurance: int = 0,
         **parameters: object,
     ) -> None:
+        self.names: dict[bytes, str] = {BACKSTOP_VAULT: "vault", INSURANCE: "insurance"}
         market = {
             "name": "LAB",
             "size_decimals": SIZE_DECIMALS,
@@ -116,7 +117,6 @@ class Venue:
         )  # fmt: skip
         self.engine = Engine(parse_genesis(raw), rules_hash())
         self.blocks = [self.engine.seal_genesis()]
-        self.names: dict[bytes, str] = {BACKSTOP_VAULT: "vault", INSURANCE: "insurance"}
         self.leverage = leverage
         self.nonce = START
         self.deposits = 0
