@@ -41,7 +41,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from chainperp.lab.problem import find_policy
+from chainperp.lab.cases import find_case
 from chainperp.lab.refusals import read_text, refuse, refuse_invalid
 
 FOLDER: Final = Path(__file__).resolve().parent / "scenarios"
@@ -236,5 +236,5 @@ def read_scenario(path: Path) -> Scenario:
         refuse_invalid(path.name, error)
     if isinstance(scenario, ShockFile):
         for at, name in enumerate(scenario.policies):
-            find_policy(f"{path.name}: policies[{at}]", name)
+            find_case(f"{path.name}: policies[{at}]", name)
     return scenario

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from chainperp.base.errors import BadRequest
+from chainperp.lab.cases import find_case
 from chainperp.lab.catalogue import STUDIES, claims_of, study_of, unsourced, values_of
 from chainperp.lab.chain import Chain
 from chainperp.lab.claims import CLAIMS, DEFECTS, OVERCLAIMS
@@ -155,6 +156,29 @@ def test_verdicts_and_numbers() -> None:
     assert verdict("C1", True, "", "").finding is Finding.SUPPORTED
     assert plain((1, True, 2 / 3)) == [1, True, 0.6666666667]
     assert csv_text({"columns": ["a"], "rows": [[1], ["x,y"]]}) == 'a\n1\n"x,y"\n'
+
+
+def test_settlements_and_exempt_last(tmp_path: Path) -> None:
+    """P16 takes the same part of every balance, P18 profits only, P20 what P6 takes in all, from
+    the exempt account too; they leave nothing uncovered where P0 leaves all."""
+    path = tmp_path / "x.toml"
+    text = SHOCK.replace('"P1"', '"P0", "P6", "P16", "P18", "P20", "P1+last"')
+    path.write_text(text.replace("seed = 1\n", "seed = 1\nexempt_top = 1\n", 1), encoding="utf-8")
+    [table] = execute(path)["tables"]
+    rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
+    assert list(rows)[-2:] == ["P20 exempt_last", "P1 hyperliquid+last"]
+    owed = rows["P0 market_unwind"]["uncovered (USD)"]
+    assert owed > 0
+    paid = {name: row["winners paid at the round (USD)"] for name, row in rows.items()}
+    assert 0 < paid["P16 withdrawal_haircut"] < owed, "the others' balances pay as well"
+    assert paid["P18 period_profits"] == pytest.approx(owed)
+    assert rows["P16 withdrawal_haircut"]["uncovered (USD)"] < 1e-3
+    assert rows["P16 withdrawal_haircut"]["overshoot at the round (USD)"] == 0
+    assert paid["P20 exempt_last"] == paid["P6 pro_rata_pnl"]
+    hit = {name: row["accounts hit"] for name, row in rows.items()}
+    assert hit["P6 pro_rata_pnl"] == 3 < hit["P18 period_profits"] == 4
+    with pytest.raises(BadRequest, match=r'policies: "P99\+last" is no policy|"P99" is no policy'):
+        find_case("policies", "P99+last")
 
 
 def test_a_shock_runs_and_writes_a_folder(tmp_path: Path) -> None:
