@@ -49,6 +49,11 @@ MEASURES: Final = (
     "shortfall", "overshoot", "haircut_concentration", "accounts_hit", "second_round_losses",
 )  # fmt: skip
 Seed = Annotated[int, Field(ge=0, lt=1 << 64)]
+Percent = Annotated[int, Field(ge=0, le=100)]
+PartPercent = Annotated[float, Field(ge=0, le=100)]
+Move = Annotated[int, Field(ge=1, le=99)]
+"""Percent by which a price falls."""
+Millions = Annotated[int, Field(ge=0, le=10**9)]
 
 
 class Strict(BaseModel):

@@ -16,7 +16,7 @@ from pydantic import Field
 from chainperp.base.errors import BadRequest
 from chainperp.lab.clearing import Debt, Pool, System, clear, debt_rank, open_ledger
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Millions, Move, Percent, Strict
 from chainperp.lab.studies.run_dynamics import FREE, Ran
 from chainperp.lab.studies.run_tables import (
     STOPPED,
@@ -47,19 +47,19 @@ class Values(Strict):
 
     fall_percent: Annotated[int, Field(ge=1, le=60)] = 20
     margin_percent: Annotated[int, Field(ge=1, le=60)] = 8
-    exempt_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 20, 40, 50, 60, 80)
-    open_interest: tuple[int, int, int, int] = (14_000, 9_000, 7_000, 3_000)
-    cash: tuple[int, int, int, int] = (20_000, 11_000, 4_000, 2_500)
-    funds: tuple[int, int, int, int] = (1_000, 300, 350, 100)
+    exempt_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (0, 20, 40, 50, 60, 80)
+    open_interest: tuple[Millions, Millions, Millions, Millions] = (14_000, 9_000, 7_000, 3_000)
+    cash: tuple[Millions, Millions, Millions, Millions] = (20_000, 11_000, 4_000, 2_500)
+    funds: tuple[Millions, Millions, Millions, Millions] = (1_000, 300, 350, 100)
     credit: Annotated[int, Field(ge=0)] = 600
     issuer: Annotated[int, Field(ge=0)] = 14_600
-    issuer_percent: tuple[int, int, int, int] = (45, 35, 5, 15)
+    issuer_percent: tuple[Percent, Percent, Percent, Percent] = (45, 35, 5, 15)
     thin_percent: Annotated[int, Field(ge=1, le=100)] = 35
     equity_permille: Annotated[int, Field(ge=0, le=1000)] = 20
-    keep_percent: tuple[int, int] = (70, 90)
+    keep_percent: tuple[Percent, Percent] = (70, 90)
     """Assets kept in a winding-up: after a run, and when withdrawals are limited."""
-    falls_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (20, 40)
-    others_percent: tuple[int, int, int] = (20, 10, 0)
+    falls_percent: Annotated[tuple[Move, ...], Field(min_length=1)] = (20, 40)
+    others_percent: tuple[Percent, Percent, Percent] = (20, 10, 0)
     """Exempt shares of the first three venues in the run."""
     liquid_percent: Annotated[int, Field(ge=1, le=100)] = 60
     haste_percent: Annotated[int, Field(ge=1, le=100)] = 90

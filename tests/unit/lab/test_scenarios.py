@@ -1,6 +1,7 @@
 """Scenario files: what is refused and how; built-in files; results and pages."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,31 @@ def test_verdicts_and_numbers() -> None:
     assert verdict("C1", True, "", "").finding is Finding.SUPPORTED
     assert plain((1, True, 2 / 3)) == [1, True, 0.6666666667]
     assert csv_text({"columns": ["a"], "rows": [[1], ["x,y"]]}) == 'a\n1\n"x,y"\n'
+
+
+BAD_VALUES: tuple[tuple[str, str, str, str], ...] = (
+    ("S11", "cash", "[-20_000, 1, 1, 1]", r"cash\[0\]: was -20000, input should be greater"),
+    ("S11", "exempt_percent", "[0, 200]", r"exempt_percent\[1\]: was 200, input should be less"),
+    ("S11", "fall_percent", "0.2", r"fall_percent: was 0\.2, input should be a valid integer"),
+    ("S7", "pool_usd", '"50m"', r'pool_usd: was "50m", input should be a valid integer'),
+    ("S8", "waves_usd", "[]", r"waves_usd: was \[\], tuple should have at least 1 item"),
+    ("S8", "gap_percent", '10\ndata = "DIR"', r"adl_by_user_half\.csv: line 1: has no column clo"),
+)
+
+
+@pytest.mark.parametrize(("code", "name", "value", "sentence"), BAD_VALUES)
+def test_bad_values(tmp_path: Path, code: str, name: str, value: str, sentence: str) -> None:
+    """Wrong units and ranges in a study's file: file, field, place in a list; what only the run
+    sees, such as a column that a table lacks, names the scenario as well."""
+    (tmp_path / "gpl3").mkdir()
+    (tmp_path / "gpl3" / "adl_by_user_half.csv").write_text("user,adl_notional\n")
+    text = find_scenario(code).read_text(encoding="utf-8").partition("[quick]")[0]
+    value = value.replace("DIR", str(tmp_path))
+    text = re.sub(rf"^{name} = .*$", lambda _: f"{name} = {value}", text, flags=re.MULTILINE)
+    path = tmp_path / "bad.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadRequest, match=rf"bad\.toml: values: {sentence}"):
+        execute(path)
 
 
 def test_settlements_and_exempt_last(tmp_path: Path) -> None:
