@@ -14,12 +14,24 @@ from typing import Final
 from chainperp.lab.cases import NOBODY, PERIOD, Case, find_case
 from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws
-from chainperp.lab.metrics import PPB, gini, largest_share_ppb, top_share
+from chainperp.lab.metrics import (
+    PPB,
+    Round,
+    gini,
+    herfindahl,
+    largest_share_ppb,
+    pmr,
+    ptsr,
+    rd_nse,
+    severity,
+    top_share,
+)
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table
 from chainperp.lab.scenario import ShockFile, Traders, micro
 from chainperp.lab.venue import DOLLAR, USD, Venue
+from chainperp.rules.adl import policy as adl
 from chainperp.rules.adl.choose import allocate, policy_named
-from chainperp.rules.adl.policy import Candidate, ExemptMode, Round
+from chainperp.rules.adl.policy import Candidate, ExemptMode
 
 MAKER: Final = "maker"
 Step = Callable[[str], None]
@@ -56,6 +68,8 @@ class Bill:
     """Less than without auto-deleveraging at the end of the path (never below zero)."""
     equity: dict[str, int] = field(default_factory=dict)
     """Of each winner at the worst mark, had nobody been deleveraged."""
+    gains: dict[str, int] = field(default_factory=dict)
+    """Of each winner at that mark."""
     marked: int = 0
     """Gains of the winning side at the mark of the first bankruptcy."""
     kept: int = 0
@@ -173,7 +187,7 @@ def _settle(venue: Venue, crowd: Crowd, winners: list[str], found: Bill) -> None
             )
             for name, value in able.items()
         ]
-        answer = allocate(policy_named("clawback"), Round(seed=bytes(32), budget=missing), rows)
+        answer = allocate(policy_named("clawback"), adl.Round(seed=bytes(32), budget=missing), rows)
         paid = dict(zip(able, answer.takes, strict=True))
     else:
         total = max(1, sum(able.values()))
@@ -199,7 +213,8 @@ def _one_mark(venue: Venue, crowd: Crowd, winners: list[str], price: int, found:
     if not losers:
         return
     if not found.deficit:
-        found.marked = sum(crowd.lots[name] * (price - crowd.entry) for name in winners)
+        found.gains = {name: crowd.lots[name] * (price - crowd.entry) for name in winners}
+        found.marked = sum(found.gains.values())
         found.equity = {name: values[name] for name in winners}
     if told.rounds:
         for name in losers:
@@ -242,6 +257,11 @@ COLUMNS: Final[dict[str, tuple[str, Callable[[Bill], Cell]]]] = {
         "largest payment / equity (%)",
         lambda one: largest_share_ppb(_payments(one), _equities(one)) / PPB * 100,
     ),
+    "hhi": ("HHI of payments", lambda one: float(herfindahl(_payments(one)))),
+    "severity": ("severity (paid / deficit)", lambda one: severity(round_of(one))),
+    "ptsr": ("PTSR", lambda one: ptsr(round_of(one))),
+    "pmr": ("PMR", lambda one: pmr(round_of(one))),
+    "rd_nse": ("RD-NSE", lambda one: rd_nse(round_of(one))),
 }  # fmt: skip
 ALWAYS: Final = ("deficit", "fund", "paid")
 
@@ -249,6 +269,18 @@ ALWAYS: Final = ("deficit", "fund", "paid")
 def needed(one: Bill) -> int:
     """What winners had to pay: the deficit less what the fund paid and what stayed uncovered."""
     return one.deficit - one.fund - one.uncovered - one.others - one.recovered
+
+
+def round_of(one: Bill) -> Round:
+    """The shock as the metrics of the study see it: endowments are the winners' gains."""
+    left = [gain - one.at_round.get(name, 0) for name, gain in one.gains.items()]
+    return Round(
+        deficit=float(one.deficit),
+        largest_loss=float(max(one.owing.values(), default=0)),
+        removed=float(sum(one.at_round.values())),
+        needed=float(needed(one)),
+        survivor=float(max([0, *left])),
+    )
 
 
 def _payments(one: Bill) -> list[int]:
@@ -302,6 +334,28 @@ def lorenz(one: Bill) -> Series:
     return Series(one.case.label, xs, ys)
 
 
+def waterfall(found: list[Bill]) -> Figure:
+    """Who bore the deficit under each policy: fund, winners as far as needed, others, nobody."""
+    parts: dict[str, Callable[[Bill], int]] = {
+        "fund": lambda one: one.fund,
+        "winners, needed": lambda one: min(needed(one), sum(one.at_round.values())),
+        "winners, beyond need": lambda one: max(0, sum(one.at_round.values()) - needed(one)),
+        "others": lambda one: one.others,
+        "uncovered": lambda one: one.uncovered,
+    }
+    places = [float(place) for place in range(len(found))]
+    return Figure(
+        name="waterfall",
+        title="Where the deficit went",
+        x="policy",
+        y="USD",
+        series=[Series(name, places, [dollars(of(one)) for one in found])
+                for name, of in parts.items()],
+        kind="bars",
+        ticks=[one.case.label.split()[0] for one in found],
+    )  # fmt: skip
+
+
 def outcome_of(
     scenario: ShockFile, pool: Executor | None = None, step: Step | None = None
 ) -> Outcome:
@@ -317,7 +371,8 @@ def outcome_of(
                 x="share of winning accounts, smallest payments first",
                 y="share of payments",
                 series=[lorenz(one) for one in paying],
-            )
+            ),
+            waterfall(found),
         ],
         assumed={
             "U-ADL-1": "the queue ranks by leverage times profit ratio",

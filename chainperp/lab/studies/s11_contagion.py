@@ -110,6 +110,8 @@ class Ending:
     classes: dict[str, float]
     ways: dict[str, float]
     failed: tuple[str, ...]
+    unpaid: tuple[float, ...]
+    """After each round of the clearing."""
 
     @property
     def total(self) -> float:
@@ -210,6 +212,7 @@ def _ending(values: Values, system: System, haircuts: int, first: int, law: str)
         {name: amount / m for name, amount in classes.items()},
         {name: amount / m for name, amount in ways.items()},
         tuple(failed),
+        tuple(amount / m for amount in done.unpaid),
     )
 
 
@@ -345,6 +348,11 @@ def _figures(endings: dict[tuple[int, str], Ending]) -> list[Figure]:
     return [
         Figure(name="amplification", title="Total loss over first loss", x="exempt share (%)",
                y="amplification", series=lines),
+        Figure(name="rounds", title="Contagion, round by round (custodian may refuse)",
+               x="round of the clearing", y="debts unpaid (million USD)", kind="steps",
+               series=[Series(f"{p} % exempt", [float(k) for k in range(len(one.unpaid))],
+                              list(one.unpaid))
+                       for p in shares if (one := endings[p, "A"])]),
         Figure(name="waterfall", title="Where losses come from (custodian may refuse)",
                x="exempt share", y="million USD", series=bars, kind="bars",
                ticks=[f"{p} %" for p in shares]),

@@ -189,11 +189,17 @@ def test_settlements_and_exempt_last(tmp_path: Path) -> None:
     the exempt account too; they leave nothing uncovered where P0 leaves all."""
     path = tmp_path / "x.toml"
     text = SHOCK.replace('"P1"', '"P0", "P6", "P16", "P18", "P20", "P1+last"')
+    asked = ["accounts_hit", "shortfall", "overshoot", "severity", "ptsr", "rd_nse"]
+    text += f"[measure]\nreport = {json.dumps(asked)}\n"
     path.write_text(text.replace("seed = 1\n", "seed = 1\nexempt_top = 1\n", 1), encoding="utf-8")
     [table] = execute(path)["tables"]
     rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
     assert list(rows)[-2:] == ["P20 exempt_last", "P1 hyperliquid+last"]
-    owed = rows["P0 market_unwind"]["uncovered (USD)"]
+    assert rows["P6 pro_rata_pnl"]["severity (paid / deficit)"] == pytest.approx(1)
+    assert rows["P6 pro_rata_pnl"]["PTSR"] is None
+    spared = rows["P0 market_unwind"]
+    assert spared["RD-NSE"] == pytest.approx(spared["PTSR"] / (1 + spared["PTSR"]))
+    owed = spared["uncovered (USD)"]
     assert owed > 0
     paid = {name: row["winners paid at the round (USD)"] for name, row in rows.items()}
     assert 0 < paid["P16 withdrawal_haircut"] < owed, "the others' balances pay as well"
