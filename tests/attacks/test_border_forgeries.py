@@ -286,7 +286,8 @@ def test_the_fund_sends_money_when_nothing_was_due(monkeypatch: Patch) -> None:
 
 
 CHANGES = [
-    (Kind.DEPOSIT, "amount"), (Kind.DEPOSIT, "l1_nonce"), (Kind.WITHDRAW_DONE, "wid"), (Kind.WITHDRAW_DONE, "outcome"),
+    (Kind.DEPOSIT, "amount"), (Kind.DEPOSIT, "l1_nonce"),
+    (Kind.WITHDRAW_DONE, "wid"), (Kind.WITHDRAW_DONE, "outcome"),
     (Kind.EVM_BUYBACK, "spent"), (Kind.EVM_BUYBACK, "burned"), (Kind.EVM_BUYBACK, "block"),
 ]  # fmt: skip
 

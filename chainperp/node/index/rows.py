@@ -38,6 +38,7 @@ from chainperp.node.effects import (
 )
 from chainperp.node.index.accounts import FundingSums, Users
 from chainperp.node.index.actions import SYSTEM_NAMES, Action, Spec, read_action
+from chainperp.node.index.border import BorderRows
 from chainperp.node.index.fees import FeeRows, TokenCosts
 from chainperp.node.index.markets import CandleRows, MarketDays
 from chainperp.node.index.money import FORCED, LedgerRows
@@ -76,6 +77,7 @@ class Rows:
         self.days = MarketDays(connection, list(self.coins), time_ms)
         self.orders = OrderRows(self.coins)
         self.ledger = LedgerRows()
+        self.border = BorderRows(connection, self.users, self.ledger)
         self.fees = FeeRows(genesis)
         self.costs = TokenCosts(connection)
         self.candles = CandleRows()
@@ -102,6 +104,7 @@ class Rows:
             (Kind.FUNDING, self._funding),
             (Kind.DEPOSIT, self._deposit),
             (Kind.WITHDRAW_REQ, self._withdrawal),
+            (Kind.WITHDRAW_DONE, self._withdrawn),
             (Kind.AGENT, self._agent),
             (Kind.LEDGER, self._ledger),
             (Kind.TOKEN, self._token),
@@ -296,18 +299,14 @@ class Rows:
             self.ledger.add(self.users.number(address), (index, self.time_ms), None, amount, row)
 
     def _deposit(self, index: int, raw: bytes) -> None:
-        fields = decode_payload(decode_entry(raw))
-        amount = fields["amount"]
-        user = self.users.number(fields["user"])
-        place = index, self.time_ms
-        self.ledger.add(user, place, self.hash, amount, history.deposit(amount))
+        self.border.deposit(((index, self.time_ms), self.hash), raw)
 
     def _withdrawal(self, index: int, raw: bytes) -> None:
-        fields = decode_payload(decode_entry(raw))
-        amount, fee = fields["amount"], fields["fee"]
-        user = self.users.number(fields["user"])
-        row = history.withdrawal(amount, self.action.nonce, fee)
-        self.ledger.add(user, (index, self.time_ms), self.hash, -amount - fee, row)
+        place = (index, self.time_ms), self.hash
+        self.tables["waiting"].append(self.border.request(place, self.action.nonce, raw))
+
+    def _withdrawn(self, index: int, raw: bytes) -> None:
+        self.border.done(((index, self.time_ms), self.hash), raw)
 
     def _agent(self, _index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))
