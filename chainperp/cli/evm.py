@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from chainperp.base.errors import EXIT_REFUSED, EXIT_UNREACHABLE
+from chainperp.base.units import address_text
 from chainperp.cli import output
 from chainperp.cli.asking import ask_node
 
@@ -119,7 +120,10 @@ def named_contracts(directory: Path) -> Contracts | None:
     from chainperp.storage.datadir import DataDir
 
     named = DataDir.open(directory, write=False).genesis.evm
-    return None if named is None else Contracts(named.chain_id, named.addresses())
+    if named is None:
+        return None
+    rows = named._asdict()
+    return Contracts(rows.pop("chain_id"), {name: address_text(at) for name, at in rows.items()})
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def _read_genesis(path: Path, whole: bytes) -> Genesis:
     try:
         found = json.loads(first)
         balances = {bytes.fromhex(who[2:]): int(wei) for who, wei in found["balances"].items()}
-        return Genesis(int(found["chain_id"]), int(found["timestamp"]), tuple(balances.items()))
+        return Genesis(tuple(balances.items()), int(found["timestamp"]), int(found["chain_id"]))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamagedFile(path, 0, "the machine's genesis", repr(first[:40])) from error
 
