@@ -165,6 +165,12 @@ class Handle:
         return [(int(log["blockNumber"]), self.read_log(log)) for log in logs]
 
 
+def send_ether(web3: "Web3", account: "LocalAccount", receiver: str, wei: int) -> None:
+    """Send wei from an account, and wait until that has happened."""
+    fields = {"to": web3.to_checksum_address(receiver), "value": wei}
+    Handle._sign_and_send(web3, account, fields, "ether", "transfer")
+
+
 def _reason(error: Any) -> str:
     """The contract's own words in what web3 raises."""
     text = str(error.message or "")
