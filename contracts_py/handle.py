@@ -148,6 +148,13 @@ class Handle:
         decoded = self.contract.events[name]().process_log(log)
         return Event(name, dict(decoded["args"]))
 
+    def topic(self, event: str) -> str:
+        """First topic of an event, hex. Raises LookupError for one that there is not."""
+        for raw, name in self._topics().items():
+            if name == event:
+                return "0x" + raw.hex()
+        raise LookupError(f"{self.artifact} has no event {event}")
+
     def _topics(self) -> dict[bytes, str]:
         """Event names by their first topic."""
         topics: dict[bytes, str] = {}
