@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from chainperp.base.errors import Invalid
+from chainperp.base.units import Address
 from chainperp.evm.machine import CHAIN_ID, Genesis
 from chainperp.evm.signers import Keys
+from chainperp.model.bridge import EvmContracts
 from contracts_py.anchor import Anchor
 from contracts_py.artifact import load_artifact
 from contracts_py.bridge import Bridge
@@ -42,20 +44,6 @@ LOCKER_THRESHOLD: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Contracts:
-    """Addresses, 20 bytes each, and the EVM's chain id."""
-
-    chain_id: int
-    usd: bytes
-    token: bytes
-    anchor: bytes
-    bridge: bytes
-    pool: bytes
-    vault: bytes
-    registry: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class LogName:
     """The ledger that contracts are for."""
 
@@ -80,7 +68,7 @@ class Terms:
     pool_token: int = 10**7 * ETHER
     pool_usd: int = 10**7 * USD
     pool_fee_bps: int = 30
-    schedule: Schedule = field(default_factory=lambda: Schedule(5, 10 * USD, 10_000, 100))
+    schedule: Schedule = field(default_factory=lambda: Schedule(5, 10 * USD, 1_000, 100))
 
 
 Step = Callable[["LocalAccount"], object]
@@ -107,11 +95,10 @@ def create_address(deployer: bytes, nonce: int) -> bytes:
     return keccak(bytes([0xC0 + len(body)]) + body)[-20:]
 
 
-def plan(deployer: bytes, chain_id: int = CHAIN_ID) -> Contracts:
+def plan(deployer: bytes, chain_id: int = CHAIN_ID) -> EvmContracts:
     """Where the contracts of a deployer will be, before the EVM chain exists."""
-    return Contracts(
-        chain_id, **{name: create_address(deployer, nonce) for name, nonce in PLACES.items()}
-    )
+    places = {name: Address(create_address(deployer, nonce)) for name, nonce in PLACES.items()}
+    return EvmContracts(chain_id, **places)
 
 
 def machine_genesis(keys: Keys, timestamp: int, wallets: tuple[bytes, ...] = ()) -> Genesis:
@@ -121,7 +108,7 @@ def machine_genesis(keys: Keys, timestamp: int, wallets: tuple[bytes, ...] = ())
     return Genesis(tuple(sorted(rows.items())), timestamp)
 
 
-def deploy(web3: "Web3", keys: Keys, log: LogName, terms: Terms | None = None) -> Contracts:
+def deploy(web3: "Web3", keys: Keys, log: LogName, terms: Terms | None = None) -> EvmContracts:
     """Bring the contracts of a ledger into being, or find that they are there.
 
     Goes on where an earlier call was cut off. The operator pays, and holds the token's supply.
@@ -166,7 +153,7 @@ def _steps(web3: "Web3", keys: Keys, log: LogName, terms: Terms) -> list[Step]:
     ]
 
 
-def check(web3: "Web3", contracts: Contracts, keys: Keys, log: LogName) -> None:
+def check(web3: "Web3", contracts: EvmContracts, keys: Keys, log: LogName) -> None:
     """That every contract is ours and made for this ledger and these validators. Raises Invalid."""
     check_code(web3, contracts)
     anchor, bridge = Anchor(web3, text(contracts.anchor)), Bridge(web3, text(contracts.bridge))
@@ -187,7 +174,7 @@ def check(web3: "Web3", contracts: Contracts, keys: Keys, log: LogName) -> None:
         _compare("Anchor's validators", keys.set.hash, anchor.validator_set())
 
 
-def check_code(web3: "Web3", contracts: Contracts) -> None:
+def check_code(web3: "Web3", contracts: EvmContracts) -> None:
     """Compare the code at every address with the artifact, immutables aside. Raises Invalid."""
     for name, artifact in ARTIFACTS.items():
         where: bytes = getattr(contracts, name)

@@ -63,6 +63,11 @@ def word(number: int) -> str:
     return f"0x{number:064x}"
 
 
+def topic(raw: bytes) -> str:
+    """An address or 32 bytes as a topic."""
+    return "0x" + raw.rjust(32, b"\0").hex()
+
+
 def find(
     handle: Handle, names: Sequence[str], span: Span, *values: Sequence[str] | None
 ) -> list[Seen]:

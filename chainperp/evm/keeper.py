@@ -11,26 +11,27 @@ evidence that the next facts bring. Source: audit-log-and-consensus 15; decision
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from chainperp.base.errors import InvalidBytes
-from chainperp.evm.deployment import Contracts, text
-from chainperp.evm.events import Seen, Span, find, word
+from chainperp.evm.deployment import text
+from chainperp.evm.events import Span, find, topic, word
 from chainperp.evm.facts import (
-    Done,
     Evidence,
     KeeperReport,
     LedgerFacts,
-    Suspect,
-    Transfer,
+    Pointer,
     Waiting,
 )
 from chainperp.evm.inputs import buyback_input, deposit_input, payout_input
+from chainperp.evm.keeper_step import Claim, Step, batches, note_failures, sentence, wids_of
 from chainperp.evm.signers import Keys
+from chainperp.model.bridge import EvmContracts
+from chainperp.state.store import ASSISTANCE_FUND
 from contracts_py.anchor import Anchor
-from contracts_py.bridge import BATCH_MAX, WIDS_MAX, Bridge, Failure, Withdrawal
+from contracts_py.bridge import BATCH_MAX, WIDS_MAX, Bridge, Withdrawal
 from contracts_py.buyback import BuybackVault
-from contracts_py.handle import Receipt, Reverted
+from contracts_py.handle import Reverted
 from contracts_py.tokens import TestUSD
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ REQUESTS_MAX: Final = 4 * BATCH_MAX
 WATCH_BLOCKS: Final = 1_000
 """How far back suspects are looked for; a dispute period must not be longer than that."""
 LIFE: Final = ("Requested", "Finalized", "Cancelled", "Invalidated")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,67 +59,13 @@ class Settings:
     "Blocks that must follow an event before the ledger hears of it."
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What the bridge says about one withdrawal: its request, and how it ended if it did."""
-
-    requested: Seen | None = None
-    ended: Seen | None = None
-
-    def is_of(self, one: Waiting) -> bool:
-        """Whether the request is the ledger's, to the last field."""
-        if self.requested is None:
-            return False
-        found = self.requested.fields
-        return (one.user, one.destination, one.amount, one.entry_index) == (
-            found["user"],
-            found["destination"],
-            found["amount"],
-            found["entry_index"],
-        )
-
-
-class Step:
-    """One step in the making: what is known by now, and what goes into the report."""
-
-    def __init__(self, facts: LedgerFacts) -> None:
-        self.facts = facts
-        self.inputs: list[tuple[int, bytes]] = []
-        self.notes: list[str] = []
-        self.done = Done()
-        self.suspects: list[Suspect] = []
-        self.claims: dict[int, Claim] = {}
-        self.head: Any = None
-        self.anchored_size = facts.anchored.size
-        self.can_anchor = False
-
-    def note(self, sentence: str) -> None:
-        """Say what could not be done."""
-        self.notes.append(sentence)
-
-    def did(self, **what: Any) -> None:
-        """Note what was sent."""
-        self.done = replace(self.done, **what)
-
-    def report(self) -> KeeperReport:
-        """The step as it ended."""
-        return KeeperReport(
-            tuple(self.inputs),
-            self.anchored_size,
-            0 if self.head is None else int(self.head["number"]),
-            self.done,
-            tuple(self.notes),
-            tuple(self.suspects),
-        )
-
-
 class Keeper:
     """One per pair of ledger and contracts. Works on any web3."""
 
     def __init__(
         self,
         web3: "Web3",
-        contracts: Contracts,
+        contracts: EvmContracts,
         keys: Keys,
         clock: Callable[[], int],
         settings: Settings | None = None,
@@ -165,7 +111,7 @@ class Keeper:
         try:
             action(now)
         except self._faults as error:
-            now.note(f"{what}: {_sentence(error)}")
+            now.note(f"{what}: {sentence(error)}")
             return False
         return True
 
@@ -175,8 +121,7 @@ class Keeper:
         """The head, and what the bridge says about withdrawals that matter."""
         now.head = self.web3.eth.get_block("latest")
         last = int(now.head["number"])
-        wids = {one.wid for one in (*now.facts.withdrawals, *now.facts.transfers)}
-        topics = [word(wid) for wid in sorted(wids)]
+        topics = [word(one.wid) for one in now.facts.withdrawals]
         seen = find(self.bridge, LIFE, Span(self.settings.first_block, last), topics)
         watched = Span(max(self.settings.first_block, last - WATCH_BLOCKS), last)
         for one in (*seen, *find(self.bridge, LIFE, watched)):
@@ -189,7 +134,7 @@ class Keeper:
                 continue
             if wid not in known or not claim.is_of(known[wid]):
                 index = claim.requested.fields["entry_index"]
-                now.suspects.append(Suspect(wid, index))
+                now.suspects.append(Pointer(wid, index))
                 now.note(
                     f"withdrawal {wid} waits on the EVM and is not the ledger's: "
                     f"to be disputed with log entry {index}"
@@ -284,7 +229,7 @@ class Keeper:
         def act(now: Step) -> None:
             place = (one.size, one.index)
             self.bridge.dispute(self.operator, one.wid, place, one.entry, one.proof)
-            now.suspects.remove(Suspect(one.wid, one.index))
+            now.suspects.remove(Pointer(one.wid, one.index))
             now.did(disputed=(*now.done.disputed, one.wid))
 
         return act
@@ -309,7 +254,7 @@ class Keeper:
         if not now.can_anchor:
             return
         ready = [one for one in self._unrequested(now) if one.entry_index < now.anchored_size]
-        for batch in _batches(ready[:REQUESTS_MAX], BATCH_MAX):
+        for batch in batches(ready[:REQUESTS_MAX], BATCH_MAX):
             if len(batch) > 1 and self._attempt(now, "request", self._request_of(batch)):
                 continue
             # One that the contract refuses must not hold up the others.
@@ -324,8 +269,8 @@ class Keeper:
                 what = Withdrawal(one.wid, *who, one.amount, one.entry_index)
                 rows.append((what, self.keys.sign(self.bridge.withdrawal_digest(what))))
             done = self.bridge.request_withdrawals(self.operator, rows, self.keys.set)
-            now.did(requested=(*now.done.requested, *_wids(done, "Requested")))
-            _note_failures(now, "request", done)
+            now.did(requested=(*now.done.requested, *wids_of(done, "Requested")))
+            note_failures(now, "request", done)
 
         return act
 
@@ -348,8 +293,8 @@ class Keeper:
         due = self._cover(now, due)
         if due:
             done = self.bridge.finalize(self.operator, [one.wid for one in due])
-            now.did(finalized=_wids(done, "Finalized"))
-            _note_failures(now, "finalize", done)
+            now.did(finalized=wids_of(done, "Finalized"))
+            note_failures(now, "finalize", done)
 
     def _is_waiting(self, now: Step, one: Waiting) -> bool:
         claim = now.claims.get(one.wid, Claim())
@@ -373,47 +318,44 @@ class Keeper:
         return covered
 
     def _buy(self, now: Step) -> None:
-        """Buy and burn for the first transfer to the vault that no purchase followed."""
-        waiting = self._unbought(now)
-        if not waiting:
-            return
+        """Buy and burn with what the vault holds, when the schedule allows it.
+
+        The purchase cites the transfer that reached the vault last. The ledger sends nothing while
+        an earlier transfer is unspent, so money of two transfers meets only where a stranger spent
+        or gave some.
+        """
         if not int(self.vault.call("next_purchase", block="pending")):
-            now.note("purchase: the schedule allows none now")
             return
-        done = self.vault.buy_from_pool(self.operator, waiting[0].decision)
+        transfer = self._last_transfer(now)
+        if transfer is None:
+            now.note("purchase: what the vault holds is not the ledger's; anybody may spend it")
+            return
+        decision = {one.wid: one.decision for one in now.facts.transfers}.get(transfer.wid)
+        if decision is None:
+            now.transfers.append(transfer)
+            return
+        try:
+            done = self.vault.buy_from_pool(self.operator, decision)
+        except Reverted as error:
+            if error.reason == "pool: less than asked":
+                # The average may reach far back: let it start afresh, at most once per interval.
+                self._attempt(now, "average price", self._observe)
+            raise
         now.did(bought=int(done.event("Bought")["number"]))
 
-    def _unbought(self, now: Step) -> list[Transfer]:
-        """Transfers that reached the vault and whose decision no purchase cites."""
-        paid = []
-        for one in now.facts.transfers:
-            ended = now.claims.get(one.wid, Claim()).ended
-            if ended is not None and ended.name == "Finalized":
-                paid.append(one)
-        if not paid:
-            return []
-        decisions = [text(one.decision) for one in paid]
+    def _observe(self, now: Step) -> None:
+        self.vault.observe(self.operator)
+        now.note("purchase: the price is above the bound; a new average begins")
+
+    def _last_transfer(self, now: Step) -> Pointer | None:
+        """The fund's last payout to the vault, and the entry that it cites."""
         span = Span(self.settings.first_block, int(now.head["number"]))
-        seen = find(self.vault, ("Bought",), span, None, decisions)
-        bought = {one.fields["decision"] for one in seen}
-        return [one for one in paid if one.decision not in bought]
-
-
-def _batches(rows: Sequence[T], size: int) -> list[Sequence[T]]:
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def _wids(done: Receipt, event: str) -> tuple[int, ...]:
-    return tuple(one.fields["wid"] for one in done.events if one.name == event)
-
-
-def _note_failures(now: Step, what: str, done: Receipt) -> None:
-    for one in done.events:
-        if one.name == "Failed":
-            why = Failure(one.fields["code"]).name.lower().replace("_", " ")
-            now.note(f"{what} of {one.fields['wid']}: {why}")
-
-
-def _sentence(error: Exception) -> str:
-    """An error in one line."""
-    return (" ".join(str(error).split()) or type(error).__name__)[:300]
+        ends = [[topic(self.contracts.bridge)], [topic(self.contracts.vault)]]
+        for payment in reversed(find(self.usd, ("Transfer",), span, *ends)):
+            block = payment.at.block
+            for one in reversed(find(self.bridge, ("Finalized",), Span(block, block))):
+                whose = (one.fields["user"], one.fields["destination"])
+                if whose == (ASSISTANCE_FUND, self.contracts.vault):
+                    wid = one.fields["wid"]
+                    return Pointer(wid, self.bridge.request(wid).entry_index)
+        return None
