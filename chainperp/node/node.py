@@ -14,6 +14,8 @@ from chainperp.node.clock import Clock
 from chainperp.node.cosigning import Cosigning
 from chainperp.node.dev import DevControls
 from chainperp.node.evidence import Evidence
+from chainperp.node.evm_process import EvmProcess
+from chainperp.node.evm_site import site_of
 from chainperp.node.exchange import Exchange
 from chainperp.node.gate import Gate, WeightLimiter, is_local
 from chainperp.node.health import Health
@@ -101,6 +103,10 @@ class Node:
             self.past.look,
             self.cosigning.look,
         ]
+        self.evm = EvmProcess(
+            lambda: site_of(self.chain.store.data, is_dev=settings.is_dev),
+            lambda: self.clock.now() // 1000,
+        )
         self.server: uvicorn.Server | None = None
         self._branches = 0
         self.app = build_app(self._doors())
@@ -118,6 +124,7 @@ class Node:
             WeightLimiter() if self.settings.has_limits else None,
             socket_routes(self.hub, Posts(self.exchange, self.registry, self.context)),
             Evidence(lambda: self.chain.store.data.path),
+            self.evm,
         )
 
     def _new_feed(self) -> PriceFeed:
@@ -167,6 +174,7 @@ class Node:
     def close(self, *, is_whole: bool) -> None:
         """Let go of everything; `is_whole` False leaves the disk as it is."""
         self.pool.close()
+        self.evm.close()
         self.index.close()
         if is_whole:
             self.chain.store.close()
