@@ -215,6 +215,14 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("filled", "u64"), ("spent", "u128"), ("bought", "u128"), ("burned", "u128"),
         ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"), ("to_vault", "u128"),
         ("to_referrals", "i128"), ("spent_before", "u128"), ("bought_before", "u128"),
+        ("sent_before", "u128"),
+    ),
+    # A purchase that the vault made on the EVM. `decision` is the leaf hash of the WITHDRAW_REQ
+    # that sent it the money; `block`, `block_hash` and `log_index` cite its event.
+    Kind.EVM_BUYBACK: (
+        ("number", "u64"), ("decision", "b32"), ("spent", "u128"), ("bought", "u128"),
+        ("burned", "u128"), ("log_root", "b32"), ("block", "u64"), ("block_hash", "b32"),
+        ("log_index", "u32"), ("rule", "u16"),
     ),
 }  # fmt: skip
 

@@ -124,6 +124,7 @@ class State:
         "accounts",
         "agents",
         "builder_approvals",
+        "buyback_vault",
         "changed_accounts",
         "changed_agents",
         "changed_arrangements",
@@ -131,6 +132,7 @@ class State:
         "changed_exposures",
         "changed_validators",
         "changed_withdrawals",
+        "credited",
         "custody",
         "day",
         "day_values",
@@ -138,6 +140,7 @@ class State:
         "display_names",
         "exempt",
         "fund",
+        "granted",
         "height",
         "held",
         "mark_epoch",
@@ -150,6 +153,7 @@ class State:
         "next_wid",
         "owed_rewards",
         "owed_to_vault",
+        "paid_out",
         "pairs",
         "parameters",
         "referral_codes",
@@ -181,9 +185,12 @@ class State:
         terms: list[MarketTerms],
         network: str,
         listing: SpotListing = NO_SPOT,
+        buyback_vault: Address | None = None,
     ) -> None:
         self.parameters = parameters
         self.network = network
+        # Where the contracts of the chain receive the fund's money; None where it has none.
+        self.buyback_vault = buyback_vault
         self.height = 0
         self.time_ms = 0
         self.day = 0
@@ -194,6 +201,10 @@ class State:
         self.withdrawals: dict[int, Withdrawal] = {}
         self.custody = 0
         self.deposits = 0
+        # Sums in micro-USDC since genesis: deposits from outside, grants, and withdrawals paid out.
+        self.credited = 0
+        self.granted = 0
+        self.paid_out = 0
         self.next_oid = 1
         self.next_tid = 1
         self.next_wid = 1

@@ -140,7 +140,9 @@ def process_withdraw(
     account.raw -= pending
     state.touch(account)
     state.unfile(account)
-    state.withdrawals[wid] = Withdrawal(wid, account.address, action.destination, pending)
+    state.withdrawals[wid] = Withdrawal(
+        wid, account.address, action.destination, pending, recorder.next_index()
+    )
     state.changed_withdrawals[wid] = None
     recorder.record(
         Kind.WITHDRAW_REQ,
