@@ -26,7 +26,7 @@ from chainperp.base.errors import BadRequest, Invalid
 from chainperp.evidence.tiles import parse_tile_path
 from chainperp.node.dev import DevControls
 from chainperp.node.evidence import Evidence
-from chainperp.node.evm_process import EvmProcess, EvmUnavailable
+from chainperp.node.evm_process import NO_CONTRACTS, EvmProcess, EvmUnavailable
 from chainperp.node.exchange import Exchange
 from chainperp.node.gate import EVM_PATH, Gate, WeightLimiter, exchange_weight
 from chainperp.node.health import Health
@@ -233,6 +233,8 @@ class Surface:
     async def rpc(self, request: Request) -> Response:
         """A JSON-RPC body, handed on as it is: the machine's own process reads it."""
         raw = await read_raw(request)
+        if self.doors.evm.site() is None:
+            raise Refused(404, NO_CONTRACTS)
         self.use(request, EVM_WEIGHT)
         found = await self.doors.evm.answer(raw)
         return Response(found, 200 if found else 204, media_type=JSON if found else None)

@@ -1,4 +1,4 @@
-"""What runs in the EVM's own process: the machine, its journal, and the keeper's steps.
+"""What runs in the EVM's own process: the machine, its journal, the contracts, the keeper's steps.
 
 py-evm is slow (10 to 100 ms a transaction) and web3 takes seconds to import; neither may hold up
 the node's loop. Everything that comes in and goes out is plain data. No exception leaves: many of
@@ -14,24 +14,37 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from chainperp.base.errors import ChainperpError, DirectoryError
-from chainperp.evm.machine import Genesis
+from chainperp.base.errors import ChainperpError, DirectoryError, Invalid
+from chainperp.evm.deployment import LogName, deploy, machine_genesis
+from chainperp.evm.facts import LedgerFacts
+from chainperp.evm.keeper import Keeper, Settings
+from chainperp.evm.signers import development_keys
+from chainperp.model.bridge import EvmContracts
 from chainperp.storage.datadir import free_lock, take_lock
 from chainperp.storage.files import Files
 
 LOCK_SECONDS: Final = 5
 """How long the child of a node that was killed may take to end."""
 POLL_SECONDS: Final = 0.05
+GAS_WEI: Final = 10**18
+"""What `fund` gives for gas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Which machine is meant: its directory, what its block 0 is made of, and whether developers
-    may mine."""
+    """Which machine is meant, and what is on it."""
 
     directory: Path
-    genesis: Genesis
+    network: str
+    contracts: EvmContracts
+    "As the chain's genesis names them."
+    log: LogName
+    start: int
+    "Second of block 0."
+    wallets: tuple[bytes, ...]
+    "Addresses that have ether from the beginning."
     is_dev: bool
+    "Whether developers may mine."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,26 +55,46 @@ class Done:
     head: int = 0
     "Number of the machine's last block."
     failure: str = ""
-    is_shut: bool = False
-    "The machine is not open: it could not be opened, or was let go of after a fault."
 
 
 class Held:
-    """The machine that this process has open."""
+    """The machine that this process has open, with the contracts of its chain deployed."""
 
     def __init__(self, site: Site) -> None:
-        from chainperp.evm.journal import Journal
-
         self.site = site
+        self.now = site.start
+        """Present second; each piece of work brings its own."""
+        self.keys = development_keys(site.network)
         Files().make_directories(site.directory)
         self._lock = _wait_for_lock(site.directory)
         is_open = False
         try:
-            self.journal = Journal.open(site.directory, site.genesis)
+            self._open()
             is_open = True
         finally:
             if not is_open:
                 free_lock(site.directory, self._lock)
+
+    def _open(self) -> None:
+        from chainperp.evm.journal import Journal
+        from chainperp.evm.provider import connect
+
+        site = self.site
+        genesis = machine_genesis(self.keys, site.start, site.wallets)
+        self.journal = Journal.open(site.directory, genesis)
+        self.web3 = connect(self.journal, lambda: self.now)
+        # At the machine's own beginning, whenever that is: every chain's deployment is the same.
+        try:
+            contracts = deploy(self.web3, self.keys, site.log)
+        except NotImplementedError:
+            return
+        if contracts != site.contracts:
+            raise Invalid("the contracts of this chain are not those that a node deploys")
+
+    def keeper(self, anchor_interval: int) -> Keeper:
+        """The keeper of this machine, who remembers nothing."""
+        settings = Settings(anchor_interval=anchor_interval)
+        return Keeper(self.web3, self.site.contracts, self.keys, lambda: self.now, settings)
 
     def close(self) -> None:
         """Let go of the file, then of the lock."""
@@ -100,24 +133,63 @@ class Child:
             self.held.close()
             self.held = None
 
-    def run(self, site: Site, work: Callable[[Held], Any]) -> Done:
+    def run(self, site: Site, now: int, work: Callable[[Held], Any]) -> Done:
         """Do a piece of work on a machine. After a fault memory and disk may differ, so the machine
         is let go of and made again from its journal by whatever comes next."""
         try:
             held = self.at(site)
+            # Time on the machine never goes back, whatever the node's clock does.
+            held.now = max(now, held.journal.machine.head.timestamp)
             result = work(held)
         except Exception as fault:  # noqa: BLE001 (told to whoever asked)
             self.close()
             kind = "" if isinstance(fault, ChainperpError) else f"{type(fault).__name__}: "
-            return Done(None, 0, f"{kind}{fault}", is_shut=True)
+            return Done(None, 0, f"{kind}{fault}")
         return Done(result, held.journal.machine.head.number)
 
 
 CHILD: Final = Child()
 
 
-def answer(site: Site, body: bytes, now: int) -> Done:
+def answer(site: Site, now: int, body: bytes) -> Done:
     """The HTTP body that answers a JSON-RPC body, at a time in seconds."""
     from chainperp.evm.rpc import answer_body
 
-    return CHILD.run(site, lambda held: answer_body(held.journal, body, now, is_dev=site.is_dev))
+    return CHILD.run(
+        site, now, lambda held: answer_body(held.journal, body, held.now, is_dev=site.is_dev)
+    )
+
+
+def step(site: Site, now: int, facts: LedgerFacts, anchor_interval: int) -> Done:
+    """The keeper's report about one step."""
+    return CHILD.run(site, now, lambda held: held.keeper(anchor_interval).step(facts))
+
+
+def fund(site: Site, now: int, user: bytes, amount: int) -> Done:
+    """Make test dollars (micro-USDC) for an address, and give it ether for gas; the block."""
+    return CHILD.run(site, now, lambda held: _fund(held, user, amount))
+
+
+def _fund(held: Held, user: bytes, amount: int) -> int:
+    from eth_account import Account
+
+    from contracts_py.tokens import TestUSD
+
+    operator = Account.from_key(held.keys.operator)
+    web3, receiver = held.web3, held.web3.to_checksum_address("0x" + user.hex())
+    usd = TestUSD(web3, "0x" + held.site.contracts.usd.hex())
+    minted = usd.mint(operator, receiver, amount)
+    sent = operator.sign_transaction(
+        {
+            "type": 2,
+            "to": receiver,
+            "value": GAS_WEI,
+            "gas": 21_000,
+            "chainId": web3.eth.chain_id,
+            "nonce": web3.eth.get_transaction_count(operator.address),
+            "maxFeePerGas": 2 * web3.eth.gas_price,
+            "maxPriorityFeePerGas": 1_000_000,
+        }
+    )
+    web3.eth.send_raw_transaction(sent.raw_transaction)
+    return minted.block

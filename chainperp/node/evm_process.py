@@ -20,11 +20,13 @@ from chainperp.node import evm_child
 from chainperp.node.children import child_pool
 from chainperp.node.evm_child import Done, Site
 from chainperp.node.room import Busy
+from chainperp.storage.files import read_file
 
 WAITING_MAX: Final = 64
 """Requests that may wait for the machine; one that runs to the gas limit takes many seconds."""
 REST_SECONDS: Final = 2.0
 """After a failure to open, how long nothing is tried again: opening executes the whole journal."""
+NO_CONTRACTS: Final = "this chain has no EVM: its genesis names no contracts"
 STOP_SECONDS: Final = 2.0
 """How long the process may take to finish what it does when the node stops."""
 
@@ -36,10 +38,10 @@ class EvmUnavailable(ChainperpError):
 class EvmProcess:
     """The machine of the chain that is run now, in one process. Used from the event loop only."""
 
-    def __init__(self, site: Callable[[], Site], now: Callable[[], int]) -> None:
+    def __init__(self, site: Callable[[], Site | None], now: Callable[[], int]) -> None:
         self.site = site
         self.now = now
-        """Seconds since 1970."""
+        """Seconds since 1970, by the node's clock."""
         self.head: int | None = None
         """Number of the machine's last block; None while it is not open."""
         self.on_blocks: list[Callable[[], None]] = []
@@ -54,17 +56,19 @@ class EvmProcess:
         """Whether the machine is open."""
         return self.head is not None
 
-    def exists(self) -> bool:
-        """Whether the machine was ever opened for this chain: then it may know of deposits."""
+    def blocks_written(self) -> int:
+        """Lines of the machine's journal, its genesis being one; 0 when it was never opened."""
         from chainperp.evm.journal import FILE
 
-        return (self.site().directory / FILE).exists()
+        site = self.site()
+        raw = None if site is None else read_file(site.directory / FILE)
+        return 0 if raw is None else raw.count(b"\n")
 
     async def answer(self, body: bytes) -> bytes:
         """The answer to a JSON-RPC body. Raises Busy, EvmUnavailable."""
         if self._waiting >= WAITING_MAX:
             raise Busy("busy: too many requests wait for the EVM; nothing was done, try again")
-        found: bytes = await self.run(evm_child.answer, body, self.now())
+        found: bytes = await self.run(evm_child.answer, body)
         return found
 
     async def run(self, work: Callable[..., Done], *arguments: Any) -> Any:
@@ -72,10 +76,12 @@ class EvmProcess:
         if self._trouble is not None and monotonic() < self._trouble[0]:
             raise EvmUnavailable(self._trouble[1])
         site = self.site()
+        if site is None:
+            raise EvmUnavailable(NO_CONTRACTS)
         pool = self._started()
         self._waiting += 1
         try:
-            done = await asyncio.wrap_future(pool.submit(work, site, *arguments))
+            done = await asyncio.wrap_future(pool.submit(work, site, self.now(), *arguments))
         except (BrokenProcessPool, RuntimeError) as error:
             if self._pool is pool:
                 self._pool, self.head = None, None
@@ -83,7 +89,10 @@ class EvmProcess:
         finally:
             self._waiting -= 1
         if done.failure:
-            self._fail(done)
+            self.head = None
+            sentence = f"the EVM cannot be used: {done.failure}"
+            self._trouble = (monotonic() + REST_SECONDS, sentence)
+            raise EvmUnavailable(sentence)
         if site == self.site():
             self._trouble = None
             self._moved(done.head)
@@ -106,13 +115,6 @@ class EvmProcess:
     def _born(self, told: "Future[int]") -> None:
         if not told.cancelled() and told.exception() is None:
             self._process = told.result()
-
-    def _fail(self, done: Done) -> None:
-        sentence = f"the EVM cannot be used: {done.failure}"
-        if done.is_shut:
-            self.head = None
-            self._trouble = (monotonic() + REST_SECONDS, sentence)
-        raise EvmUnavailable(sentence)
 
     def leave(self) -> None:
         """Another chain is run from now on: its machine is opened by whoever needs it."""

@@ -12,6 +12,7 @@ from typing import Any
 from chainperp.base.hashing import tagged_hash
 from chainperp.base.units import address_text
 from chainperp.chain.genesis import FORMAT
+from chainperp.model.bridge import EvmContracts
 from chainperp.parameters.load import Annotated, annotated_parameters, load_parameters
 from chainperp.parameters.schema import parameter_values
 
@@ -70,15 +71,17 @@ def build_genesis(
     accounts: list[tuple[bytes, int]] | None = None,
     holders: list[tuple[bytes, int]] | None = None,
     network: str = "Testnet",
+    evm: EvmContracts | None = None,
 ) -> bytes:
     """Bytes of a genesis file with the default markets, parameters and token, or with those given.
 
     `parameters` overrides single values; `accounts` are (address, USDC), `holders` (address, whole
-    tokens). What no holder is given of the token belongs to the first validator.
+    tokens). What no holder is given of the token belongs to the first validator. `evm` names the
+    chain's contracts.
     """
     values = parameter_values(load_parameters(PARAMETERS_FILE.read_text(encoding="utf-8")))
     values.update(parameters or {})
-    tree = {
+    tree: dict[str, Any] = {
         "format": FORMAT,
         "origin": origin,
         "network": network,
@@ -92,4 +95,9 @@ def build_genesis(
         ],
         "spot": default_spot(validators[0][0], holders or []),
     }
+    if evm is not None:
+        tree["evm"] = {
+            name: value if name == "chain_id" else address_text(value)
+            for name, value in evm._asdict().items()
+        }
     return (json.dumps(tree, indent=1) + "\n").encode("ascii")
