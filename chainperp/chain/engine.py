@@ -189,7 +189,7 @@ class Engine:
             genesis.terms,
             genesis.network,
             genesis.listing,
-            genesis.buyback_vault,
+            genesis.evm,
         )
         if snapshot.seal != seal_entry:
             raise InvalidSnapshot(f"snapshot {snapshot.height} belongs to another seal")

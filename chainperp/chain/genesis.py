@@ -64,11 +64,6 @@ class Genesis:
         self.balances: list[Balance] = fields["spot"][1]
         self.evm: EvmContracts | None = fields["evm"]
 
-    @property
-    def buyback_vault(self) -> Address | None:
-        """The contract that buys with the fund's money; None on a chain without contracts."""
-        return None if self.evm is None else self.evm.vault
-
 
 def parse_genesis(raw: bytes) -> Genesis:
     """Genesis of a file's bytes. Raises InvalidGenesis naming the field and the value."""
@@ -128,9 +123,7 @@ def _parameters(values: dict[str, Any]) -> Parameters:
 
 def first_state(genesis: Genesis) -> State:
     """The state before block 1: genesis accounts hold what the file gives them."""
-    state = State(
-        genesis.parameters, genesis.terms, genesis.network, genesis.listing, genesis.buyback_vault
-    )
+    state = State(genesis.parameters, genesis.terms, genesis.network, genesis.listing, genesis.evm)
     state.time_ms = genesis.time_ms
     for address, power in genesis.validators:
         state.validators[address] = Validator(address, power)

@@ -24,6 +24,7 @@ from chainperp.model.accounts import (
     Withdrawal,
 )
 from chainperp.model.actions import TimeInForce
+from chainperp.model.bridge import EvmContracts
 from chainperp.model.markets import MarketTerms
 from chainperp.model.orders import Group, Order, Trigger
 from chainperp.model.tokens import NO_SPOT, USDC, SpotListing
@@ -95,7 +96,7 @@ def decode_snapshot(
     terms: list[MarketTerms],
     network: str,
     listing: SpotListing = NO_SPOT,
-    buyback_vault: Address | None = None,
+    evm: EvmContracts | None = None,
 ) -> Snapshot:
     """State of a snapshot's bytes. Raises InvalidSnapshot naming what is wrong.
 
@@ -106,7 +107,7 @@ def decode_snapshot(
     reader = Reader(raw)
     reader.take(len(MAGIC))
     try:
-        return _read(reader, State(parameters, terms, network, listing, buyback_vault))
+        return _read(reader, State(parameters, terms, network, listing, evm))
     except (InvalidBytes, KeyError, IndexError, ValueError) as error:
         raise InvalidSnapshot(f"snapshot is damaged near byte {reader.at}: {error}") from error
 

@@ -24,6 +24,7 @@ from chainperp.model.arrangements import (
     SubAccount,
     Twap,
 )
+from chainperp.model.bridge import EvmContracts
 from chainperp.model.fund import Fund
 from chainperp.model.markets import MarketTerms
 from chainperp.model.tokens import NO_SPOT, SPOT_FIRST, SpotListing, tokens_of, wire_name
@@ -124,7 +125,6 @@ class State:
         "accounts",
         "agents",
         "builder_approvals",
-        "buyback_vault",
         "changed_accounts",
         "changed_agents",
         "changed_arrangements",
@@ -138,6 +138,7 @@ class State:
         "day_values",
         "deposits",
         "display_names",
+        "evm",
         "exempt",
         "fund",
         "granted",
@@ -185,12 +186,11 @@ class State:
         terms: list[MarketTerms],
         network: str,
         listing: SpotListing = NO_SPOT,
-        buyback_vault: Address | None = None,
+        evm: EvmContracts | None = None,
     ) -> None:
         self.parameters = parameters
         self.network = network
-        # Where the contracts of the chain receive the fund's money; None where it has none.
-        self.buyback_vault = buyback_vault
+        self.evm = evm
         self.height = 0
         self.time_ms = 0
         self.day = 0
@@ -245,6 +245,11 @@ class State:
         self.unfiled: list[Account] = []
         self._begin_fees()
         self._begin_system()
+
+    @property
+    def buyback_vault(self) -> Address | None:
+        """The contract that buys on the EVM with the fund's money; None where there is none."""
+        return None if self.evm is None else self.evm.vault
 
     def _begin_system(self) -> None:
         """The accounts and the vault that every chain has."""

@@ -76,8 +76,8 @@ def build_genesis(
     """Bytes of a genesis file with the default markets, parameters and token, or with those given.
 
     `parameters` overrides single values; `accounts` are (address, USDC), `holders` (address, whole
-    tokens). What no holder is given of the token belongs to the first validator. `evm` names the
-    chain's contracts.
+    tokens). What no holder is given of the token belongs to the first validator. `evm` are the
+    contracts of the chain, if it has any.
     """
     values = parameter_values(load_parameters(PARAMETERS_FILE.read_text(encoding="utf-8")))
     values.update(parameters or {})
@@ -97,7 +97,7 @@ def build_genesis(
     }
     if evm is not None:
         tree["evm"] = {
-            name: value if name == "chain_id" else address_text(value)
+            name: value if isinstance(value, int) else address_text(value)
             for name, value in evm._asdict().items()
         }
     return (json.dumps(tree, indent=1) + "\n").encode("ascii")

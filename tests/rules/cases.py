@@ -620,7 +620,10 @@ def _activation(row: Row) -> str:
 def _withdrawal(row: Row) -> str:
     return verdict(
         transfers.check_withdrawal(
-            amount_of(row), usd(row, "withdrawable"), PARAMETERS.withdrawal_fee
+            amount_of(row),
+            usd(row, "withdrawable"),
+            PARAMETERS.withdrawal_fee,
+            row["to"] == "an account",
         )
     )
 
