@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from chainperp.base.hashing import leaf_hash
 from chainperp.chain.engine import Engine
-from chainperp.evidence.merkle import NodeReader
+from chainperp.evidence.merkle import NodeReader, prove_consistency, prove_inclusion, root_at
+from chainperp.model.entries import HEADER
 from chainperp.storage.store import ChainStore
 from chainperp.storage.tiles import open_reader
 
@@ -42,11 +44,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """Dollars of the fund on their way to the vault, whose purchase the ledger has not recorded."""
+    """Dollars of the fund that reached the vault, with the decision that a purchase cites."""
 
     wid: int
     decision: bytes
-    "Leaf hash of its WITHDRAW_REQ entry; the purchase cites it."
+    "Leaf hash of its WITHDRAW_REQ entry."
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +80,14 @@ class LedgerFacts:
     withdrawals: tuple[Waiting, ...] = ()
     "Not settled, by number."
     transfers: tuple[Transfer, ...] = ()
-    "Not settled or not followed by a recorded purchase of their decision, by number."
+    "Answers to what the last report wanted."
     evidence: tuple[Evidence, ...] = ()
     "Answers to the suspects of the last report."
 
 
 @dataclass(frozen=True, slots=True)
-class Suspect:
-    """A withdrawal that waits on the EVM and is not the ledger's: to be disputed."""
+class Pointer:
+    """A withdrawal on the EVM and the log entry that it cites."""
 
     wid: int
     entry_index: int
@@ -119,7 +121,10 @@ class KeeperReport:
     done: Done = field(default_factory=Done)
     notes: tuple[str, ...] = ()
     "What could not be done now, one sentence each."
-    suspects: tuple[Suspect, ...] = ()
+    suspects: tuple[Pointer, ...] = ()
+    "Withdrawals that wait on the EVM and are not the ledger's: evidence is wanted."
+    transfers: tuple[Pointer, ...] = ()
+    "Payouts to the vault that are to be spent: their decisions are wanted."
 
 
 class LogView(NamedTuple):
@@ -136,11 +141,53 @@ def view_of(store: ChainStore) -> LogView:
     return LogView(reader.size, reader.node, reader.entry)
 
 
-def facts_of(
-    engine: Engine, log: LogView, anchored_size: int, suspects: tuple[Suspect, ...] = ()
-) -> LedgerFacts:
+def facts_of(engine: Engine, log: LogView, last: KeeperReport | None) -> LedgerFacts:
     """What the keeper needs to know of a ledger whose last block is durable.
 
-    `anchored_size` and `suspects` are those of the keeper's last report, 0 and empty at first.
+    `last` is the keeper's last report; None when there was none since the node started.
     """
-    raise NotImplementedError
+    state = engine.state
+    anchored = _head_at(log, 0 if last is None else last.anchored_size)
+    consistency: tuple[bytes, ...] = ()
+    if anchored.size <= log.size:
+        consistency = tuple(prove_consistency(log.node, anchored.size, log.size))
+    asked = () if last is None else last.suspects
+    wanted = () if last is None else last.transfers
+    return LedgerFacts(
+        chain_id=engine.chain_id,
+        head=_head_at(log, log.size),
+        anchored=anchored,
+        consistency=consistency,
+        deposits=state.deposits,
+        purchases=state.fund.evm_purchases,
+        withdrawals=tuple(
+            Waiting(one.wid, one.user, one.destination, one.amount, one.entry_index)
+            for _wid, one in sorted(state.withdrawals.items())
+        ),
+        transfers=tuple(
+            Transfer(one.wid, leaf_hash(log.entry(one.entry_index)))
+            for one in wanted
+            if one.entry_index < log.size
+        ),
+        evidence=tuple(
+            _evidence(log, one, anchored.size)
+            for one in asked
+            if one.entry_index < anchored.size <= log.size
+        ),
+    )
+
+
+def _head_at(log: LogView, size: int) -> Head:
+    """The log at a size; a size that it does not have yet has neither height nor root."""
+    if size == 0:
+        return NOWHERE
+    if size > log.size:
+        return Head(0, size, bytes(32))
+    height: int = HEADER.unpack_from(log.entry(size - 1))[2]
+    return Head(height, size, root_at(log.node, size))
+
+
+def _evidence(log: LogView, one: Pointer, size: int) -> Evidence:
+    index = one.entry_index
+    proof = tuple(prove_inclusion(log.node, index, size))
+    return Evidence(one.wid, size, index, log.entry(index), proof)

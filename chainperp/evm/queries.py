@@ -21,9 +21,9 @@ class LogQuery:
     first: Any
     last: Any
     block_hash: bytes | None
-    addresses: frozenset[str]
-    "In lower case; empty for any."
-    topics: tuple[frozenset[str], ...]
+    addresses: frozenset[bytes]
+    "Empty for any."
+    topics: tuple[frozenset[int], ...]
     "Per position, the values that match; empty for any."
 
     @staticmethod
@@ -42,27 +42,30 @@ class LogQuery:
             value.get("toBlock"),
             None if block_hash is None else read_data(block_hash, "blockHash", 32),
             _choices(value.get("address"), "address", 20),
-            tuple(_choices(one, "topic", 32) for one in topics),
+            tuple(
+                frozenset(int.from_bytes(raw, "big") for raw in _choices(one, "topic", 32))
+                for one in topics
+            ),
         )
 
-    def matches(self, log: dict[str, Any]) -> bool:
-        """Whether a log is asked for."""
-        if self.addresses and log["address"] not in self.addresses:
+    def matches(self, log: Any) -> bool:
+        """Whether py-evm's log is asked for."""
+        if self.addresses and bytes(log.address) not in self.addresses:
             return False
-        found = log["topics"]
+        found = log.topics
         if len(self.topics) > len(found):
             return False
         return all(not want or found[at] in want for at, want in enumerate(self.topics))
 
 
-def _choices(value: Any, what: str, length: int) -> frozenset[str]:
-    """Nothing, one value or a list of values, in lower case."""
+def _choices(value: Any, what: str, length: int) -> frozenset[bytes]:
+    """Nothing, one value or a list of values."""
     if value is None:
         return frozenset()
     listed = value if isinstance(value, list) else [value]
     if len(listed) > CHOICES_MAX:
         raise BadRequest("params", f"more than {CHOICES_MAX} values of {what}")
-    return frozenset("0x" + read_data(one, what, length).hex() for one in listed)
+    return frozenset(read_data(one, what, length) for one in listed)
 
 
 def find_logs(query: LogQuery, blocks: list[Block]) -> list[dict[str, Any]]:
@@ -72,7 +75,11 @@ def find_logs(query: LogQuery, blocks: list[Block]) -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = []
     for block in blocks:
-        found += [log for log in log_views(block) if query.matches(log)]
+        logs = () if block.receipt is None else block.receipt.logs
+        wanted = [place for place, log in enumerate(logs) if query.matches(log)]
+        if wanted:
+            views = log_views(block)
+            found += [views[place] for place in wanted]
         if len(found) > LOGS_MAX:
             raise BadRequest("limit", f"more than {LOGS_MAX} logs: ask for fewer blocks")
     return found
