@@ -159,10 +159,10 @@ class Keeping:
         facts = await self._facts()
         self._looked = facts.head.height
         report: KeeperReport = await self.evm.run(evm_child.step, facts, self.anchor_interval)
-        self.report = report
+        before, self.report = self.report, report
         is_idle = not report.inputs and report.done == Done()
         self._fruitless = self._fruitless + 1 if is_idle else 0
-        if report.anchored_size != facts.anchored.size or report.suspects:
+        if before is None or _asks(report) != _asks(before):
             # The next facts prove from there, and show what is asked for.
             self._due.set()
         return await self._record(report)
@@ -176,9 +176,7 @@ class Keeping:
             waiting = engine.state.withdrawals.values()
             if any(one.entry_index >= store.signed_size for one in waiting):
                 await asyncio.to_thread(store.publish)
-            report = self.report
-            known = (0, ()) if report is None else (report.anchored_size, report.suspects)
-            return facts_of(engine, view_of(store), *known)
+            return facts_of(engine, view_of(store), self.report)
 
     async def _record(self, report: KeeperReport) -> str:
         """Have everything that the step saw recorded; the first refusal's reason, or nothing."""
@@ -220,3 +218,8 @@ class Keeping:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+
+
+def _asks(report: KeeperReport) -> tuple[object, ...]:
+    """What the next facts are to begin from and to answer."""
+    return report.anchored_size, report.suspects, report.transfers

@@ -86,6 +86,7 @@ class Node:
             self.clock,
             self.producer.when_settled,
             lambda: self.index,
+            lambda: self.keeping,
         )
         self.hub = Hub(
             self.context,
