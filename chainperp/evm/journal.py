@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chainperp.base.errors import BadRequest, InvalidBlock, InvalidGenesis
+from chainperp.evm.filters import Filters
 from chainperp.evm.machine import Block, Genesis, Machine
 from chainperp.storage.files import DamagedFile, Files, Handle, read_file
 
@@ -49,12 +50,14 @@ def block_document(block: Block) -> dict[str, Any]:
 class Journal:
     """A machine whose every block is written down; without a directory, in memory only."""
 
-    __slots__ = ("_files", "_handle", "cut", "machine")
+    __slots__ = ("_files", "_handle", "cut", "filters", "machine")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._files = Files()
         self._handle: Handle | None = None
+        self.filters = Filters()
+        "Of JSON-RPC; forgotten when it is closed."
         self.cut = 0
         "Bytes of an unfinished last line that opening put aside."
 
