@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chainperp.base.errors import ChainperpError, DirectoryError, Invalid
-from chainperp.evm.deployment import LogName, deploy, machine_genesis
+from chainperp.evm.deployment import LogName, deploy, endow, machine_genesis
 from chainperp.evm.facts import LedgerFacts
 from chainperp.evm.keeper import Keeper, Settings
 from chainperp.evm.signers import development_keys
@@ -26,8 +26,7 @@ from chainperp.storage.files import Files
 LOCK_SECONDS: Final = 5
 """How long the child of a node that was killed may take to end."""
 POLL_SECONDS: Final = 0.05
-GAS_WEI: Final = 10**18
-"""What `fund` gives for gas."""
+NEVER: Final = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +83,13 @@ class Held:
         self.journal = Journal.open(site.directory, genesis)
         self.web3 = connect(self.journal, lambda: self.now)
         # At the machine's own beginning, whenever that is: every chain's deployment is the same.
-        try:
-            contracts = deploy(self.web3, self.keys, site.log)
-        except NotImplementedError:
-            return
+        contracts = deploy(self.web3, self.keys, site.log)
         if contracts != site.contracts:
             raise Invalid("the contracts of this chain are not those that a node deploys")
 
     def keeper(self, anchor_interval: int) -> Keeper:
-        """The keeper of this machine, who remembers nothing."""
-        settings = Settings(anchor_interval=anchor_interval)
+        """The keeper of this machine, who remembers nothing. 0: anchors for payouts only."""
+        settings = Settings(anchor_interval=anchor_interval or NEVER)
         return Keeper(self.web3, self.site.contracts, self.keys, lambda: self.now, settings)
 
     def close(self) -> None:
@@ -166,30 +162,10 @@ def step(site: Site, now: int, facts: LedgerFacts, anchor_interval: int) -> Done
 
 
 def fund(site: Site, now: int, user: bytes, amount: int) -> Done:
-    """Make test dollars (micro-USDC) for an address, and give it ether for gas; the block."""
-    return CHILD.run(site, now, lambda held: _fund(held, user, amount))
+    """Give an address test dollars (micro-USDC) and an ether for gas; number of the last block."""
 
+    def work(held: Held) -> int:
+        endow(held.web3, held.keys, user, amount)
+        return held.journal.machine.head.number
 
-def _fund(held: Held, user: bytes, amount: int) -> int:
-    from eth_account import Account
-
-    from contracts_py.tokens import TestUSD
-
-    operator = Account.from_key(held.keys.operator)
-    web3, receiver = held.web3, held.web3.to_checksum_address("0x" + user.hex())
-    usd = TestUSD(web3, "0x" + held.site.contracts.usd.hex())
-    minted = usd.mint(operator, receiver, amount)
-    sent = operator.sign_transaction(
-        {
-            "type": 2,
-            "to": receiver,
-            "value": GAS_WEI,
-            "gas": 21_000,
-            "chainId": web3.eth.chain_id,
-            "nonce": web3.eth.get_transaction_count(operator.address),
-            "maxFeePerGas": 2 * web3.eth.gas_price,
-            "maxPriorityFeePerGas": 1_000_000,
-        }
-    )
-    web3.eth.send_raw_transaction(sent.raw_transaction)
-    return minted.block
+    return CHILD.run(site, now, work)

@@ -42,8 +42,7 @@ def site_of(path: Path, engine: Engine, *, is_dev: bool) -> Site | None:
 
 def planned_contracts(network: str) -> EvmContracts:
     """The contracts that a node deploys beside a development chain, before there is one."""
-    planned = plan(development_keys(network).operator_address)
-    return EvmContracts(*(getattr(planned, name) for name in EvmContracts._fields))
+    return plan(development_keys(network).operator_address)
 
 
 def log_name(genesis: Genesis, rules: bytes) -> LogName:
