@@ -217,15 +217,19 @@ class Bridged:
 
     # Both sides
 
-    def compare(self) -> Comparison:
-        """Every pair of the log and the contracts."""
+    def book(self) -> Book:
+        """The log's side of every pair."""
         book = Book()
         for block in self.store.read_blocks():
             for entry in block.entries:
                 book.add(entry)
+        return book
+
+    def compare(self) -> Comparison:
+        """Every pair of the log and the contracts."""
         node = open_reader(self.store.data.log, self.store.signed_size).node
         facts = read_contracts(self.web3, CONTRACTS)
-        return compare(book, facts, lambda size: root_at(node, size))
+        return compare(self.book(), facts, lambda size: root_at(node, size))
 
     def ending(self) -> dict[str, Any]:
         """Everything that must be the same however often the process was killed."""
