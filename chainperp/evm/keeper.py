@@ -267,7 +267,8 @@ class Keeper:
             for one in batch:
                 who = (text(one.user), text(one.destination))
                 what = Withdrawal(one.wid, *who, one.amount, one.entry_index)
-                rows.append((what, self.keys.sign(self.bridge.withdrawal_digest(what))))
+                signed = self.keys.sign_withdrawal(self.bridge.domain, now.facts.chain_id, one)
+                rows.append((what, signed))
             done = self.bridge.request_withdrawals(self.operator, rows, self.keys.set)
             now.did(requested=(*now.done.requested, *wids_of(done, "Requested")))
             note_failures(now, "request", done)
@@ -326,7 +327,7 @@ class Keeper:
         """
         if not int(self.vault.call("next_purchase", block="pending")):
             return
-        transfer = self._last_transfer(now)
+        transfer = self._last_transfer()
         if transfer is None:
             now.note("purchase: what the vault holds is not the ledger's; anybody may spend it")
             return
@@ -347,9 +348,9 @@ class Keeper:
         self.vault.observe(self.operator)
         now.note("purchase: the price is above the bound; a new average begins")
 
-    def _last_transfer(self, now: Step) -> Pointer | None:
+    def _last_transfer(self) -> Pointer | None:
         """The fund's last payout to the vault, and the entry that it cites."""
-        span = Span(self.settings.first_block, int(now.head["number"]))
+        span = Span(self.settings.first_block, self.web3.eth.block_number)
         ends = [[topic(self.contracts.bridge)], [topic(self.contracts.vault)]]
         for payment in reversed(find(self.usd, ("Transfer",), span, *ends)):
             block = payment.at.block

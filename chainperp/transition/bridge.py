@@ -11,7 +11,7 @@ from chainperp.base.canonical import Record
 from chainperp.base.errors import ensure
 from chainperp.base.units import Address
 from chainperp.model.bridge import GRANT_MARK, GRANT_NONCE, PAID
-from chainperp.model.decisions import Kind, LedgerType, Rejection, rule_number
+from chainperp.model.decisions import Kind, Rejection, rule_number
 from chainperp.model.fund import FUND_KEY
 from chainperp.rules.buyback import Receipt, check_vault_purchase, vault_transfer
 from chainperp.rules.transfers import AMOUNT_MAX, check_grant, is_next_deposit, payout_split
@@ -19,7 +19,6 @@ from chainperp.state.store import ASSISTANCE_FUND, HLP_MEMBERS, LIQUIDITY_VAULT,
 from chainperp.transition.accounts import claim_key
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.shares import is_liquidity_vault, seed_deposit, vault_value
-from chainperp.transition.spot import Cell, move
 from chainperp.transition.transfers import hold_withdrawal
 
 TESTNET = "Testnet"
@@ -140,12 +139,8 @@ def send_to_vault(state: State, recorder: Recorder) -> None:
     amount = vault_transfer(fund.balance, fund.sent - fund.evm_spent, state.parameters)
     if not amount:
         return
-    account = state.accounts[ASSISTANCE_FUND]
-    missing = amount - account.raw
-    if missing > 0:  # fees of spot trades are in the other cell
-        spot, cash = Cell(ASSISTANCE_FUND, True), Cell(ASSISTANCE_FUND, False)
-        move(state, recorder, spot, cash, missing, LedgerType.BUYBACK_REST)
-    hold_withdrawal(state, recorder, account, destination, amount, 0)
+    # All of the balance is cash: a purchase leaves nothing in the fund's spot balance.
+    hold_withdrawal(state, recorder, state.accounts[ASSISTANCE_FUND], destination, amount, 0)
     fund.sent += amount
     state.note("fund", FUND_KEY)
 

@@ -385,7 +385,7 @@ def test_t13_invented_deposit_breaks_the_order_of_the_settlement_chain(
         stage.deposits += 7
         stage.fund(Eva="1000000")
     report = audited(stage)
-    assert {"routing and exemptions", "execution"} <= checks(report)
+    assert {"deposits and payouts", "execution"} <= checks(report)
     assert "follows deposit" in told(report)
 
 
