@@ -2,7 +2,10 @@
 
 import pytest
 
+from chainperp.lab.problem import find_policy
 from chainperp.lab.studies import s07_refill
+from chainperp.lab.studies.endowments import drawn
+from chainperp.lab.studies.engine_waves import crowd_of, through_waves, waved_table
 from chainperp.lab.studies.refill_paths import LUNA, BookPath, Case, Path, calibrated, follow
 from chainperp.lab.studies.refill_paths import redeemed_in_book as luna_in_book
 from chainperp.lab.token_venue import SELLER, TokenVenue
@@ -45,3 +48,28 @@ def test_speed_of_luna() -> None:
     booked, chain = luna_in_book(speed)
     assert booked == pytest.approx(speed.supply, rel=1e-3)
     assert chain.end["entries"] > 100
+
+
+def test_waves_through_the_engine() -> None:
+    """Who takes money takes the deficits; who closes lots at the previous mark takes the whole jump
+    of each lot; nobody pays without a policy; P11 has no regret against itself."""
+    crowd = crowd_of(drawn(40, 0.85, 1), 8, 10, 50, 10_000)
+    budgets = [2_000_000_000, 0, 700_000_000]
+    found = {
+        code: through_waves(find_policy("test", code), crowd, budgets)
+        for code in ("P0", "P1", "P6", "P11")
+    }
+    deficits = {code: [one.deficit for one in waved.rounds] for code, waved in found.items()}
+    assert deficits["P1"] == deficits["P6"] == deficits["P0"]
+    assert 0 <= budgets[0] - deficits["P6"][0] < 42_000, "to a lot's part"
+    assert [one.removed for one in found["P6"].rounds] == deficits["P6"]
+    assert found["P0"].uncovered == sum(deficits["P0"])
+    assert sum(one.removed for one in found["P0"].rounds) == 0 == found["P0"].closed
+    lots = found["P1"].closed
+    assert lots == sum(max(1, budget // 42_000) for budget in budgets)
+    assert sum(one.removed for one in found["P1"].rounds) == lots * 60_000
+    rows = {str(row[0]): row for row in waved_table(list(found.values())).rows}
+    assert rows["P11 pro_rata_equity"][6:8] == [0, 0]
+    assert float(rows["P1 hyperliquid"][6] or 0) > float(rows["P6 pro_rata_pnl"][6] or 0)
+    assert rows["P6 pro_rata_pnl"][11] is None
+    assert float(rows["P0 market_unwind"][13] or 0) < 1
