@@ -65,10 +65,14 @@ class DyingProvider(MachineProvider):
     def __init__(self, journal: Journal, clock: Callable[[], int]) -> None:
         super().__init__(journal, clock)
         self.left: int | None = None
+        self.fault: Exception | None = None
+        "Raised instead of an answer."
         self.sent = 0
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """As the machine; the answer to the last transaction never arrives."""
+        if self.fault is not None:
+            raise self.fault
         found = super().make_request(method, params)
         if method == "eth_sendRawTransaction":
             self.sent += 1
