@@ -99,14 +99,18 @@ def template() -> tuple[Path, Machine]:
     chain.store.close()
     (made / "evm").mkdir()
     journal = Journal.open(made / "evm", GENESIS)
-    web3 = Web3(MachineProvider(journal, lambda: START))
-    log = LogName(chain.engine.chain_id, ORIGIN, rules_hash(), bytes(32))
+    prepare(Web3(MachineProvider(journal, lambda: START)), chain.engine.chain_id)
+    journal.close()
+    return made, journal.machine
+
+
+def prepare(web3: Web3, chain_id: bytes) -> None:
+    """Deploy, and give everybody 1,000 test dollars that the bridge may take."""
+    log = LogName(chain_id, ORIGIN, rules_hash(), bytes(32))
     assert deploy(web3, KEYS, log) == CONTRACTS
     for one in PEOPLE.values():
         endow(web3, KEYS, bytes.fromhex(one.address[2:]), 1_000 * USD, ether=0)
         TestUSD(web3, text(CONTRACTS.usd)).approve(one, text(CONTRACTS.bridge), 2**256 - 1)
-    journal.close()
-    return made, journal.machine
 
 
 def forked(machine: Machine) -> Machine:
@@ -148,7 +152,11 @@ class Bridged:
         self.store.checkpoint_interval_ms = 0
         self.journal = journal
         self.provider = DyingProvider(self.journal, lambda: self.now)
-        self.web3 = Web3(self.provider)
+        self.attach(Web3(self.provider))
+
+    def attach(self, web3: Web3) -> None:
+        """Use the contracts behind a web3."""
+        self.web3 = web3
         self.keeper = Keeper(self.web3, CONTRACTS, KEYS, lambda: self.now, self.settings)
         self.last: KeeperReport | None = None
         self.usd = TestUSD(self.web3, text(CONTRACTS.usd))
