@@ -252,11 +252,15 @@ FUND: Final = {
         "burnedByFees": DEC, "supply": DEC, "bought": DEC,
     }),
     "sources": {"fees": DEC, "liquidations": DEC, "other": DEC, "total": DEC},
-    "paid": {"vault": DEC, "referrals": DEC, "buybacks": DEC},
+    "paid": {"vault": DEC, "referrals": DEC, "buybacks": DEC, "evm": DEC},
+    "evm": Maybe({
+        "vault": ADDR, "sent": DEC, "spent": DEC, "unspent": DEC, "gifts": DEC, "bought": DEC,
+        "burned": DEC, "purchases": int,
+    }),
     "balance": DEC, "lastDue": Maybe(int), "nextEarliest": int,
     "schedule": {
         "balanceMin": DEC, "intervalMs": int, "slippageBps": int, "depthBps": int,
-        "valueMin": DEC,
+        "valueMin": DEC, "evmBps": int, "evmMin": DEC,
     },
     "history?": [{
         "height": int, "time": int, "index": int, "outcome": str, "rule": str, "balance": DEC,
