@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup demo test long soak day load lab check bench golden rules compatibility contracts gas mutants conform clean
+.PHONY: setup demo test long soak day load lab check bench golden rules compatibility contracts gas mutants conform cluster clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -66,6 +66,10 @@ mutants: setup  ## take each guard out of the contracts; the test named for it m
 conform: setup  ## independent implementations against our bytes; unmodified clients against a node
 	CHAINPERP_CONFORM=1 $(BIN)/python -m pytest tests/conformance
 	$(BIN)/python -m tests.conformance.clients --write docs/conformance.md
+
+cluster: setup  ## replay on a Dask cluster of real processes, one of them killed
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[cluster]'
+	CHAINPERP_CLUSTER=1 $(BIN)/python -m pytest tests/simulation/test_cluster.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

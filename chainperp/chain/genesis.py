@@ -279,7 +279,12 @@ def _spot(section: Any) -> tuple[SpotListing, list[Balance]]:
 def _token(row: dict[str, Any], where: str, taken: list[str]) -> TokenTerms:
     """A token; its supply, given in whole tokens, fits 63 bits in the smallest unit."""
     name = row["name"]
-    if not isinstance(name, str) or TOKEN_NAME.fullmatch(name) is None or name in ("USDC", *taken):
+    if (
+        not isinstance(name, str)
+        or TOKEN_NAME.fullmatch(name) is None
+        or name == "USDC"
+        or name in taken
+    ):
         raise InvalidGenesis(f"{where}.name is not a new name of up to 6 capitals: was {name!r}")
     sizes = _whole(row["size_decimals"], f"{where}.size_decimals", 0, 3)
     wei = _whole(row["wei_decimals"], f"{where}.wei_decimals", sizes + 5, 8)

@@ -88,6 +88,21 @@ class Journal:
             journal._files.sync_directory(directory)
         return journal
 
+    @staticmethod
+    def read(directory: Path) -> "Journal":
+        """The machine of a directory's journal, executed again in memory; nothing is written.
+
+        An unfinished last line is left out: nobody was told of its block. Raises as `open`, and
+        DamagedFile when the first line is no genesis.
+        """
+        path = directory / FILE
+        raw = read_file(path) or b""
+        whole = raw[: raw.rfind(b"\n") + 1]
+        journal = Journal(Machine(_read_genesis(path, whole)))
+        _replay(journal.machine, path, whole)
+        journal.cut = len(raw) - len(whole)
+        return journal
+
     def submit(self, raw: bytes, now: int) -> Block:
         """Execute a signed transaction and write its block down. Raises as `Machine.submit`.
 
@@ -110,6 +125,17 @@ class Journal:
         if self._handle is not None:
             self._files.close(self._handle)
             self._handle = None
+
+
+def _read_genesis(path: Path, whole: bytes) -> Genesis:
+    """The genesis that a journal's first line tells."""
+    first = whole.split(b"\n", 1)[0]
+    try:
+        found = json.loads(first)
+        balances = {bytes.fromhex(who[2:]): int(wei) for who, wei in found["balances"].items()}
+        return Genesis(tuple(balances.items()), int(found["timestamp"]), int(found["chain_id"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(path, 0, "the machine's genesis", repr(first[:40])) from error
 
 
 def _replay(machine: Machine, path: Path, whole: bytes) -> None:

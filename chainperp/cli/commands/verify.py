@@ -7,6 +7,7 @@ import typer
 
 from chainperp.base.errors import EXIT_FALSE
 from chainperp.cli import output
+from chainperp.cli.evm import Evm
 
 if TYPE_CHECKING:
     from chainperp.evidence.verifier.steps import Verdict
@@ -41,6 +42,11 @@ def verify(
     sample: Annotated[
         int, typer.Option("--sample", min=1, max=1 << 16, help="URL: entries to read at random.")
     ] = 512,
+    anchor: Annotated[
+        str | None,
+        typer.Option("--anchor", help="Check the log against this Anchor contract, or `genesis`."),
+    ] = None,
+    evm: Evm = None,
     as_json: Json = False,
 ) -> None:
     """Check a proof file; a directory's log; a node's log, from outside; a promise of inclusion.
@@ -56,7 +62,9 @@ def verify(
             return
     if what is None:
         output.usage("nothing to verify", "give a proof file, a data directory or a node's URL")
-    if against is not None or "://" in what:
+    if anchor is not None:
+        _verify_anchor(what, anchor, evm, as_json)
+    elif against is not None or "://" in what:
         from chainperp.cli.remote import Given, verify_promise, verify_url
 
         given = Given(policy, key, state, entries, sample)
@@ -72,6 +80,20 @@ def verify(
         from chainperp.cli.proof_files import verify_file
 
         _say_verdict(verify_file(Path(what), policy), as_json)
+
+
+def _verify_anchor(what: str, address: str, evm: str | None, as_json: bool) -> None:
+    """The log of a directory or a node against the contract, instead of a checkpoint file."""
+    from chainperp.cli.anchoring import check_anchor, document_of, lines_of
+    from chainperp.cli.evm import anchor_of, refusals
+
+    web3, contract = anchor_of(what, address, evm)
+    with refusals():
+        checks = check_anchor(web3, contract, what)
+    document = document_of(checks)
+    output.answer(document, lines_of(checks), as_json)
+    if not document["ok"]:
+        raise typer.Exit(EXIT_FALSE)
 
 
 def _say_verdict(verdict: "Verdict", as_json: bool) -> None:

@@ -11,10 +11,11 @@ Source: adl-and-scenarios 9, S1.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
+from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
 from chainperp.lab.scenario import Strict
@@ -116,7 +117,7 @@ class Run:
     seized: int
     fund_end: int
     insurance_end: int
-    evidence: dict[str, Any]
+    evidence: Chain
 
 
 def move(values: Values, world: World, tau: int, gap: int, fund_percent: float) -> Run:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
+from chainperp.lab.chain import Chain
 from chainperp.lab.draws import generator
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
 from chainperp.lab.scenario import Strict
@@ -41,11 +42,10 @@ class Values(Strict):
     jump_percent: Annotated[int, Field(ge=10, le=99)] = 50
 
 
-def engine_gain(losers: Losers, moves: list[int]) -> tuple[list[float], dict[str, Any]]:
+def engine_gain(losers: Losers, moves: list[int]) -> tuple[list[float], Chain]:
     """D(x) through the engine for moves in tenths of a percent: the shorts' gain per notional when
     the price falls by x at once and the longs have these margins. No fund, no book, P6."""
     found: list[float] = []
-    last: dict[str, Any] = {}
     unit = 10_000
     for move in moves:
         venue = Venue(policy_id=P6, leverage=50, vault=0)
@@ -62,8 +62,7 @@ def engine_gain(losers: Losers, moves: list[int]) -> tuple[list[float], dict[str
         before = venue.value("short")
         venue.mark(_on_grid(ENTRY * (1000 - move) // 1000))
         found.append((venue.value("short") - before) / (unit * price * USD / 100))
-        last = venue.evidence()
-    return found, last
+    return found, venue.evidence()
 
 
 def _on_grid(price: int) -> int:
@@ -101,13 +100,13 @@ def reference_ratios(values: Values) -> Table:
     return Table("ratios", "Relative tails without damping", columns, rows)
 
 
-def engine_boundary(values: Values) -> tuple[Table, float, dict[str, Any]]:
+def engine_boundary(values: Values) -> tuple[Table, float, dict[str, Chain]]:
     """Each cap again through the engine: D at a grid of moves, and the tail ratio that follows from
     the measured D by linear interpolation. Returns the largest difference of D."""
     scale = values.daily_percent / 100 / sqrt(values.freedom / (values.freedom - 2))
     rows: list[list[Cell]] = []
     worst = 0.0
-    chains: dict[str, Any] = {}
+    chains: dict[str, Chain] = {}
     for cap in values.engine_caps_percent:
         top = 500
         moves = sorted({cap * 10, *(1 + top * k // values.engine_moves

@@ -8,10 +8,11 @@ purchases raise a token that the operator holds), insurance. Source: adl-and-sce
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
+from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
 from chainperp.lab.scenario import Strict
@@ -49,7 +50,7 @@ class Sum:
     notional: int = 0
 
 
-def one_path(values: Values, threshold: int, number: int, seed: int, into: Sum) -> dict[str, Any]:
+def one_path(values: Values, threshold: int, number: int, seed: int, into: Sum) -> Chain:
     """One path through the engine."""
     venue = Venue(
         policy_id=600,

@@ -1,0 +1,75 @@
+"""Studies by two routes: a closed form, and the engine with its books, funds and rounds."""
+
+import pytest
+
+from chainperp.lab.problem import find_policy
+from chainperp.lab.studies import s07_refill
+from chainperp.lab.studies.endowments import drawn
+from chainperp.lab.studies.engine_waves import crowd_of, through_waves, waved_table
+from chainperp.lab.studies.refill_paths import LUNA, BookPath, Case, Path, calibrated, follow
+from chainperp.lab.studies.refill_paths import redeemed_in_book as luna_in_book
+from chainperp.lab.token_venue import SELLER, TokenVenue
+
+
+@pytest.mark.parametrize("millions", [10, 25, 40])
+def test_a_book_of_bids_is_the_pool(millions: int) -> None:
+    """The reference's sales through the spot book: what they raise, and the price they leave."""
+    sold, left = {10: (312_500, 25.6), 25: (1_250_000, 10.0), 40: (5_000_000, 1.6)}[millions]
+    venue = TokenVenue(50_000_001, 10_000_000)
+    factor = venue.lay(40.0, 50e6, left / 40, 0.05)
+    raised, taken = venue.sell(sold)
+    assert taken == sold
+    assert raised == pytest.approx(millions * 1e6, rel=1e-3)
+    assert venue.bid / factor**0.5 == pytest.approx(left, rel=2e-3)
+    assert venue.balance(SELLER) == round(raised * 10**6)
+
+
+def test_a_refill_ends_alike_in_pool_and_book() -> None:
+    """Recovery, a spiral of the automatic rule only, and one of both; the ledger has the money."""
+    values = s07_refill.Values()
+    rules = s07_refill.rules_of(values)
+    for deficit, reaction, automatic, ending in (
+        (0.1, 0.5, True, "recover"), (0.2, 1.0, True, "spiral"), (0.2, 1.0, False, "recover"),
+        (0.8, 2.0, False, "spiral"),
+    ):  # fmt: skip
+        case = Case(deficit, reaction, 0.4, automatic, 0)
+        book = BookPath(rules.treasury, values.pool_usd, values.pool_tokens)
+        assert follow(Path(rules.treasury), case, rules) == ending
+        assert follow(book, case, rules) == ending
+        held = (book.venue.balance(SELLER) - book.owed) / 10**6
+        assert book.fund * values.pool_usd == pytest.approx(held)
+
+
+def test_speed_of_luna() -> None:
+    """Two numbers and a day for three figures: each within a factor of 1.8; the book agrees."""
+    speed = calibrated()
+    for day, times in LUNA:
+        assert 1 / 1.8 < speed.supply[day - 1] / times < 1.8
+    booked, chain = luna_in_book(speed)
+    assert booked == pytest.approx(speed.supply, rel=1e-3)
+    assert chain.end["entries"] > 100
+
+
+def test_waves_through_the_engine() -> None:
+    """Who takes money takes the deficits; who closes lots at the previous mark takes the whole jump
+    of each lot; nobody pays without a policy; P11 has no regret against itself."""
+    crowd = crowd_of(drawn(40, 0.85, 1), 8, 10, 50, 10_000)
+    budgets = [2_000_000_000, 0, 700_000_000]
+    found = {
+        code: through_waves(find_policy("test", code), crowd, budgets)
+        for code in ("P0", "P1", "P6", "P11")
+    }
+    deficits = {code: [one.deficit for one in waved.rounds] for code, waved in found.items()}
+    assert deficits["P1"] == deficits["P6"] == deficits["P0"]
+    assert 0 <= budgets[0] - deficits["P6"][0] < 42_000, "to a lot's part"
+    assert [one.removed for one in found["P6"].rounds] == deficits["P6"]
+    assert found["P0"].uncovered == sum(deficits["P0"])
+    assert sum(one.removed for one in found["P0"].rounds) == 0 == found["P0"].closed
+    lots = found["P1"].closed
+    assert lots == sum(max(1, budget // 42_000) for budget in budgets)
+    assert sum(one.removed for one in found["P1"].rounds) == lots * 60_000
+    rows = {str(row[0]): row for row in waved_table(list(found.values())).rows}
+    assert rows["P11 pro_rata_equity"][6:8] == [0, 0]
+    assert float(rows["P1 hyperliquid"][6] or 0) > float(rows["P6 pro_rata_pnl"][6] or 0)
+    assert rows["P6 pro_rata_pnl"][11] is None
+    assert float(rows["P0 market_unwind"][13] or 0) < 1
