@@ -38,11 +38,7 @@ from chainperp.node.effects import (
 )
 from chainperp.node.index.accounts import FundingSums, Users
 from chainperp.node.index.actions import SYSTEM_NAMES, Action, Spec, read_action
-<<<<<<< HEAD
-from chainperp.node.index.border import BorderRows
-=======
 from chainperp.node.index.border import Border
->>>>>>> main
 from chainperp.node.index.fees import FeeRows, TokenCosts
 from chainperp.node.index.markets import CandleRows, MarketDays
 from chainperp.node.index.money import FORCED, LedgerRows
@@ -81,7 +77,6 @@ class Rows:
         self.days = MarketDays(connection, list(self.coins), time_ms)
         self.orders = OrderRows(self.coins)
         self.ledger = LedgerRows()
-        self.border = BorderRows(connection, self.users, self.ledger)
         self.fees = FeeRows(genesis)
         self.costs = TokenCosts(connection)
         self.candles = CandleRows()
@@ -106,13 +101,7 @@ class Rows:
             (Kind.TWAP, self._twap),
             (Kind.MARK, self._mark),
             (Kind.FUNDING, self._funding),
-<<<<<<< HEAD
-            (Kind.DEPOSIT, self._deposit),
-            (Kind.WITHDRAW_REQ, self._withdrawal),
-            (Kind.WITHDRAW_DONE, self._withdrawn),
-=======
             *Border(self).handlers(),
->>>>>>> main
             (Kind.AGENT, self._agent),
             (Kind.LEDGER, self._ledger),
             (Kind.TOKEN, self._token),
@@ -306,19 +295,6 @@ class Rows:
             row = history.deposit(amount)
             self.ledger.add(self.users.number(address), (index, self.time_ms), None, amount, row)
 
-<<<<<<< HEAD
-    def _deposit(self, index: int, raw: bytes) -> None:
-        self.border.deposit(((index, self.time_ms), self.hash), raw)
-
-    def _withdrawal(self, index: int, raw: bytes) -> None:
-        place = (index, self.time_ms), self.hash
-        self.tables["waiting"].append(self.border.request(place, self.action.nonce, raw))
-
-    def _withdrawn(self, index: int, raw: bytes) -> None:
-        self.border.done(((index, self.time_ms), self.hash), raw)
-
-=======
->>>>>>> main
     def _agent(self, _index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))
         agent = fields["agent"]

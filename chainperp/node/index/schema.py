@@ -125,9 +125,6 @@ CREATE TABLE withdrawals (
 );
 CREATE TABLE payouts (wid INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);
 CREATE TABLE agents (address BLOB PRIMARY KEY, account BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE waiting (
-    wid INTEGER PRIMARY KEY, user INTEGER NOT NULL, amount INTEGER NOT NULL
-);
 CREATE TABLE days (
     user INTEGER NOT NULL, day INTEGER NOT NULL, taker INTEGER NOT NULL, maker INTEGER NOT NULL,
     PRIMARY KEY (user, day)
@@ -147,11 +144,7 @@ INSERT INTO users (id, address) VALUES (0, x'');
 NAMES: Final = (
     "meta", "users", "blocks", "transactions", "orders", "trades", "fills", "candles", "marks",
     "funding_rates", "funding_payments", "funding_sums", "ledger", "agents", "days", "twaps",
-<<<<<<< HEAD
-    "twap_events", "buybacks", "waiting",
-=======
     "twap_events", "buybacks", "evm_buybacks", "withdrawals", "payouts",
->>>>>>> main
     "token_costs", "rewards", "fee_flows",
 )  # fmt: skip
 
@@ -165,12 +158,8 @@ INSERTS: Final = {
     "twaps": "INSERT INTO twaps VALUES (?,?,?,?,?,?,?)",
     "twap_events": "INSERT INTO twap_events VALUES (?,?,?,?,?,?,?)",
     "buybacks": "INSERT INTO buybacks VALUES (?,?,?,?)",
-<<<<<<< HEAD
-    "waiting": "INSERT INTO waiting VALUES (?,?,?)",
-=======
     "evm_buybacks": "INSERT INTO evm_buybacks VALUES (?,?,?,?)",
     "withdrawals": "INSERT INTO withdrawals VALUES (?,?,?)",
     "payouts": "INSERT INTO payouts VALUES (?,?)",
->>>>>>> main
     "agents": "INSERT OR REPLACE INTO agents VALUES (?,?)",
 }
