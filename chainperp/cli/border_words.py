@@ -58,7 +58,8 @@ def _purchase(_log: ChainLog, entry: Logged) -> Sentence:
     fields = entry.fields()
     text = (
         f"Purchase {fields['number']} on the EVM: the vault spent {money(fields['spent'])}, bought "
-        f"{tokens(fields['bought'])} tokens and burned {tokens(fields['burned'])}; log {fields['log_index']} of block "
+        f"{tokens(fields['bought'])} tokens and burned {tokens(fields['burned'])}; log "
+        f"{fields['log_index']} of block "
         f"{fields['block']}, 0x{fields['block_hash'].hex()}, for the transfer with leaf "
         f"0x{fields['decision'].hex()}"
     )

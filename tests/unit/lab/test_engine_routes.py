@@ -3,6 +3,7 @@
 import pytest
 
 from chainperp.lab.problem import find_policy
+from chainperp.lab.studies import s05_incentive as s05
 from chainperp.lab.studies import s07_refill
 from chainperp.lab.studies.endowments import drawn
 from chainperp.lab.studies.engine_waves import crowd_of, through_waves, waved_table
@@ -73,3 +74,25 @@ def test_waves_through_the_engine() -> None:
     assert float(rows["P1 hyperliquid"][6] or 0) > float(rows["P6 pro_rata_pnl"][6] or 0)
     assert rows["P6 pro_rata_pnl"][11] is None
     assert float(rows["P0 market_unwind"][13] or 0) < 1
+
+
+def test_routed_margin_buys_the_token() -> None:
+    """S5: the same fall under both routings. What is seized buys tokens and lifts their price, the
+    vault has that much less; wicks take over more accounts than marks."""
+    values = s05.Values(traders=12, steps=25, paths=1, book_percent=1, wick_percent=3.0,
+                        wick_chance_percent=100.0)  # fmt: skip
+    worlds = [s05.world_of(values, 0, 20251010, 50)]
+    kept, spent, wild = (
+        s05.cell(values, worlds, terms)
+        for terms in (s05.Terms(100), s05.Terms(100, "mark", 10_000), s05.Terms(100, "last price"))
+    )
+    assert kept.accounts == spent.accounts > 0
+    assert kept.bought == 0
+    assert spent.seized - 2 * 10**6 < spent.bought <= spent.seized
+    assert kept.vault - spent.vault == pytest.approx(spent.seized, abs=10**6)
+    assert kept.price == 1 < spent.price
+    # A pool of X dollars from which s are bought is dearer by (1 + s / X)^2.
+    pool = (1 + spent.bought / 10**6 / values.pool_usd) ** 2
+    assert spent.price == pytest.approx(pool, rel=3e-3)
+    assert wild.accounts >= kept.accounts
+    assert wild.notional > kept.notional
