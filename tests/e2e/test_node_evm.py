@@ -250,13 +250,14 @@ def test_going_back_takes_the_machine_along(node: NodeProcess) -> None:
     assert (wallet.bridge.deposit_nonce(), status(node)["deposits"]["count"]) == (0, 0)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not IS_LONG, reason="CHAINPERP_LONG=1 runs this")
 def test_many_kills_at_any_moment(chain: Path) -> None:
     """Deposits and withdrawals, and the node killed wherever it happens to be."""
     seed = int(os.environ.get("CHAINPERP_SEED", str(time.time_ns() % 10**6)))
     draw = random.Random(seed)
     sent = 0
-    for _round in range(20):
+    for _round in range(12):
         with running_node(chain, "--dev") as node:
             control(node, "evmFund", user=ANN.address, usd="10")
             Wallet(node).deposit(10)

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,9 @@ def test_who_cannot_be_served_is_told_at_once(tmp_path: Path) -> None:
 def test_a_fault_lets_go_of_the_machine(tmp_path: Path) -> None:
     """Memory may differ from the disk then; the next piece of work makes it again."""
     child, site = evm_child.Child(), site_at(tmp_path)
+    strange = replace(site, contracts=site.contracts._replace(usd=site.contracts.token))
+    assert "not those that a node deploys" in child.run(strange, START, lambda _: 0).failure
+    assert not site.directory.exists()
 
     def fault(_held: evm_child.Held) -> int:
         raise KeyError("lost")
