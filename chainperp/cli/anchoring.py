@@ -16,6 +16,7 @@ from chainperp.evidence.checkpoint import parse_checkpoint
 from chainperp.evidence.merkle import Frontier, root_at
 from chainperp.evidence.note import parse_note
 from chainperp.evidence.tiles import Fetch, TileReader
+from chainperp.evm.book import Book
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.segments import read_blocks
 from chainperp.storage.tiles import CHECKPOINT
@@ -47,16 +48,21 @@ def root_of_log(fetch: Fetch, size: int) -> bytes | None:
 
 def roots_of_directory(path: Path, sizes: Iterable[int]) -> Roots:
     """A data directory's roots, from the entries themselves. Raises InvalidFile."""
-    directory = DataDir.open(path, write=False)
-    wanted = dict.fromkeys(sizes)
-    frontier = Frontier()
-    found: dict[int, bytes] = {}
-    for block in read_blocks(directory.segments):
+    book, found = read_log(path, sizes)
+    return Roots(DataDir.open(path, write=False).genesis.origin, book.size, found)
+
+
+def read_log(path: Path, sizes: Iterable[int]) -> tuple[Book, dict[int, bytes]]:
+    """What a directory's log says about the EVM, and its roots at the sizes that are wanted."""
+    book, frontier, wanted = Book(), Frontier(), dict.fromkeys(sizes)
+    roots: dict[int, bytes] = {}
+    for block in read_blocks(DataDir.open(path, write=False).segments):
         for entry in block.entries:
+            book.add(entry)
             frontier.append(leaf_hash(entry))
             if frontier.size in wanted:
-                found[frontier.size] = frontier.root()
-    return Roots(directory.genesis.origin, frontier.size, found)
+                roots[frontier.size] = frontier.root()
+    return book, roots
 
 
 def _from_tiles(fetch: Fetch, sizes: Iterable[int]) -> Roots:

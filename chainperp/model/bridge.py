@@ -12,7 +12,9 @@ from chainperp.base.units import Address
 
 PAID: Final = 1
 CANCELLED: Final = 2
-OUTCOMES: Final = (PAID, CANCELLED)
+
+# Decimals of the token on the EVM, where it is an ERC-20; on the spot market it has its own.
+EVM_TOKEN_DECIMALS: Final = 18
 
 # `l1_ref` of a grant: money of a development chain that came from nowhere.
 GRANT_MARK: Final = b"dev".ljust(32, b"\x00")

@@ -92,7 +92,8 @@ def _origin_host(origin: str) -> str:
 
 
 def _is_extension(origin: str) -> bool:
-    return origin.partition("://")[0] in EXTENSIONS
+    scheme, mark, name = origin.partition("://")
+    return scheme in EXTENSIONS and bool(mark and name)
 
 
 class WeightLimiter:

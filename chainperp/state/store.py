@@ -198,13 +198,7 @@ class State:
         self.accounts: dict[Address, Account] = {}
         self.agents: dict[Address, Agent] = {}
         self.validators: dict[Address, Validator] = {}
-        self.withdrawals: dict[int, Withdrawal] = {}
-        self.custody = 0
-        self.deposits = 0
-        # Sums in micro-USDC since genesis: deposits from outside, grants, and withdrawals paid out.
-        self.credited = 0
-        self.granted = 0
-        self.paid_out = 0
+        self._begin_border()
         self.next_oid = 1
         self.next_tid = 1
         self.next_wid = 1
@@ -217,7 +211,6 @@ class State:
         self.changed_exposures: list[tuple[Account, Exposure]] = []
         self.changed_agents: dict[Address, None] = {}
         self.changed_validators: dict[Address, None] = {}
-        self.changed_withdrawals: dict[int, None] = {}
         self.schedules: dict[Address, Schedule] = {}
         # (time, address) of every switch that is set, ascending.
         self.schedule_queue: list[tuple[int, Address]] = []
@@ -250,6 +243,17 @@ class State:
     def buyback_vault(self) -> Address | None:
         """The contract that buys on the EVM with the fund's money; None where there is none."""
         return None if self.evm is None else self.evm.vault
+
+    def _begin_border(self) -> None:
+        """What is held for everybody and waits to be paid; and, in micro-USDC since genesis, the
+        deposits from outside, the grants and the withdrawals paid out."""
+        self.withdrawals: dict[int, Withdrawal] = {}
+        self.changed_withdrawals: dict[int, None] = {}
+        self.custody = 0
+        self.deposits = 0
+        self.credited = 0
+        self.granted = 0
+        self.paid_out = 0
 
     def _begin_system(self) -> None:
         """The accounts and the vault that every chain has."""

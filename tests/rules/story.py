@@ -55,7 +55,6 @@ did: `rests 1 @ 100`, `waits for 95`, `waits for its parent`, `#3 fires at 95`,
 import re
 from collections.abc import Callable
 
-from chainperp.base import canonical
 from chainperp.base.canonical import Record
 from chainperp.base.units import (
     E8,
@@ -103,11 +102,7 @@ from chainperp.model.actions import (
 )
 from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
 from chainperp.model.bridge import (
-    BRIDGE_DEPOSIT_BODY,
-    BRIDGE_PAYOUT_BODY,
     CANCELLED,
-    EVM_BUYBACK_BODY,
-    GRANT_BODY,
     PAID,
     EvmContracts,
 )
@@ -139,13 +134,13 @@ from chainperp.transition.valuation import account_value, refresh
 from chainperp.transition.vaults import holder_equity
 from tests.rules.cases import decimal
 from tests.rules.runner import Row
+from tests.support.border import CONTRACTS, Events
 from tests.support.world import World, address_of, order
 
 ORDER = re.compile(
     r"(buy|sell) ([\d.]+) (\w+) @ ([\d.]+) (gtc|ioc|alo|market)( reduce-only)?(?: as (\w+))?"
     r"(?: (stop|profit) ([\d.]+))?"
 )
-CONTRACTS = EvmContracts(1337, *(Address(bytes([0xC0 + number]) * 20) for number in range(7)))
 SYSTEM_NAMES = {
     "bridge-contract": CONTRACTS.bridge, "nobody": Address(bytes(20)),
     "liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT, "insurance": INSURANCE,
@@ -175,7 +170,7 @@ class Story:
         self.later = 0
         self.purchase = ["none"]
         self.transfer = "none"
-        self.evm_block = 0
+        self.events = Events()
 
     def asset(self, name: str) -> int:
         """Index of a market; `NONE` is one that does not exist, `SPOT` a pair."""
@@ -264,34 +259,24 @@ class Story:
 
     def border_input(self, who: str, words: list[str]) -> SystemInput:
         """An event of the chain's contracts, or a grant."""
-        self.evm_block += 1
-        cited = {"block": self.evm_block, "block_hash": bytes(32), "log_index": 0}
+        events = self.events
         if words[0] == "nonsense":
-            return SystemInput(SystemType(int(words[1])), bytes([self.evm_block]))
+            events.block += 1
+            return SystemInput(SystemType(int(words[1])), bytes([events.block]))
         if words[0] == "granted":
-            fields = {"user": self.address(who), "amount": decimal(words[1], 6)}
-            return SystemInput(SystemType.GRANT, canonical.encode(GRANT_BODY, fields))
+            return events.grant(self.address(who), decimal(words[1], 6))
         if words[0] == "payout":
-            outcome = {"paid": PAID, "cancelled": CANCELLED}.get(words[2], 3)
-            body = canonical.encode(
-                BRIDGE_PAYOUT_BODY, {"wid": int(words[1]), "outcome": outcome, **cited}
+            return events.payout(
+                int(words[1]), {"paid": PAID, "cancelled": CANCELLED}.get(words[2], 3)
             )
-            return SystemInput(SystemType.BRIDGE_PAYOUT, body)
         if words[0] == "bought":
-            receipt = {
-                "number": int(words[1]), "decision": bytes(32), "log_root": bytes(32),
-                "spent": decimal(words[3].rstrip(","), 6), "bought": decimal(words[4], 8),
-                "burned": decimal(words[7], 8), **cited,
-            }  # fmt: skip
-            return SystemInput(SystemType.EVM_BUYBACK, canonical.encode(EVM_BUYBACK_BODY, receipt))
+            bought, burned = decimal(words[4], 8), decimal(words[7], 8)
+            return events.bought(int(words[1]), decimal(words[3][:-1], 6), bought, burned)
         if "number" in words:
             self.world.deposits = int(words[3]) - 1
         self.world.deposits += 1
-        payer = self.address(words[3]) if "by" in words else self.address(who)
-        deposit = {"user": self.address(who), "payer": payer, "amount": decimal(words[1], 6),
-                   "nonce": self.world.deposits, **cited}  # fmt: skip
-        body = canonical.encode(BRIDGE_DEPOSIT_BODY, deposit)
-        return SystemInput(SystemType.BRIDGE_DEPOSIT, body)
+        payer = self.address(words[-1]) if "by" in words else None
+        return events.deposit(self.address(who), decimal(words[1], 6), self.world.deposits, payer)
 
     def told(self, entries: list[Entry]) -> dict[bytes, str]:
         """What each input did, by its bytes: the entries up to the next input are its effects."""

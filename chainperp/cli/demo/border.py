@@ -1,43 +1,42 @@
 """The demo's last part: dollars in and out through contracts, and a purchase on the EVM.
 
 A newcomer deposits in the Bridge, is credited, trades, withdraws, and is paid after the dispute
-period; the fund's share goes to the BuybackVault, which buys the token and burns it. Contracts run on
-the machine beside the chain, in its directory; the keeper carries effects both ways, and every one of
-them is a block of the same chain. Time is the chain's, so the same seed gives the same bytes.
+period; the fund's share goes to the BuybackVault, which buys the token and burns it. Contracts run
+on the machine beside the chain, in its directory; the keeper carries effects both ways, and every
+one of them is in a block of the same chain. Time is the chain's, so the same seed gives the same
+bytes.
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
-from chainperp.base.units import E8_DECIMALS, Address, address_text, strip_decimal, usd_text
+from chainperp.base.errors import Invalid
+from chainperp.base.units import Address, address_text, usd_text
 from chainperp.chain.engine import SealedBlock
-from chainperp.cli.demo.path import COINS, PricePath
+from chainperp.cli.demo.path import COINS, PricePath, on_grid
 from chainperp.cli.demo.signer import Signer
-from chainperp.cli.demo.traders import Validator, on_grid, order, size_text
-from chainperp.evm.deployment import LogName, deploy, endow, machine_genesis, text
-from chainperp.evm.facts import Suspect, facts_of, view_of
-from chainperp.evm.journal import Journal
-from chainperp.evm.keeper import Keeper
-from chainperp.evm.provider import connect
-from chainperp.evm.signers import development_keys
+from chainperp.cli.demo.traders import SIZE_DECIMALS, Maker, Validator, order, size_text
+from chainperp.evm.deployment import endow, text
+from chainperp.evm.facts import KeeperReport, facts_of, view_of
 from chainperp.model.blocks import SystemInput
-from chainperp.model.decisions import SystemType
+from chainperp.model.decisions import Kind, SystemType
+from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.node.evm_child import Held
+from chainperp.node.evm_site import site_of
 from chainperp.node.sequencer import Sequencer
-from chainperp.parameters.hashing import parameters_hash
-from chainperp.storage.package import rules_hash
 from contracts_py.bridge import Bridge
 from contracts_py.buyback import BuybackVault
 from contracts_py.tokens import TestUSD, Token
 
-JOURNALS: Final = "evm"
 STEP_MS: Final = 1_500
-STEPS_MAX: Final = 12
+STEPS_MAX: Final = 20
+ANCHOR_INTERVAL: Final = 100
 DEPOSIT: Final = 800_000_000
-WITHDRAWN: Final = "300"
+WITHDRAWN: Final = 300_000_000
 TRADED_USDC: Final = 50
 COIN: Final = "ETH"
 LIMIT_BPS: Final = 200
+BPS: Final = 10_000
 
 
 @dataclass
@@ -48,16 +47,19 @@ class Border:
     deposited: int = 0
     credited: int = 0
     traded: int = 0
+    withdrawn: int = WITHDRAWN
+    fee: int = 0
     received: int = 0
     "What the newcomer has on the EVM after the payout."
     anchored: int = 0
-    bridge_balance: int = 0
     bridge_owes: int = 0
     "Deposits less payouts, as the Bridge counts them."
     ledger_owes: int = 0
     "The same, as the ledger counts them."
     purchases: int = 0
     spent: int = 0
+    recorded: int = 0
+    "What the ledger has of it."
     burned: int = 0
     supply: int = 0
     initial_supply: int = 0
@@ -68,8 +70,9 @@ class Border:
         """What must be equal: name, one side, other side."""
         return [
             ("credited is deposited", self.credited, self.deposited),
-            ("the newcomer has what he withdrew, less the fee", self.received, 299_000_000),
+            ("he has what he withdrew, less the fee", self.received, self.withdrawn - self.fee),
             ("deposits less payouts, contract and ledger", self.bridge_owes, self.ledger_owes),
+            ("the vault's purchases, contract and ledger", self.spent, self.recorded),
             ("supply is the first less burned", self.supply, self.initial_supply - self.burned),
             ("tokens left in the vault", self.vault_tokens, 0),
         ]
@@ -90,131 +93,124 @@ class Border:
 class Crossing:
     """The chain and its contracts, in step."""
 
-    def __init__(self, sequencer: Sequencer, directory: Path, newcomer: Signer) -> None:
+    def __init__(self, sequencer: Sequencer, newcomer: Signer) -> None:
         self.sequencer = sequencer
         self.newcomer = newcomer
+        self.address = Address(newcomer.address)
         self.time_ms = sequencer.engine.state.time_ms
-        self.keys = development_keys(sequencer.engine.genesis.network)
-        folder = directory / JOURNALS
-        folder.mkdir()
-        genesis = machine_genesis(self.keys, self.clock(), (newcomer.address,))
-        self.journal = Journal.open(folder, genesis)
-        self.web3 = connect(self.journal, self.clock)
-        engine = sequencer.engine
-        name = LogName(
-            engine.chain_id,
-            engine.genesis.origin,
-            rules_hash(),
-            parameters_hash(engine.genesis.parameters),
-        )
-        self.contracts = deploy(self.web3, self.keys, name)
-        self.keeper = Keeper(self.web3, self.contracts, self.keys, self.clock)
-        self.usd = TestUSD(self.web3, text(self.contracts.usd))
-        self.bridge = Bridge(self.web3, text(self.contracts.bridge))
-        self.vault = BuybackVault(self.web3, text(self.contracts.vault))
-        self.anchored = 0
-        self.suspects: tuple[Suspect, ...] = ()
+        site = site_of(sequencer.store.data.path, sequencer.engine, is_dev=True)
+        if site is None:
+            raise Invalid("the demo's genesis names no contracts")
+        self.held = Held(site)
+        self.held.now = self.time_ms // 1_000
+        contracts = self.held.site.contracts
+        self.usd = TestUSD(self.held.web3, text(contracts.usd))
+        self.bridge = Bridge(self.held.web3, text(contracts.bridge))
+        self.vault = BuybackVault(self.held.web3, text(contracts.vault))
+        self.token = Token(self.held.web3, text(contracts.token))
+        self.last: KeeperReport | None = None
         self.notes: list[str] = []
         self.blocks: list[SealedBlock] = []
 
-    def clock(self) -> int:
-        """The present second, which is the chain's."""
-        return self.time_ms // 1_000
-
     def block(self) -> SealedBlock:
-        """A block of the chain with what waits, one step later."""
+        """A block of the chain with what waits, one step later; both clocks go on."""
         self.time_ms += STEP_MS
+        self.held.now = self.time_ms // 1_000
         sealed = self.sequencer.make_block(self.time_ms)
         self.blocks.append(sealed)
         return sealed
 
     def step(self) -> bool:
-        """Let the keeper do what is due, and record what it saw. Whether there was anything."""
-        store = self.sequencer.store
-        store.publish_now()
-        facts = facts_of(self.sequencer.engine, view_of(store), self.anchored, self.suspects)
-        report = self.keeper.step(facts)
-        self.anchored, self.suspects = report.anchored_size, report.suspects
-        self.notes += report.notes
+        """Let the keeper do what is due, and record what it saw. Whether something is left."""
+        store, engine = self.sequencer.store, self.sequencer.engine
+        store.publish()
+        facts = facts_of(engine, view_of(store), self.last)
+        self.last = self.held.keeper(ANCHOR_INTERVAL).step(facts)
+        self.notes += self.last.notes
         self.sequencer.add_system(
-            SystemInput(SystemType(kind), body) for kind, body in report.inputs
+            SystemInput(SystemType(kind), body) for kind, body in self.last.inputs
         )
         self.block()
-        done = report.done
-        return bool(report.inputs or done.anchored or done.requested or done.finalized
-                    or done.bought)  # fmt: skip
+        fund = engine.state.fund
+        return bool(self.last.inputs or engine.state.withdrawals or fund.sent > fund.evm_spent)
 
     def settle(self) -> None:
-        """Go on until nothing is due any more, through the dispute period."""
-        quiet = 0
+        """Go on through the dispute period until nothing is left to do."""
         for _ in range(STEPS_MAX):
-            quiet = 0 if self.step() else quiet + 1
-            if quiet > 2 and not self.sequencer.engine.state.withdrawals:
+            if not self.step():
                 return
 
 
 def cross_border(
-    sequencer: Sequencer, directory: Path, newcomer: Signer, votes: list[Validator]
+    sequencer: Sequencer, newcomer: Signer, validators: list[Validator], makers: list[Maker]
 ) -> tuple[Border, list[SealedBlock]]:
     """Run the last part on a chain whose trading is over; what happened, and the blocks made."""
-    crossing = Crossing(sequencer, directory, newcomer)
-    told = Border(newcomer=address_text(Address(newcomer.address)))
+    crossing = Crossing(sequencer, newcomer)
+    told = Border(newcomer=address_text(crossing.address))
+    told.fee = sequencer.engine.state.parameters.withdrawal_fee
     _deposit(crossing, told)
-    _trade(crossing, told, votes)
-    action = {"type": "withdraw3", "destination": told.newcomer, "amount": WITHDRAWN}
+    _trade(crossing, told, validators, makers)
+    amount = usd_text(WITHDRAWN).removesuffix(".0")
+    action = {"type": "withdraw3", "destination": told.newcomer, "amount": amount}
     sequencer.submit(newcomer.sign(action, crossing.time_ms))
     crossing.block()
     crossing.settle()
     _tell(crossing, told)
-    crossing.journal.close()
+    crossing.held.close()
     return told, crossing.blocks
 
 
 def _deposit(crossing: Crossing, told: Border) -> None:
     """Dollars on the EVM, into the Bridge, onto the exchange."""
-    wallet, bridge = crossing.newcomer.wallet, crossing.bridge
-    endow(crossing.web3, crossing.keys, crossing.newcomer.address, DEPOSIT)
+    wallet, bridge, held = crossing.newcomer.wallet, crossing.bridge, crossing.held
+    endow(held.web3, held.keys, crossing.address, DEPOSIT)
     crossing.usd.approve(wallet, bridge.address, DEPOSIT)
     bridge.deposit(wallet, DEPOSIT)
     told.deposited = bridge.deposited()
     crossing.step()
-    account = crossing.sequencer.engine.state.accounts[Address(crossing.newcomer.address)]
-    told.credited = account.raw
+    told.credited = crossing.sequencer.engine.state.accounts[crossing.address].raw
 
 
-def _trade(crossing: Crossing, told: Border, votes: list[Validator]) -> None:
-    """A purchase at what the makers offer, and its sale."""
-    path, state = PricePath(), crossing.sequencer.engine.state
-    asset = COINS.index(COIN)
-    market = state.markets[asset]
-    for validator in votes:
-        crossing.sequencer.submit_vote(validator.vote(path, crossing.time_ms))
+def _trade(
+    crossing: Crossing, told: Border, validators: list[Validator], makers: list[Maker]
+) -> None:
+    """Prices and quotes once more; the newcomer buys at what is offered, and sells it again."""
+    sequencer, path, asset = crossing.sequencer, PricePath(), COINS.index(COIN)
+    for validator in validators:
+        sequencer.submit_vote(validator.vote(path, crossing.time_ms))
+    for maker in makers:
+        if maker.asset == asset:
+            sequencer.submit(maker.requote(path, crossing.time_ms))
+    crossing.block()
     price = path.price(COIN, crossing.time_ms)
     size = size_text(COIN, TRADED_USDC, price)
-    before = market.volume_total if hasattr(market, "volume_total") else 0
     for is_buy in (True, False):
-        limit = price * (10_000 + (LIMIT_BPS if is_buy else -LIMIT_BPS)) // 10_000
-        asked = on_grid(limit, 4)
-        action = {"type": "order", "orders": [order(asset, is_buy, asked, size, "Ioc")],
-                  "grouping": "na"}  # fmt: skip
-        crossing.sequencer.submit(crossing.newcomer.sign(action, crossing.time_ms))
-        crossing.block()
-    told.traded = before
+        limit = price * (BPS + (LIMIT_BPS if is_buy else -LIMIT_BPS)) // BPS
+        asked = order(asset, is_buy, on_grid(limit, SIZE_DECIMALS[COIN]), size, "Ioc")
+        action = {"type": "order", "orders": [asked], "grouping": "na"}
+        sequencer.submit(crossing.newcomer.sign(action, crossing.time_ms))
+        told.traded += _volume(crossing.block(), crossing.address)
+
+
+def _volume(sealed: SealedBlock, taker: Address) -> int:
+    """What an account traded in a block as taker, in micro-USDC."""
+    entries = (decode_entry(raw) for raw in sealed.entries)
+    fills = (decode_payload(one) for one in entries if one.kind is Kind.FILL)
+    return sum(fill["price"] * fill["lots"] for fill in fills if fill["taker"] == taker)
 
 
 def _tell(crossing: Crossing, told: Border) -> None:
     """What contracts and ledger say in the end."""
     state = crossing.sequencer.engine.state
-    token = Token(crossing.web3, text(crossing.contracts.token))
     told.received = crossing.usd.balance_of(told.newcomer)
-    told.anchored = crossing.anchored
-    told.bridge_balance = crossing.usd.balance_of(crossing.bridge.address)
+    told.anchored = 0 if crossing.last is None else crossing.last.anchored_size
     told.bridge_owes = crossing.bridge.deposited() - crossing.bridge.paid()
+    told.ledger_owes = state.credited - state.paid_out
     told.purchases = crossing.vault.count()
     told.spent = crossing.vault.spent()
+    told.recorded = state.fund.evm_spent + state.fund.evm_gifts
     told.burned = crossing.vault.burned()
-    told.supply = token.total_supply()
-    told.initial_supply = token.initial_supply()
-    told.vault_tokens = token.balance_of(crossing.vault.address)
+    told.supply = crossing.token.total_supply()
+    told.initial_supply = crossing.token.initial_supply()
+    told.vault_tokens = crossing.token.balance_of(crossing.vault.address)
     told.notes = crossing.notes
-    told.ledger_owes = state.custody  # replaced once genesis money and grants are taken off

@@ -2,7 +2,11 @@
 
 import pytest
 
+from chainperp.lab.problem import find_policy
+from chainperp.lab.studies import s05_incentive as s05
 from chainperp.lab.studies import s07_refill
+from chainperp.lab.studies.endowments import drawn
+from chainperp.lab.studies.engine_waves import crowd_of, through_waves, waved_table
 from chainperp.lab.studies.refill_paths import LUNA, BookPath, Case, Path, calibrated, follow
 from chainperp.lab.studies.refill_paths import redeemed_in_book as luna_in_book
 from chainperp.lab.token_venue import SELLER, TokenVenue
@@ -45,3 +49,50 @@ def test_speed_of_luna() -> None:
     booked, chain = luna_in_book(speed)
     assert booked == pytest.approx(speed.supply, rel=1e-3)
     assert chain.end["entries"] > 100
+
+
+def test_waves_through_the_engine() -> None:
+    """Who takes money takes the deficits; who closes lots at the previous mark takes the whole jump
+    of each lot; nobody pays without a policy; P11 has no regret against itself."""
+    crowd = crowd_of(drawn(40, 0.85, 1), 8, 10, 50, 10_000)
+    budgets = [2_000_000_000, 0, 700_000_000]
+    found = {
+        code: through_waves(find_policy("test", code), crowd, budgets)
+        for code in ("P0", "P1", "P6", "P11")
+    }
+    deficits = {code: [one.deficit for one in waved.rounds] for code, waved in found.items()}
+    assert deficits["P1"] == deficits["P6"] == deficits["P0"]
+    assert 0 <= budgets[0] - deficits["P6"][0] < 42_000, "to a lot's part"
+    assert [one.removed for one in found["P6"].rounds] == deficits["P6"]
+    assert found["P0"].uncovered == sum(deficits["P0"])
+    assert sum(one.removed for one in found["P0"].rounds) == 0 == found["P0"].closed
+    lots = found["P1"].closed
+    assert lots == sum(max(1, budget // 42_000) for budget in budgets)
+    assert sum(one.removed for one in found["P1"].rounds) == lots * 60_000
+    rows = {str(row[0]): row for row in waved_table(list(found.values())).rows}
+    assert rows["P11 pro_rata_equity"][6:8] == [0, 0]
+    assert float(rows["P1 hyperliquid"][6] or 0) > float(rows["P6 pro_rata_pnl"][6] or 0)
+    assert rows["P6 pro_rata_pnl"][11] is None
+    assert float(rows["P0 market_unwind"][13] or 0) < 1
+
+
+def test_routed_margin_buys_the_token() -> None:
+    """S5: the same fall under both routings. What is seized buys tokens and lifts their price, the
+    vault has that much less; wicks take over more accounts than marks."""
+    values = s05.Values(traders=12, steps=25, paths=1, book_percent=1, wick_percent=3.0,
+                        wick_chance_percent=100.0)  # fmt: skip
+    worlds = [s05.world_of(values, 0, 20251010, 50)]
+    kept, spent, wild = (
+        s05.cell(values, worlds, terms)
+        for terms in (s05.Terms(100), s05.Terms(100, "mark", 10_000), s05.Terms(100, "last price"))
+    )
+    assert kept.accounts == spent.accounts > 0
+    assert kept.bought == 0
+    assert spent.seized - 2 * 10**6 < spent.bought <= spent.seized
+    assert kept.vault - spent.vault == pytest.approx(spent.seized, abs=10**6)
+    assert kept.price == 1 < spent.price
+    # A pool of X dollars from which s are bought is dearer by (1 + s / X)^2.
+    pool = (1 + spent.bought / 10**6 / values.pool_usd) ** 2
+    assert spent.price == pytest.approx(pool, rel=3e-3)
+    assert wild.accounts >= kept.accounts
+    assert wild.notional > kept.notional
