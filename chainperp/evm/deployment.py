@@ -156,23 +156,40 @@ def _steps(web3: "Web3", keys: Keys, log: LogName, terms: Terms) -> list[Step]:
 
 def check(web3: "Web3", contracts: EvmContracts, keys: Keys, log: LogName) -> None:
     """That every contract is ours and made for this ledger and these validators. Raises Invalid."""
-    check_code(web3, contracts)
+    check_ledger(web3, contracts, log.chain_id, log.origin)
     anchor, bridge = Anchor(web3, text(contracts.anchor)), Bridge(web3, text(contracts.bridge))
-    for what, expected, found in (
-        ("Anchor's log", keccak(log.origin.encode("ascii")), anchor.origin()),
-        ("Bridge's ledger", log.chain_id, bridge.chain()),
-        ("Bridge's dollar", contracts.usd, address(bridge.call("USDC"))),
-        ("Bridge's Anchor", contracts.anchor, address(bridge.call("log_anchor"))),
-    ):
-        _compare(what, expected, found)
-    vault = BuybackVault(web3, text(contracts.vault))
-    for name in ("token", "usd", "pool"):
-        expected = getattr(contracts, name)
-        _compare(f"BuybackVault's {name}", expected, address(vault.call(name.upper())))
     if bridge.epoch() == 1:
         _compare("Bridge's hot set", keys.set.hash, bridge.hot_set())
+        _compare("Bridge's Anchor", contracts.anchor, address(bridge.call("log_anchor")))
     if anchor.epoch() == 1:
         _compare("Anchor's validators", keys.set.hash, anchor.validator_set())
+
+
+def check_ledger(web3: "Web3", contracts: EvmContracts, chain_id: bytes, origin: str) -> None:
+    """That every contract is ours, made for this ledger and for the others. Raises Invalid.
+
+    The Bridge's Anchor may be another one than at first, by decision of the cold set.
+    """
+    check_code(web3, contracts)
+    bridge, vault = Bridge(web3, text(contracts.bridge)), BuybackVault(web3, text(contracts.vault))
+    registry = Registry(web3, text(contracts.registry))
+    rows = [
+        ("Anchor's log", keccak(origin.encode("ascii")),
+         Anchor(web3, text(contracts.anchor)).origin()),
+        ("Bridge's ledger", chain_id, bridge.chain()),
+        ("Bridge's dollar", contracts.usd, address(bridge.call("USDC"))),
+        ("Registry's ledger", chain_id, bytes(registry.call("CHAIN"))),
+        ("Registry's Anchor", contracts.anchor, address(registry.call("ANCHOR"))),
+    ]  # fmt: skip
+    for name in ("token", "usd", "pool"):
+        expected: bytes = getattr(contracts, name)
+        rows.append((f"BuybackVault's {name}", expected, address(vault.call(name.upper()))))
+    pool = Pool(web3, text(contracts.pool))
+    for name in ("token", "usd"):
+        expected = getattr(contracts, name)
+        rows.append((f"Pool's {name}", expected, address(pool.call(name.upper()))))
+    for what, wanted, found in rows:
+        _compare(what, wanted, found)
 
 
 def check_code(web3: "Web3", contracts: EvmContracts, done: int = 2**64) -> None:

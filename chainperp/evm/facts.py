@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 from chainperp.base.hashing import leaf_hash
 from chainperp.chain.engine import Engine
 from chainperp.evidence.merkle import NodeReader, prove_consistency, prove_inclusion, root_at
-from chainperp.model.entries import HEADER
+from chainperp.model.decisions import Kind
+from chainperp.model.entries import HEADER, HEADER_SIZE
 from chainperp.storage.store import ChainStore
 from chainperp.storage.tiles import open_reader
 
@@ -167,7 +168,7 @@ def facts_of(engine: Engine, log: LogView, last: KeeperReport | None) -> LedgerF
         transfers=tuple(
             Transfer(one.wid, leaf_hash(log.entry(one.entry_index)))
             for one in wanted
-            if one.entry_index < log.size
+            if one.entry_index < log.size and _is_request(log.entry(one.entry_index), one.wid)
         ),
         evidence=tuple(
             _evidence(log, one, anchored.size)
@@ -175,6 +176,12 @@ def facts_of(engine: Engine, log: LogView, last: KeeperReport | None) -> LedgerF
             if one.entry_index < anchored.size <= log.size
         ),
     )
+
+
+def _is_request(entry: bytes, wid: int) -> bool:
+    """Whether an entry is the WITHDRAW_REQ of a number."""
+    is_kind = HEADER.unpack_from(entry)[1] == Kind.WITHDRAW_REQ
+    return is_kind and entry[HEADER_SIZE : HEADER_SIZE + 8] == wid.to_bytes(8, "big")
 
 
 def _head_at(log: LogView, size: int) -> Head:

@@ -254,7 +254,7 @@ class Keeper:
         if not now.can_anchor:
             return
         ready = [one for one in self._unrequested(now) if one.entry_index < now.anchored_size]
-        for batch in batches(ready[:REQUESTS_MAX], BATCH_MAX):
+        for batch in batches(now.rotated(ready)[:REQUESTS_MAX], BATCH_MAX):
             if len(batch) > 1 and self._attempt(now, "request", self._request_of(batch)):
                 continue
             # One that the contract refuses must not hold up the others.
@@ -277,25 +277,28 @@ class Keeper:
 
     def _finalize(self, now: Step) -> None:
         """Pay the ledger's own withdrawals whose dispute period is over."""
-        due = [one for one in now.facts.withdrawals if self._is_waiting(now, one)]
-        if not due:
+        waiting = [one for one in now.facts.withdrawals if self._is_waiting(now, one)]
+        if not waiting:
             return
-        dispute_s, block_ms = (int(self.bridge.call(name)) for name in ("dispute_s", "block_ms"))
-        time = max(self.clock(), int(now.head["timestamp"]) + 1)
-        number = int(now.head["number"]) + 1
-
-        def is_over(one: Waiting) -> bool:
-            place = now.claims[one.wid].requested
-            block = 0 if place is None else place.at.block
-            since = int(self.web3.eth.get_block(block)["timestamp"])
-            return time > since + dispute_s and (number - block) * block_ms > 1_000 * dispute_s
-
-        due = [one for one in due[:WIDS_MAX] if is_over(one)]
-        due = self._cover(now, due)
+        due = self._cover(now, [one for one in now.rotated(waiting) if self._is_over(now, one)])
         if due:
-            done = self.bridge.finalize(self.operator, [one.wid for one in due])
+            done = self.bridge.finalize(self.operator, [one.wid for one in due[:WIDS_MAX]])
             now.did(finalized=wids_of(done, "Finalized"))
             note_failures(now, "finalize", done)
+
+    def _is_over(self, now: Step, one: Waiting) -> bool:
+        """Whether its dispute period is over in the next block, by time and by blocks."""
+        request = now.claims[one.wid].requested
+        if request is None:
+            return False
+        dispute_s, block_ms = now.once(
+            "terms", lambda: [int(self.bridge.call(name)) for name in ("dispute_s", "block_ms")]
+        )
+        block = request.at.block
+        since = now.once(f"block {block}", lambda: int(self.web3.eth.get_block(block)["timestamp"]))
+        time = max(self.clock(), int(now.head["timestamp"]) + 1)
+        passed = int(now.head["number"]) + 1 - block
+        return bool(time > since + dispute_s and passed * block_ms > 1_000 * dispute_s)
 
     def _is_waiting(self, now: Step, one: Waiting) -> bool:
         claim = now.claims.get(one.wid, Claim())
@@ -303,11 +306,15 @@ class Keeper:
 
     def _cover(self, now: Step, due: list[Waiting]) -> list[Waiting]:
         """Those that the bridge has dollars for; on a development chain it gets what it lacks."""
-        held = self.usd.balance_of(self.bridge.address) if due else 0
-        lacking = sum(one.amount for one in due) - held
-        if lacking > 0 and self.settings.is_minter:
-            self.usd.mint(self.operator, self.bridge.address, lacking)
-            now.did(minted=lacking)
+        if not due:
+            return due
+        held = self.usd.balance_of(self.bridge.address)
+        if self.settings.is_minter:
+            due = due[:WIDS_MAX]
+            lacking = sum(one.amount for one in due) - held
+            if lacking > 0:
+                self.usd.mint(self.operator, self.bridge.address, lacking)
+                now.did(minted=lacking)
             return due
         covered: list[Waiting] = []
         for one in due:

@@ -1,6 +1,6 @@
 """One step of the keeper in the making, and what the bridge says about withdrawals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -46,6 +46,19 @@ class Step:
         self.head: Any = None
         self.anchored_size = facts.anchored.size
         self.can_anchor = False
+        self._answers: dict[str, Any] = {}
+
+    def rotated(self, rows: list[Waiting]) -> list[Waiting]:
+        """Rows that begin elsewhere with every block, so that none that fails holds up the rest."""
+        at = int(self.head["number"]) % max(1, len(rows))
+        return rows[at:] + rows[:at]
+
+    def once(self, name: str, ask: Callable[[], T]) -> T:
+        """What a question was answered, asked at most once in this step."""
+        if name not in self._answers:
+            self._answers[name] = ask()
+        answer: T = self._answers[name]
+        return answer
 
     def note(self, sentence: str) -> None:
         """Say what could not be done."""

@@ -8,6 +8,8 @@ from tempfile import mkdtemp
 from typing import Any
 
 import msgpack
+from eth.db.atomic import AtomicDB
+from eth.db.backends.memory import MemoryDB
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
@@ -21,8 +23,9 @@ from chainperp.evm.book import Book
 from chainperp.evm.contract_facts import read_contracts
 from chainperp.evm.deployment import LogName, deploy, endow, machine_genesis, plan, text
 from chainperp.evm.facts import KeeperReport, LedgerFacts, facts_of, view_of
-from chainperp.evm.journal import Journal
+from chainperp.evm.journal import FILE, Journal
 from chainperp.evm.keeper import Keeper, Settings
+from chainperp.evm.machine import Machine
 from chainperp.evm.pairs import Comparison, compare
 from chainperp.evm.provider import MachineProvider
 from chainperp.evm.signers import development_key, development_keys
@@ -65,10 +68,14 @@ class DyingProvider(MachineProvider):
     def __init__(self, journal: Journal, clock: Callable[[], int]) -> None:
         super().__init__(journal, clock)
         self.left: int | None = None
+        self.fault: Exception | None = None
+        "Raised instead of an answer."
         self.sent = 0
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """As the machine; the answer to the last transaction never arrives."""
+        if self.fault is not None:
+            raise self.fault
         found = super().make_request(method, params)
         if method == "eth_sendRawTransaction":
             self.sent += 1
@@ -81,8 +88,8 @@ PARAMETERS: dict[str, object] = {"price_stale_ms": 0}
 
 
 @cache
-def template() -> tuple[bytes, Path]:
-    """A genesis, and a directory with its ledger and with the machine that has its contracts."""
+def template() -> tuple[Path, Machine]:
+    """A directory with a ledger and with the machine that has its contracts, and that machine."""
     raw = build_genesis(
         ORIGIN, START * 1_000, [(VALIDATOR, 1)], parameters=PARAMETERS, evm=CONTRACTS
     )
@@ -92,14 +99,29 @@ def template() -> tuple[bytes, Path]:
     chain.store.close()
     (made / "evm").mkdir()
     journal = Journal.open(made / "evm", GENESIS)
-    web3 = Web3(MachineProvider(journal, lambda: START))
-    log = LogName(chain.engine.chain_id, ORIGIN, rules_hash(), bytes(32))
+    prepare(Web3(MachineProvider(journal, lambda: START)), chain.engine.chain_id)
+    journal.close()
+    return made, journal.machine
+
+
+def prepare(web3: Web3, chain_id: bytes) -> None:
+    """Deploy, and give everybody 1,000 test dollars that the bridge may take."""
+    log = LogName(chain_id, ORIGIN, rules_hash(), bytes(32))
     assert deploy(web3, KEYS, log) == CONTRACTS
     for one in PEOPLE.values():
         endow(web3, KEYS, bytes.fromhex(one.address[2:]), 1_000 * USD, ether=0)
         TestUSD(web3, text(CONTRACTS.usd)).approve(one, text(CONTRACTS.bridge), 2**256 - 1)
-    journal.close()
-    return raw, made
+
+
+def forked(machine: Machine) -> Machine:
+    """The same blocks and state again, without executing anything: only tests are in such haste."""
+    twin = Machine.__new__(Machine)
+    stored = machine._chain.chaindb.db.wrapped_db.kv_store
+    twin.genesis = machine.genesis
+    twin._chain = type(machine._chain)(AtomicDB(MemoryDB(dict(stored))))
+    twin.blocks = list(machine.blocks)
+    twin.by_hash, twin.places = dict(machine.by_hash), dict(machine.places)
+    return twin
 
 
 GENESIS = machine_genesis(KEYS, START, tuple(map(address_of, PEOPLE)))
@@ -109,23 +131,32 @@ class Bridged:
     """Ledger, machine and keeper in a directory. `tick` is one second of a node's life."""
 
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
-        _raw, made = template()
+        made, machine = template()
         shutil.copytree(made, path, dirs_exist_ok=True)
         self.path = path
         self.settings = settings or Settings()
         self.now = START + 100
         self.nonce = START * 1_000
         self.deaths = 0
-        self.open()
+        journal = Journal(forked(machine))
+        journal._handle = journal._files.open_append(path / "evm" / FILE)
+        self._start(journal)
 
     def open(self) -> None:
         """Open both from disk, as a node does after it was killed."""
+        self._start(Journal.open(self.path / "evm", GENESIS))
+
+    def _start(self, journal: Journal) -> None:
         chain = open_chain(self.path / "ledger")
         self.engine, self.store = chain.engine, chain.store
         self.store.checkpoint_interval_ms = 0
-        self.journal = Journal.open(self.path / "evm", GENESIS)
+        self.journal = journal
         self.provider = DyingProvider(self.journal, lambda: self.now)
-        self.web3 = Web3(self.provider)
+        self.attach(Web3(self.provider))
+
+    def attach(self, web3: Web3) -> None:
+        """Use the contracts behind a web3."""
+        self.web3 = web3
         self.keeper = Keeper(self.web3, CONTRACTS, KEYS, lambda: self.now, self.settings)
         self.last: KeeperReport | None = None
         self.usd = TestUSD(self.web3, text(CONTRACTS.usd))

@@ -8,11 +8,13 @@ from eth_account import Account
 from web3 import Web3
 
 from chainperp.base.errors import BadRequest, Invalid
+from chainperp.base.units import Address
 from chainperp.evm.deployment import (
     ETHER,
     PLACES,
     LogName,
     Terms,
+    check_ledger,
     create_address,
     deploy,
     machine_genesis,
@@ -22,12 +24,13 @@ from chainperp.evm.deployment import (
 from chainperp.evm.journal import Journal
 from chainperp.evm.machine import Machine
 from chainperp.evm.signers import development_keys
+from chainperp.model.bridge import EvmContracts
 from contracts_py.buyback import BuybackVault
 from contracts_py.digests import keccak
 from contracts_py.handle import send_ether
 from contracts_py.pool import Pool
 from contracts_py.registry import Registry
-from contracts_py.tokens import Token
+from contracts_py.tokens import TestUSD, Token
 from tests.evm.bridged import DyingProvider, Killed, account
 
 START = 1_700_000_000
@@ -110,8 +113,16 @@ def test_what_is_not_ours_is_refused() -> None:
         deploy(web3, KEYS, replace(LOG, chain_id=b"\xff" * 32))
     with pytest.raises(Invalid, match="Anchor's log"):
         deploy(web3, KEYS, replace(LOG, origin="chainperp.example/other"))
+    with pytest.raises(Invalid, match="Bridge's dollar: expected"):
+        check_ledger(web3, others(web3), LOG.chain_id, LOG.origin)
     with pytest.raises(Invalid, match="Bridge's hot set"):
         deploy(web3, replace(KEYS, hot=KEYS.hot[1:]), LOG)
+
+
+def others(web3: Web3) -> EvmContracts:
+    """The contracts, but with another dollar, which nobody uses."""
+    dollar = TestUSD.deploy(web3, Account.from_key(KEYS.operator), text(KEYS.operator_address))
+    return plan(KEYS.operator_address)._replace(usd=Address(bytes.fromhex(dollar.address[2:])))
 
 
 def test_development_keys_are_for_development() -> None:

@@ -7,8 +7,10 @@ import pytest
 
 from chainperp.model.actions import Withdraw
 from chainperp.model.bridge import CANCELLED
+from chainperp.node.effects import Published
 from chainperp.node.index.rows import Rows
 from chainperp.node.index.schema import TABLES
+from chainperp.node.socket.view import BlockView
 from chainperp.state.store import ASSISTANCE_FUND
 from tests.support.border import BorderStage
 from tests.support.forced import usdc
@@ -57,3 +59,15 @@ def test_withdrawals_that_were_cancelled_are_back(every: int) -> None:
     assert [row["nonce"] > 0 for row in rows if row["type"] == "withdraw"] == [True, True, False]
     names = [name for (name,) in run("SELECT name FROM transactions")]
     assert {"bridgeDeposit", "bridgePayout", "grant"} <= set(names)
+
+
+def test_feeds_hear_of_a_withdrawal_that_is_back() -> None:
+    """Its record names a number only; whose it was, the state before the block knew."""
+    stage = BorderStage()
+    stage.bridged("Ann", "1000")
+    stage.act("Ann", Withdraw(address_of("out"), usdc("31")), user_signed=True)
+    before = {wid: one.user for wid, one in stage.state.withdrawals.items()}
+    stage.inputs_of(stage.events.payout(1, CANCELLED))
+    published = Published.of(stage.blocks[-1])
+    assert address_of("Ann") in BlockView(published, stage.state, before).accounts
+    assert address_of("Ann") not in BlockView(published, stage.state).accounts
