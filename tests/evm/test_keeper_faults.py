@@ -241,6 +241,15 @@ def test_what_is_not_deep_enough_waits(tmp_path: Path) -> None:
     made.journal.mine(made.now)
     assert len(made.tick().inputs) == 1
     assert made.cash("ann") == 50 * USD
+    made.withdraw("ann", 20)
+    reports = [made.tick() for _ in range(6)]
+    assert [one.done.finalized for one in reports if one.done.finalized] == [(1,)]
+    assert not any(one.inputs for one in reports)
+    made.journal.mine(made.now)
+    assert made.tick().inputs == ()
+    made.journal.mine(made.now)
+    assert len(made.tick().inputs) == 1
+    assert not made.engine.state.withdrawals
 
 
 def test_an_evm_that_lost_its_memory_is_a_note(made: Bridged, tmp_path: Path) -> None:
