@@ -3,12 +3,13 @@
 `pip install .` runs this file through setuptools. `make compile` runs `python setup.py compile`,
 which leaves a second copy of the package, compiled, in build/compiled and touches nothing else.
 Both compile the same sources with mypyc. Where that cannot be (no C compiler, no Python.h, no
-mypy) one line says why, and the package is pure Python as before. See docs/compiled.md.
+mypyc) one line says why, and the package is pure Python as before. See docs/compiled.md.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 import sysconfig
@@ -20,11 +21,25 @@ from setuptools import Distribution, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
-FLOORS = ("base", "model", "parameters", "rules", "state", "transition", "evidence", "chain")
-MANIFEST = "chainperp/compiled.json"
+sys.path.insert(0, str(ROOT))
+
+from chainperp.build import (  # noqa: E402  (this checkout's, not another's)
+    MANIFEST,
+    compiled_modules,
+    difference,
+    source_files,
+)
+
 MYPY = "mypy==2.4.1"  # brings mypyc; the version of constraints.txt
-OUTPUT = Path("build/compiled")
-WORK = Path("build/mypyc")
+QUICK = sys.argv[1:] == ["compile", "quick"]
+LEVEL = "0" if QUICK else os.environ.get("MYPYC_OPT_LEVEL", "2")
+COPIED = {".py", ".toml", ".json", ".html", ".typed"}
+OUTPUT = ROOT / "build/compiled"
+WORK = ROOT / "build/mypyc"
+# What stays Python: errors, because floors above derive their own from them, and tools of auditors
+# that are not on the path from a transaction to its entry.
+PURE = ("base/errors.py", "evidence/verifier/", "chain/audit/", "chain/proving/")
+RULE = re.compile(r'^(@rule\("[A-Z]{3}-\w+"\))\n((?:@.*\n)*def (\w+)\()', re.MULTILINE)
 
 
 def wanted() -> bool:
@@ -46,90 +61,144 @@ def obstacle() -> str | None:
     return None
 
 
-def sources() -> list[str]:
-    """The modules that are compiled, as paths from the root. Empty packages stay as they are."""
-    found = [path for floor in FLOORS for path in (ROOT / "chainperp" / floor).rglob("*.py")]
-    return sorted(path.relative_to(ROOT).as_posix() for path in found if path.stat().st_size)
+def staged(source: str) -> str:
+    """A module as the compiler reads it: `@rule("MRG-1")` above a function becomes
+    `rule("MRG-1")(function)` at the end of the module. It registers the same, and a call of an
+    undecorated function is a plain C call."""
+    registrations = "".join(f"{found[1][1:]}({found[3]})\n" for found in RULE.finditer(source))
+    return RULE.sub(r"\n\2", source) + registrations
+
+
+def stage_sources(stage: Path) -> list[str]:
+    """Copy the package to where the compiler reads it; the modules to compile. Their list, with the
+    hashes of all sources as they were at this moment, lies beside the copy."""
+    package = stage / "chainperp"
+    shutil.rmtree(stage, ignore_errors=True)
+    shutil.copytree(ROOT / "chainperp", package, ignore=_caches)
+    sources = {
+        name: hashlib.sha256((package / name).read_bytes()).hexdigest()
+        for name in source_files(package)
+    }
+    names = [
+        name for name in sources
+        if not name.startswith(PURE) and (package / name).stat().st_size
+    ]  # fmt: skip
+    modules = [name.removesuffix(".py") for name in names]
+    made = {"modules": sorted(modules), "optimisation": LEVEL, "sources": sources}
+    (stage / MANIFEST).write_text(json.dumps(made, indent=1) + "\n", encoding="ascii")
+    for name in names:
+        path = package / name
+        path.write_text(staged(path.read_text(encoding="utf-8")), encoding="utf-8")
+    return names
 
 
 def extensions() -> list[Any]:
-    """C sources of all modules as one group, written to build/mypyc; one extension per module."""
+    """One extension per module and one with the code of all, as C below build/mypyc."""
     from mypyc.build import mypycify
 
-    WORK.mkdir(parents=True, exist_ok=True)
-    found: list[Any] = mypycify(
-        ["--config-file", "pyproject.toml", *sources()],
-        opt_level=os.environ.get("MYPYC_OPT_LEVEL", "2"),
-        debug_level="0",
-        multi_file=True,
-        target_dir=str(WORK),
-        group_name="chainperp",
-    )
+    stage = WORK / "stage"
+    names = stage_sources(stage)
+    before = Path.cwd()
+    os.chdir(stage)
+    try:
+        found: list[Any] = mypycify(
+            ["--config-file", str(ROOT / "pyproject.toml"), f"--cache-dir={WORK / 'cache'}",
+             *(f"chainperp/{name}" for name in names)],
+            opt_level=LEVEL,
+            debug_level="0",
+            multi_file=True,
+            include_runtime_files=True,
+            target_dir=str(WORK / "c"),
+            group_name="chainperp",
+        )  # fmt: skip
+    finally:
+        os.chdir(before)
+    for extension in found:
+        extension.sources = _bundled(extension.sources)
     return found
 
 
-class BuildModules(build_ext):
-    """Compiles on all cores, only what changed, and notes which sources the modules are made of."""
+def _bundled(sources: list[str]) -> list[str]:
+    """The C files of modules, gathered into one file per core: fewer headers to read, and the
+    compiler sees more at once."""
+    modules = [name for name in sources if "__native_chainperp___" in name]
+    if not modules:
+        return sources
+    cores = os.cpu_count() or 1
+    bundles: list[list[str]] = [[] for _ in range(cores)]
+    sizes = [0] * cores
+    for name in sorted(modules, key=os.path.getsize, reverse=True):
+        least = sizes.index(min(sizes))
+        bundles[least].append(name)
+        sizes[least] += os.path.getsize(name)
+    written = []
+    for number, names in enumerate(bundles):
+        path = WORK / "c" / f"bundle_{number}.c"
+        path.write_text("".join(f'#include "{os.path.basename(name)}"\n' for name in sorted(names)))
+        written.append(str(path))
+    return [*written, *(name for name in sources if name not in modules)]
+
+
+class BuildModules(build_ext):  # type: ignore[misc]  # setuptools has no types here
+    """Compiles on all cores and notes which sources the modules are made of."""
 
     def build_extensions(self) -> None:
         """Compile everything at once, then link."""
         units = [(one, source) for one in self.extensions for source in one.sources]
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            list(pool.map(lambda unit: self._compile(*unit), units))
-            list(pool.map(self._link, self.extensions))
-        self._note_sources()
+            objects = dict(pool.map(lambda unit: self._compile(*unit), units))
+            list(pool.map(lambda one: self._link(one, objects), self.extensions))
+        shutil.copy(WORK / "stage" / MANIFEST, Path(self.build_lib, "chainperp"))
 
-    def _compile(self, extension: Any, source: str) -> None:
-        inputs = [source, *extension.depends]
-        if self.force or _newest(inputs) >= _newest([self._object(source)]):
-            self.compiler.compile(
-                [source],
-                output_dir=self.build_temp,
-                include_dirs=extension.include_dirs,
-                extra_postargs=extension.extra_compile_args,
-            )
+    def _compile(self, extension: Any, source: str) -> tuple[str, list[str]]:
+        made: list[str] = self.compiler.compile(
+            [source],
+            output_dir=self.build_temp,
+            include_dirs=extension.include_dirs,
+            extra_postargs=extension.extra_compile_args,
+        )
+        return source, made
 
-    def _link(self, extension: Any) -> None:
+    def _link(self, extension: Any, objects: dict[str, list[str]]) -> None:
+        parts = [name for source in extension.sources for name in objects[source]]
         target = self.get_ext_fullpath(extension.name)
-        objects = [self._object(source) for source in extension.sources]
-        if _newest(objects) >= _newest([target]):
-            self.compiler.link_shared_object(objects, target, build_temp=self.build_temp)
-
-    def _object(self, source: str) -> str:
-        names: list[str] = self.compiler.object_filenames([source], output_dir=self.build_temp)
-        return names[0]
-
-    def _note_sources(self) -> None:
-        digests = {
-            name.removeprefix("chainperp/"): hashlib.sha256(Path(name).read_bytes()).hexdigest()
-            for name in sources()
-        }
-        text = json.dumps({"sources": digests}, indent=1) + "\n"
-        Path(self.build_lib, MANIFEST).write_text(text, encoding="ascii")
+        self.compiler.link_shared_object(parts, target, build_temp=self.build_temp)
 
 
-def _newest(paths: list[str]) -> float:
-    """Time of the newest of these files; a file that is not there is older than all."""
-    return max(os.path.getmtime(path) if os.path.exists(path) else 0.0 for path in paths)
+def _caches(_folder: str, names: list[str]) -> set[str]:
+    return {name for name in names if name == "__pycache__"}
 
 
 def compile_copy() -> None:
     """Write build/compiled: the package as it is now, with its modules compiled beside it."""
-    os.chdir(ROOT)
     reason = obstacle()
     if reason is not None:
         sys.stderr.write(f"warning: not compiled, {reason}; pure Python does the same work\n")
         return
-    target = OUTPUT / "chainperp"
-    for path in target.rglob("*") if target.exists() else ():
-        if path.suffix in (".py", ".json", ".toml"):
-            path.unlink()
-    skip = shutil.ignore_patterns("__pycache__")
-    shutil.copytree("chainperp", target, ignore=skip, dirs_exist_ok=True)
+    if is_fresh():
+        sys.stderr.write("build/compiled is up to date\n")
+        return
+    shutil.rmtree(OUTPUT, ignore_errors=True)
+    shutil.copytree(ROOT / "chainperp", OUTPUT / "chainperp", ignore=_caches)
     command = BuildModules(Distribution({"name": "chainperp", "ext_modules": extensions()}))
     command.build_lib, command.build_temp = str(OUTPUT), str(WORK / "objects")
     command.ensure_finalized()
     command.run()
+
+
+def is_fresh() -> bool:
+    """Whether build/compiled is made of this tree, file for file, by at least these options."""
+    package, copy = ROOT / "chainperp", OUTPUT / "chainperp"
+    listed = [path.relative_to(package) for path in package.rglob("*") if path.suffix in COPIED]
+    here = [path for path in copy.rglob("*") if path.suffix in COPIED]
+    same = len(here) == len(listed) + 1 and all(
+        (copy / name).is_file() and (copy / name).read_bytes() == (package / name).read_bytes()
+        for name in listed
+    )
+    if not same or difference(copy, compiled_modules(copy)):
+        return False
+    made: str = json.loads((copy / MANIFEST).read_bytes())["optimisation"]
+    return made >= LEVEL
 
 
 def install() -> None:
@@ -137,11 +206,9 @@ def install() -> None:
     if not wanted() or "editable_wheel" in sys.argv:
         setup()
         return
-    reason = obstacle()
-    asked = {"egg_info", "dist_info"} & set(
-        sys.argv
-    )  # setuptools asks what it needs before it builds
-    if reason is not None and not asked:
+    asked = "bdist_wheel" not in sys.argv  # setuptools asks what it needs before it builds
+    reason = None if asked else obstacle()
+    if reason is not None:
         sys.stderr.write(f"warning: not compiled, {reason}; installing pure Python\n")
         setup()
         return
@@ -153,7 +220,7 @@ def install() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["compile"]:
+    if QUICK or sys.argv[1:] == ["compile"]:
         compile_copy()
     else:
         install()

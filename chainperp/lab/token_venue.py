@@ -73,13 +73,26 @@ class TokenVenue(Venue):
         for place in range(count + 1):
             high, low = factor**place, factor ** (place + 1)
             bought = dollars / price * (sqrt(1 / low) - sqrt(1 / high))
-            rows += self._bid(int(bought * LOTS), price * sqrt(low * high))
+            rows += self._row(int(bought * LOTS), price * sqrt(low * high))
         if rows:
             changes.append({"type": "order", "orders": rows, "grouping": "na"})
         self.checked(self.block([self.signed(MAKER, change) for change in changes]))
         return factor
 
-    def _bid(self, lots: int, price: float) -> list[dict[str, Any]]:
+    def offer(self, price: float, dollars: float, highest: float, step: float) -> None:
+        """The other side of the same pool: offers up to `highest` times the price, and one bid of a
+        token just below it, so that the pair has a mark."""
+        rows = self._row(LOTS, price * (1 - step))
+        low = 1.0
+        while low < highest:
+            high = low * (1 + step)
+            sold = dollars / price * (sqrt(1 / low) - sqrt(1 / high))
+            rows += self._row(-int(sold * LOTS), price * sqrt(low * high))
+            low = high
+        order = {"type": "order", "orders": rows, "grouping": "na"}
+        self.checked(self.block([self.signed(MAKER, order)]))
+
+    def _row(self, lots: int, price: float) -> list[dict[str, Any]]:
         at = on_grid(price)
         if not lots or not at:
             return []
@@ -97,10 +110,22 @@ class TokenVenue(Venue):
         raised, sold = self.balance(SELLER) - before[0], before[1] - self.balance(SELLER, TOKEN)
         return raised / USD, sold / 10**8
 
+    def buy(self, name: str, tokens: float) -> None:
+        """Somebody buys at whatever is offered."""
+        limit = on_grid(self.ask * 1.5) * (10**8 // GRID)
+        action = order_action(SPOT_FIRST, int(tokens * LOTS), limit, TimeInForce.IOC)
+        self.checked(self.block([self.signed(name, action)]))
+
     @property
     def bid(self) -> float:
         """The best bid in dollars; 0 where nobody bids."""
         best = self.engine.state.pairs[0].book.bids.best_price()
+        return 0.0 if best is None else best / USD * LOTS
+
+    @property
+    def ask(self) -> float:
+        """The best offer in dollars; 0 where nobody offers."""
+        best = self.engine.state.pairs[0].book.asks.best_price()
         return 0.0 if best is None else best / USD * LOTS
 
     def balance(self, name: str, token: int = USDC) -> int:
@@ -109,9 +134,9 @@ class TokenVenue(Venue):
         return found
 
     @property
-    def burned(self) -> float:
-        """Tokens that the assistance fund bought and burned."""
-        return self.engine.state.tokens[TOKEN].burned / 10**8
+    def spent(self) -> int:
+        """What the assistance fund has spent on tokens, in micro-USDC."""
+        return self.engine.state.fund.spent
 
     @property
     def fund(self) -> int:

@@ -10,12 +10,13 @@ node was killed lives on for a second at most; the child of the restarted node w
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from chainperp.base.errors import ChainperpError, DirectoryError, Invalid
-from chainperp.evm.deployment import LogName, deploy, endow, machine_genesis
+from chainperp.evm.deployment import LogName, deploy, endow, machine_genesis, plan
 from chainperp.evm.facts import LedgerFacts
 from chainperp.evm.keeper import Keeper, Settings
 from chainperp.evm.signers import development_keys
@@ -60,32 +61,26 @@ class Held:
     """The machine that this process has open, with the contracts of its chain deployed."""
 
     def __init__(self, site: Site) -> None:
+        from chainperp.evm.journal import Journal
+        from chainperp.evm.provider import connect
+
         self.site = site
         self.now = site.start
         """Present second; each piece of work brings its own."""
         self.keys = development_keys(site.network)
+        if plan(self.keys.operator_address) != site.contracts:
+            raise Invalid("the contracts that this chain names are not those that a node deploys")
         Files().make_directories(site.directory)
-        self._lock = _wait_for_lock(site.directory)
-        is_open = False
-        try:
-            self._open()
-            is_open = True
-        finally:
-            if not is_open:
-                free_lock(site.directory, self._lock)
-
-    def _open(self) -> None:
-        from chainperp.evm.journal import Journal
-        from chainperp.evm.provider import connect
-
-        site = self.site
-        genesis = machine_genesis(self.keys, site.start, site.wallets)
-        self.journal = Journal.open(site.directory, genesis)
-        self.web3 = connect(self.journal, lambda: self.now)
-        # At the machine's own beginning, whenever that is: every chain's deployment is the same.
-        contracts = deploy(self.web3, self.keys, site.log)
-        if contracts != site.contracts:
-            raise Invalid("the contracts of this chain are not those that a node deploys")
+        with ExitStack() as undo:
+            lock = _wait_for_lock(site.directory)
+            undo.callback(free_lock, site.directory, lock)
+            genesis = machine_genesis(self.keys, site.start, site.wallets)
+            self.journal = Journal.open(site.directory, genesis)
+            undo.callback(self.journal.close)
+            self.web3 = connect(self.journal, lambda: self.now)
+            # The machine's own beginning is the time, whenever that is: deployments are alike.
+            deploy(self.web3, self.keys, site.log)
+            self._undo = undo.pop_all()
 
     def keeper(self, anchor_interval: int) -> Keeper:
         """The keeper of this machine, who remembers nothing. 0: anchors for payouts only."""
@@ -94,8 +89,7 @@ class Held:
 
     def close(self) -> None:
         """Let go of the file, then of the lock."""
-        self.journal.close()
-        free_lock(self.site.directory, self._lock)
+        self._undo.close()
 
 
 def _wait_for_lock(directory: Path) -> int:

@@ -49,6 +49,7 @@ class EvmProcess:
         self._pool: ProcessPoolExecutor | None = None
         self._process = 0
         self._waiting = 0
+        self._is_closed = False
         self._trouble: tuple[float, str] | None = None
 
     @property
@@ -78,6 +79,8 @@ class EvmProcess:
         site = self.site()
         if site is None:
             raise EvmUnavailable(NO_CONTRACTS)
+        if self._is_closed:
+            raise EvmUnavailable("the node is stopping")
         pool = self._started()
         self._waiting += 1
         try:
@@ -124,6 +127,7 @@ class EvmProcess:
     def close(self) -> None:
         """End the process. What it does is finished if that is soon; a journal cut short is
         mended when it is opened, so ending it in the middle loses nothing that was told."""
+        self._is_closed = True
         pool, self._pool = self._pool, None
         if pool is None:
             return

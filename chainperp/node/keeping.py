@@ -176,7 +176,7 @@ class Keeping:
             waiting = engine.state.withdrawals.values()
             if any(one.entry_index >= store.signed_size for one in waiting):
                 await asyncio.to_thread(store.publish)
-            return facts_of(engine, view_of(store), self.report)
+            return await asyncio.to_thread(facts_of, engine, view_of(store), self.report)
 
     async def _record(self, report: KeeperReport) -> str:
         """Have everything that the step saw recorded; the first refusal's reason, or nothing."""

@@ -79,6 +79,8 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
     await node.keeping.finish()
     await node.producer.stop()
     server.should_exit = True
+    # Who waits for the EVM is told now, not when the patience with him is at an end.
+    await asyncio.to_thread(node.evm.close)
     await web
     if node.producer.halted is not None:
         say(f"halted: the inputs of the block that could not be made are in {node.producer.halted}")

@@ -4,8 +4,10 @@
 decided is part of what each seal commits to.
 """
 
+import ast
 import json
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from chainperp.chain.genesis import FORMAT
 from chainperp.model.bridge import EvmContracts
 from chainperp.parameters.load import Annotated, annotated_parameters, load_parameters
 from chainperp.parameters.schema import parameter_values
+from chainperp.rules.catalogue import Rule
 
 PACKAGE = Path(__file__).resolve().parent.parent
 PARAMETERS_FILE = PACKAGE / "parameters" / "hyperliquid.toml"
@@ -33,6 +36,20 @@ def rules_hash() -> bytes:
         parts.append(len(name).to_bytes(4, "big") + name)
         parts.append(len(content).to_bytes(4, "big") + content)
     return tagged_hash("rules", b"".join(parts))
+
+
+def rule_text(rule: Rule) -> str:
+    """Docstring of a rule, from its source file; empty when it has none."""
+    path = PACKAGE.parent / (rule.module.replace(".", "/") + ".py")
+    return _docstrings(path).get(rule.name, "")
+
+
+@cache
+def _docstrings(path: Path) -> dict[str, str]:
+    """Docstring of every function of a module, by name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name: ast.get_docstring(node, clean=False) or "" for node in functions}
 
 
 def documented_parameters() -> list[Annotated]:

@@ -92,12 +92,15 @@ def chain(tmp_path: Path) -> Path:
     return tmp_path / "chain"
 
 
-def check_books(node: NodeProcess, deposits: int, payouts: int) -> None:
-    """Everything happened once, there and here, and custody is what is left of it."""
+def check_books(node: NodeProcess, deposits: int, received: int) -> None:
+    """Everything happened once, there and here, and custody is what is left of it. Of what was
+    paid, the fund may have sent its vault a part."""
     wallet, found = Wallet(node), status(node)
     assert found["deposits"]["count"] == deposits == wallet.bridge.deposit_nonce()
-    assert found["payouts"]["count"] == payouts
-    credited, paid, custody, genesis, grants = (
+    paid = [one.fields["wid"] for _, one in wallet.bridge.events() if one.name == "Finalized"]
+    assert sorted(paid) == list(range(1, found["payouts"]["count"] + 1))
+    assert wallet.usd.balance_of(RECEIVER) == received * USD
+    credited, left, custody, genesis, grants = (
         round(float(text) * USD)
         for text in (
             found["deposits"]["amount"], found["payouts"]["amount"], found["custody"],
@@ -105,8 +108,8 @@ def check_books(node: NodeProcess, deposits: int, payouts: int) -> None:
         )
     )  # fmt: skip
     assert credited == wallet.bridge.deposited()
-    assert paid == wallet.bridge.paid() == wallet.usd.balance_of(RECEIVER)
-    assert custody == genesis + grants + credited - paid
+    assert left == wallet.bridge.paid()
+    assert custody == genesis + grants + credited - left
 
 
 def test_money_goes_in_and_out_once_though_the_node_is_killed(chain: Path) -> None:
@@ -129,7 +132,7 @@ def test_money_goes_in_and_out_once_though_the_node_is_killed(chain: Path) -> No
         kill_alone(node)
     with running_node(chain, "--dev") as node:
         until(lambda: is_settled(node))
-        check_books(node, 1, 1)
+        check_books(node, 1, 20)
         kinds = [
             (row["delta"]["type"], row["delta"]["usdc"])
             for row in node.info(
@@ -247,24 +250,25 @@ def test_going_back_takes_the_machine_along(node: NodeProcess) -> None:
     assert (wallet.bridge.deposit_nonce(), status(node)["deposits"]["count"]) == (0, 0)
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not IS_LONG, reason="CHAINPERP_LONG=1 runs this")
 def test_many_kills_at_any_moment(chain: Path) -> None:
     """Deposits and withdrawals, and the node killed wherever it happens to be."""
     seed = int(os.environ.get("CHAINPERP_SEED", str(time.time_ns() % 10**6)))
     draw = random.Random(seed)
     sent = 0
-    for _round in range(20):
+    for _round in range(12):
         with running_node(chain, "--dev") as node:
             control(node, "evmFund", user=ANN.address, usd="10")
             Wallet(node).deposit(10)
             assert Wallet(node).withdraw("6")["status"] == "ok"
             sent += 1
-            control(node, "increaseTime", ms=draw.choice((0, 30_000)))
+            control(node, "increaseTime", ms=draw.choice((1, 30_000)))
             time.sleep(draw.uniform(0, 3))
             kill_alone(node)
     with running_node(chain, "--dev") as node:
         control(node, "increaseTime", ms=60_000)
         until(lambda: is_settled(node), 120)
         until(lambda: status(node)["deposits"]["count"] == sent)
-        check_books(node, sent, sent)
+        check_books(node, sent, 5 * sent)
     assert run_cli("replay", str(chain)).code == 0, f"CHAINPERP_SEED={seed}"

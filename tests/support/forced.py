@@ -61,6 +61,7 @@ class Stage(World):
         fees: bool = False,
         holders: dict[str, int] | None = None,
         evm: EvmContracts | None = None,
+        network: str = "Testnet",
         **parameters: object,
     ) -> None:
         rows = [
@@ -70,7 +71,7 @@ class Stage(World):
         if first_tier:
             rows = [{**row, "margin_tiers": [[0, first_tier]]} for row in rows]
         values = {**({} if fees else NO_FEES), **parameters}
-        super().__init__(values, markets=rows, holders=holders, evm=evm)
+        super().__init__(values, markets=rows, holders=holders, evm=evm, network=network)
         self.names = dict(SYSTEM_NAMES)
         for address, amount in ((BACKSTOP_VAULT, vault), (INSURANCE, insurance)):
             if usdc(amount):

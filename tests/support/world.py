@@ -127,6 +127,7 @@ class World:
         markets: list[dict[str, object]] | None = None,
         holders: dict[str, int] | None = None,
         evm: EvmContracts | None = None,
+        network: str = "Testnet",
     ) -> None:
         keys = [(Address(bytes([0xAA + i]) * 20), 1) for i in range(validators)]
         # Tests jump over hours without prices; those about stale prices set the limit themselves.
@@ -142,6 +143,7 @@ class World:
             markets=markets,
             holders=given,
             evm=evm,
+            network=network,
         )
         self.engine = Engine(parse_genesis(raw), RULES)
         self.blocks = [self.engine.seal_genesis()]

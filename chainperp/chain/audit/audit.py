@@ -141,15 +141,20 @@ class Auditor:
         self.report.purchases += fund.bought is not None
         self._check_vaults(children, entries)
         seal = decode_payload(decode_entry(entries[-1]))
-        if self.last is not None:
-            for text in self.fees.follow(entries, self.last, seal["time_ms"]):
+        last = self._moment()
+        if last is not None:
+            for text in self.fees.follow(entries, last, seal["time_ms"]):
                 self.find("fees", text)
         if difference is not None:
             self.find("execution", difference.sentence())
             return False
-        if self.last is not None:
-            self._close(self.last, seal)
+        if last is not None:
+            self._close(last, seal)
         return True
+
+    def _moment(self) -> Moment | None:
+        """What the engine showed of this block while it was executed."""
+        return self.last
 
     def _children(self, entries: list[bytes]) -> ChildrenCheck | None:
         """What there is to check of the liquidity vault's children in a block."""

@@ -93,10 +93,10 @@ def _wait(session: Session, nonce: int) -> bool:
 
 def claim(
     options: Signing,
-    wid: Annotated[int, typer.Argument(min=0, help="Number of the withdrawal.")],
+    wid: Annotated[int, typer.Argument(min=0, help="Number, as in query bridge.")],
     evm: Evm = None,
 ) -> None:
-    """Request or collect a withdrawal on the EVM. Example: chainperp tx claim 0 --from 0"""
+    """Request or collect a withdrawal on the EVM. Example: chainperp tx claim 1 --from 0"""
     from contracts_py.bridge import Bridge, Status
 
     session = Session(options)

@@ -141,7 +141,7 @@ def _move(values: Values, world: World, tau: int, gap: int, fund_percent: float,
     for step in range(1, steps + 1):
         price = _on_grid(ENTRY - ENTRY * gap * step // (100 * steps))
         now = venue.engine.state.markets[0].mark
-        held = {name: venue.value(name) for name in world.longs}
+        held = {n: venue.value(n) + venue.lots(n) * (price - now) for n in world.longs}
         due = {name: venue.value(name) + venue.lots(name) * (price - now) for name in counted}
         told = venue.mark(price)
         # Paid in rounds at the marks of the rounds; what a closed position misses later is no loss.
