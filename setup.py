@@ -23,13 +23,22 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from chainperp.build import MANIFEST, source_files  # noqa: E402  (this checkout's, not another's)
+from chainperp.build import (  # noqa: E402  (this checkout's, not another's)
+    MANIFEST,
+    compiled_modules,
+    difference,
+    source_files,
+)
 
 MYPY = "mypy==2.4.1"  # brings mypyc; the version of constraints.txt
+QUICK = sys.argv[1:] == ["compile", "quick"]
+LEVEL = "0" if QUICK else os.environ.get("MYPYC_OPT_LEVEL", "2")
+COPIED = {".py", ".toml", ".json", ".html", ".typed"}
 OUTPUT = ROOT / "build/compiled"
 WORK = ROOT / "build/mypyc"
-# Errors stay Python: floors above derive their own from them.
-PURE = ("base/errors.py",)
+# What stays Python: errors, because floors above derive their own from them, and tools of auditors
+# that are not on the path from a transaction to its entry.
+PURE = ("base/errors.py", "evidence/verifier/", "chain/audit/", "chain/proving/")
 RULE = re.compile(r'^(@rule\("[A-Z]{3}-\w+"\))\n((?:@.*\n)*def (\w+)\()', re.MULTILINE)
 
 
@@ -52,15 +61,6 @@ def obstacle() -> str | None:
     return None
 
 
-def compiled_sources() -> list[str]:
-    """The modules to compile, as paths in the package. Empty ones stay as they are."""
-    package = ROOT / "chainperp"
-    return [
-        name for name in source_files(package)
-        if name not in PURE and (package / name).stat().st_size
-    ]  # fmt: skip
-
-
 def staged(source: str) -> str:
     """A module as the compiler reads it: `@rule("MRG-1")` above a function becomes
     `rule("MRG-1")(function)` at the end of the module. It registers the same, and a call of an
@@ -69,26 +69,45 @@ def staged(source: str) -> str:
     return RULE.sub(r"\n\2", source) + registrations
 
 
+def stage_sources(stage: Path) -> list[str]:
+    """Copy the package to where the compiler reads it; the modules to compile. Their list, with the
+    hashes of all sources as they were at this moment, lies beside the copy."""
+    package = stage / "chainperp"
+    shutil.rmtree(stage, ignore_errors=True)
+    shutil.copytree(ROOT / "chainperp", package, ignore=_caches)
+    sources = {
+        name: hashlib.sha256((package / name).read_bytes()).hexdigest()
+        for name in source_files(package)
+    }
+    names = [
+        name for name in sources
+        if not name.startswith(PURE) and (package / name).stat().st_size
+    ]  # fmt: skip
+    modules = [name.removesuffix(".py") for name in names]
+    made = {"modules": sorted(modules), "optimisation": LEVEL, "sources": sources}
+    (stage / MANIFEST).write_text(json.dumps(made, indent=1) + "\n", encoding="ascii")
+    for name in names:
+        path = package / name
+        path.write_text(staged(path.read_text(encoding="utf-8")), encoding="utf-8")
+    return names
+
+
 def extensions() -> list[Any]:
     """One extension per module and one with the code of all, as C below build/mypyc."""
     from mypyc.build import mypycify
 
     stage = WORK / "stage"
-    shutil.rmtree(stage, ignore_errors=True)
-    shutil.copytree(ROOT / "chainperp", stage / "chainperp", ignore=_caches)
-    names = compiled_sources()
-    for name in names:
-        path = stage / "chainperp" / name
-        path.write_text(staged(path.read_text(encoding="utf-8")), encoding="utf-8")
+    names = stage_sources(stage)
     before = Path.cwd()
     os.chdir(stage)
     try:
         found: list[Any] = mypycify(
             ["--config-file", str(ROOT / "pyproject.toml"), f"--cache-dir={WORK / 'cache'}",
              *(f"chainperp/{name}" for name in names)],
-            opt_level=os.environ.get("MYPYC_OPT_LEVEL", "2"),
+            opt_level=LEVEL,
             debug_level="0",
             multi_file=True,
+            include_runtime_files=True,
             target_dir=str(WORK / "c"),
             group_name="chainperp",
         )  # fmt: skip
@@ -129,7 +148,7 @@ class BuildModules(build_ext):  # type: ignore[misc]  # setuptools has no types 
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             objects = dict(pool.map(lambda unit: self._compile(*unit), units))
             list(pool.map(lambda one: self._link(one, objects), self.extensions))
-        self._note_sources()
+        shutil.copy(WORK / "stage" / MANIFEST, Path(self.build_lib, "chainperp"))
 
     def _compile(self, extension: Any, source: str) -> tuple[str, list[str]]:
         made: list[str] = self.compiler.compile(
@@ -145,16 +164,6 @@ class BuildModules(build_ext):  # type: ignore[misc]  # setuptools has no types 
         target = self.get_ext_fullpath(extension.name)
         self.compiler.link_shared_object(parts, target, build_temp=self.build_temp)
 
-    def _note_sources(self) -> None:
-        package = ROOT / "chainperp"
-        digests = {
-            name: hashlib.sha256((package / name).read_bytes()).hexdigest()
-            for name in source_files(package)
-        }
-        modules = sorted(name.removesuffix(".py") for name in compiled_sources())
-        text = json.dumps({"modules": modules, "sources": digests}, indent=1) + "\n"
-        Path(self.build_lib, "chainperp", MANIFEST).write_text(text, encoding="ascii")
-
 
 def _caches(_folder: str, names: list[str]) -> set[str]:
     return {name for name in names if name == "__pycache__"}
@@ -167,18 +176,29 @@ def compile_copy() -> None:
         sys.stderr.write(f"warning: not compiled, {reason}; pure Python does the same work\n")
         return
     if is_fresh():
+        sys.stderr.write("build/compiled is up to date\n")
         return
     shutil.rmtree(OUTPUT, ignore_errors=True)
+    shutil.copytree(ROOT / "chainperp", OUTPUT / "chainperp", ignore=_caches)
     command = BuildModules(Distribution({"name": "chainperp", "ext_modules": extensions()}))
     command.build_lib, command.build_temp = str(OUTPUT), str(WORK / "objects")
-    shutil.copytree(ROOT / "chainperp", OUTPUT / "chainperp", ignore=_caches)
     command.ensure_finalized()
     command.run()
 
 
 def is_fresh() -> bool:
-    """Whether build/compiled is a copy of this package with all its modules."""
-    return False
+    """Whether build/compiled is made of this tree, file for file, by at least these options."""
+    package, copy = ROOT / "chainperp", OUTPUT / "chainperp"
+    listed = [path.relative_to(package) for path in package.rglob("*") if path.suffix in COPIED]
+    here = [path for path in copy.rglob("*") if path.suffix in COPIED]
+    same = len(here) == len(listed) + 1 and all(
+        (copy / name).is_file() and (copy / name).read_bytes() == (package / name).read_bytes()
+        for name in listed
+    )
+    if not same or difference(copy, compiled_modules(copy)):
+        return False
+    made: str = json.loads((copy / MANIFEST).read_bytes())["optimisation"]
+    return made >= LEVEL
 
 
 def install() -> None:
@@ -200,7 +220,7 @@ def install() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["compile"]:
+    if QUICK or sys.argv[1:] == ["compile"]:
         compile_copy()
     else:
         install()

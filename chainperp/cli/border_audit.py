@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chainperp.base.errors import Invalid
+from chainperp.chain.genesis import Genesis
 from chainperp.cli.anchoring import read_log
 from chainperp.cli.evm import refusals, web3_of, web3_of_directory
 from chainperp.model.bridge import EvmContracts
@@ -58,7 +59,8 @@ def audit_border(directory: Path, evm: str | None) -> BorderAudit | None:
 
     A machine that does not execute to what its journal says is a finding. Raises: InvalidFile.
     """
-    named = DataDir.open(directory, write=False).genesis.evm
+    genesis = DataDir.open(directory, write=False).genesis
+    named = genesis.evm
     if named is None:
         return None
     try:
@@ -74,16 +76,16 @@ def audit_border(directory: Path, evm: str | None) -> BorderAudit | None:
         rows = (("deposit", book.deposits), ("payout", book.payouts), ("purchase", book.purchases))
         return BorderAudit(None, {name: len(one) for name, one in rows})
     with refusals():
-        return _compared(directory, web3, named)
+        return _compared(directory, web3, genesis, named)
 
 
-def _compared(directory: Path, web3: Any, named: EvmContracts) -> BorderAudit:
+def _compared(directory: Path, web3: Any, genesis: Genesis, named: EvmContracts) -> BorderAudit:
     from chainperp.evm.contract_facts import read_contracts
-    from chainperp.evm.deployment import check_code
+    from chainperp.evm.deployment import check_ledger
     from chainperp.evm.pairs import compare
 
     try:
-        check_code(web3, named)
+        check_ledger(web3, named, genesis.chain_id, genesis.origin)
     except Invalid as error:
         return BorderAudit(web3.eth.block_number, {}, [str(error)])
     facts = read_contracts(web3, named)

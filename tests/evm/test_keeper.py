@@ -1,5 +1,6 @@
 """The keeper between a real ledger and a real machine, both on disk."""
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,32 @@ def test_the_fund_buys_and_burns_on_the_evm(made: Bridged) -> None:
     found = made.compare()
     assert (found.findings, found.open, found.remarks) == ([], [], [])
     assert found.checked["purchase"] == 1
+
+
+def test_a_large_transfer_is_spent_in_parts(made: Bridged) -> None:
+    """The schedule lets a thousandth of the pool go at a time: each purchase cites the transfer,
+    and the fund sends nothing more until it is spent."""
+    made.now += 100
+    made.grant(ASSISTANCE_FUND, 150_000)
+    fund = made.engine.state.fund
+    assert fund.sent == 15_000 * USD
+    for _ in range(14):
+        made.tick()
+    assert (fund.sent, fund.evm_spent, fund.evm_purchases) == (15_000 * USD, 15_000 * USD, 2)
+    found = made.compare()
+    assert (found.findings, found.open, found.remarks) == ([], [], [])
+    assert len({one.fields["decision"] for one in made.book().purchases.values()}) == 1
+
+
+def test_facts_and_reports_cross_a_process_boundary(made: Bridged) -> None:
+    """Plain values: what is pickled comes back equal."""
+    made.bridge.deposit(ANN, 100 * USD)
+    made.tick()
+    made.withdraw("ann", 40)
+    facts = made.facts()
+    assert pickle.loads(pickle.dumps(facts)) == facts
+    report = made.tick()
+    assert pickle.loads(pickle.dumps(report)) == report
 
 
 def story(made: Bridged, *, deadly: bool, spared: int = 0) -> dict[str, object]:

@@ -180,7 +180,16 @@ class Demo:
         self.newcomer = Signer(Draws(f"newcomer {seed}").key())
         self.border: Border | None = None
         self.has_border = has_border
-        genesis = build_genesis(
+        genesis = self._genesis(calm_ms)
+        log_seed = sha256(f"demo log {seed}".encode("ascii")).digest()
+        DataDir.create(directory, genesis, log_seed).close()
+        store = ChainStore.open(directory, checkpoint_interval_ms=CHECKPOINT_INTERVAL_MS)
+        self.sequencer = Sequencer(Engine(parse_genesis(genesis), rules_hash()), store, "Testnet")
+        self.tally = Tally()
+
+    def _genesis(self, calm_ms: int) -> bytes:
+        """The chain's beginning: people, markets, tokens, and the contracts that it will have."""
+        return build_genesis(
             ORIGIN,
             self.path.start,
             [(one.signer.address, one.power) for one in self.validators],
@@ -195,11 +204,6 @@ class Demo:
             ],
             evm=planned_contracts("Testnet"),
         )
-        log_seed = sha256(f"demo log {seed}".encode("ascii")).digest()
-        DataDir.create(directory, genesis, log_seed).close()
-        store = ChainStore.open(directory, checkpoint_interval_ms=CHECKPOINT_INTERVAL_MS)
-        self.sequencer = Sequencer(Engine(parse_genesis(genesis), rules_hash()), store, "Testnet")
-        self.tally = Tally()
 
     def run(self, step: Progress) -> Tally:
         """Make the whole chain, durable block by block."""

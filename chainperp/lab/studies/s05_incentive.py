@@ -375,6 +375,7 @@ def _verdicts(
                 f"left out. So defined it is {fund:,.2f} USD a point of threshold with margin "
                 f"routed to purchases and {depositors:,.2f} USD with it routed to depositors; "
                 f"checking the last price instead of the mark takes over {wild.accounts} accounts "
-                f"instead of {calm.accounts}, {wild.excess} instead of {calm.excess} in excess",
+                f"instead of {calm.accounts}, {wild.excess} instead of {calm.excess} in excess, "
+                f"with {wild.rounds} ADL rounds instead of {calm.rounds}",
                 "the published routing vector", boundary=True),
     ]  # fmt: skip
