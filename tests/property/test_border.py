@@ -21,9 +21,8 @@ from chainperp.model.decisions import Kind, Rejection, SystemType
 from chainperp.model.vault_actions import CreateVault
 from chainperp.state.store import (
     ASSISTANCE_FUND,
-    INSURANCE,
     LIQUIDITY_VAULT,
-    ROUNDING,
+    SYSTEM_ACCOUNTS,
     State,
 )
 from tests.support.border import CONTRACTS, BorderStage, codes
@@ -277,7 +276,7 @@ def test_money_for_vaults_and_system_accounts_is_credited_as_the_rules_say(sourc
     before, held = stage.account("Ann").raw, liquidity.raw
     snapshot, height = stage.engine.snapshot(), stage.engine.height
     assert stage.state.fund.sent > 0  # the fee for the vault: a transfer waits
-    for address in (address_of("Ann$1"), LIQUIDITY_VAULT, INSURANCE, ROUNDING, ASSISTANCE_FUND):
+    for address in (address_of("Ann$1"), *SYSTEM_ACCOUNTS):
         if source == "grant":
             stage.inputs_of(stage.events.grant(address, 50 * USD))
         else:
@@ -290,5 +289,5 @@ def test_money_for_vaults_and_system_accounts_is_credited_as_the_rules_say(sourc
     after = [(one.height, one.entries) for one in stage.blocks[height + 1 :]]
     for report in (audited(stage), audit(late, after)):
         assert report.is_clean, [one.text for one in report.findings]
-        assert report.border.grants == (5 if source == "grant" else 0)
+        assert report.border.grants == (8 if source == "grant" else 0)
         assert (report.border.receipts, report.border.cancelled) == (1, 1)

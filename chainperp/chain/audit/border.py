@@ -29,7 +29,7 @@ from chainperp.rules.transfers import (
     payout_split,
 )
 from chainperp.state.schemas import COUNTERS, FUND, VAULT, WITHDRAWAL
-from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT
+from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, REFERRALS
 from chainperp.state.tree import Tree
 from chainperp.transition.block import SYSTEM_INPUTS
 
@@ -193,7 +193,10 @@ class BorderTrail:
         return {**record, "l1_nonce": fields["l1_nonce"], "l1_ref": fields["l1_ref"]}
 
     def _receiver(self, user: bytes) -> bytes:
-        """Whose account is credited: a vault's money from outside is its leader's (U-REL-3)."""
+        """Whose account is credited: a vault's money from outside is its leader's (U-REL-3), that
+        of the account of referrals the fund's (U-BR-8)."""
+        if user == REFERRALS:
+            return ASSISTANCE_FUND
         is_vault = user in self.leaders and user != LIQUIDITY_VAULT
         return self.leaders[user] if is_vault else user
 
