@@ -53,6 +53,7 @@ class Keeping:
         self.trouble = ""
         """Why the last step could not be made."""
         self._due = asyncio.Event()
+        self._read = asyncio.Event()
         self._looked = producer.engine.height
         self._queued: list[asyncio.Future[Effects]] = []
         self._pause = 0.0
@@ -102,6 +103,11 @@ class Keeping:
             self._fruitless = 0
             self._due.set()
         self._seen = seen
+
+    async def when_read(self) -> None:
+        """Return when the contracts were read, or when there are none that could be."""
+        if self.evm.blocks_written():
+            await self._read.wait()
 
     def _waits(self) -> bool:
         """Whether a withdrawal is to be paid, or a purchase of the vault to be made."""
@@ -160,6 +166,7 @@ class Keeping:
         self._looked = facts.head.height
         report: KeeperReport = await self.evm.run(evm_child.step, facts, self.anchor_interval)
         before, self.report = self.report, report
+        self._read.set()
         is_idle = not report.inputs and report.done == Done()
         self._fruitless = self._fruitless + 1 if is_idle else 0
         if before is None or _asks(report) != _asks(before):
@@ -201,6 +208,7 @@ class Keeping:
         waiting = self._queued
         self.producer.system = [one for one in self.producer.system if one[1] not in waiting]
         self._queued, self.report = [], None
+        self._read.clear()
         self.trouble, self._pause = "", 0.0
         if self._task is not None:
             self._task.cancel()

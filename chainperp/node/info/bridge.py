@@ -5,6 +5,7 @@ with `withdrawalSignatures` anybody can start a payout. Both say only what a dur
 Amounts of dollars are decimals, of the token on the EVM whole 10^-18.
 """
 
+import asyncio
 from typing import Any, Final
 
 from chainperp.base.errors import ChainperpError
@@ -22,6 +23,8 @@ from chainperp.wire.shapes import field, u64
 from contracts_py.digests import Domain, Signatures
 
 PURCHASES_MAX: Final = 2_000
+READ_SECONDS: Final = 10
+"""How long `anchorRequest` waits for a machine that is being opened."""
 CONTRACTS: Final = EvmContracts._fields[1:]
 
 
@@ -92,6 +95,17 @@ def _pending(one: Withdrawal) -> Document:
 # --- what validators sign ------------------------------------------------------------------------
 
 
+async def keeper_read(context: Context) -> None:
+    """Return when it is known what is anchored. Raises IndexUnavailable when that takes long."""
+    keeping = context.keeping()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            await keeping.when_read()
+    except TimeoutError as error:
+        why = keeping.trouble or "it takes long"
+        raise IndexUnavailable(f"the keeper has not read the Anchor yet: {why}") from error
+
+
 def anchor_request(context: Context, _fields: Fields) -> Document | None:
     """The published state of the log, signed for the Anchor, and its proof from the anchored."""
     keeping = context.keeping()
@@ -99,8 +113,6 @@ def anchor_request(context: Context, _fields: Fields) -> Document | None:
     contracts, keys = engine.genesis.evm, keys_of(engine)
     if contracts is None or keys is None:
         return None
-    if keeping.report is None and keeping.evm.blocks_written():
-        raise IndexUnavailable("the keeper has not read the Anchor yet: ask again")
     anchored = 0 if keeping.report is None else keeping.report.anchored_size
     log = view_of(store)
     root = root_at(log.node, log.size)
@@ -178,6 +190,7 @@ QUERIES: Final = [
     Query(
         "anchorRequest",
         answer=anchor_request,
+        prepare=keeper_read,
         note="our own: the log's state, signed for the Anchor; anybody may bring it there",
     ),
     Query(

@@ -110,6 +110,8 @@ class Query:
     answer: Callable[[Context, Fields], Any] | None = None
     look: Callable[[Past, Fields], Any] | None = None
     combine: Callable[[Context, Fields, Any], Any] | None = None
+    prepare: Callable[[Context], Awaitable[None]] | None = None
+    "What is to be waited for first."
     weight: int = WEIGHT_ELSE
     grade: Grade = "full"
     note: str = ""
@@ -144,6 +146,8 @@ class Registry:
     async def answer(self, context: Context, request: object) -> Answer:
         """The answer to a request. Raises BadRequest, IndexUnavailable."""
         query, fields = self.read(request)
+        if query.prepare is not None:
+            await query.prepare(context)
         await context.settled()
         if query.answer is not None:
             found = query.answer(context, fields)
