@@ -71,12 +71,17 @@ class DyingProvider(MachineProvider):
         self.fault: Exception | None = None
         "Raised instead of an answer."
         self.sent = 0
+        self.hidden = -1
+        "Block whose logs are left out of answers, as a node does that is not in step with itself."
 
     def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         """As the machine; the answer to the last transaction never arrives."""
         if self.fault is not None:
             raise self.fault
         found = super().make_request(method, params)
+        if method == "eth_getLogs" and self.hidden >= 0:
+            rows = [one for one in found["result"] if int(one["blockNumber"], 16) != self.hidden]
+            return {**found, "result": rows}
         if method == "eth_sendRawTransaction":
             self.sent += 1
             if self.left is not None and self.sent >= self.left:
