@@ -107,7 +107,6 @@ def extensions() -> list[Any]:
             opt_level=LEVEL,
             debug_level="0",
             multi_file=True,
-            include_runtime_files=True,
             target_dir=str(WORK / "c"),
             group_name="chainperp",
         )  # fmt: skip
@@ -119,24 +118,25 @@ def extensions() -> list[Any]:
 
 
 def _bundled(sources: list[str]) -> list[str]:
-    """The C files of modules, gathered into one file per core: fewer headers to read, and the
-    compiler sees more at once."""
+    """The C files of modules, gathered into two: fewer headers to read, and the compiler sees more
+    at once. The files of mypyc's own library, which are small, are gathered into a third."""
     modules = [name for name in sources if "__native_chainperp___" in name]
     if not modules:
         return sources
-    cores = os.cpu_count() or 1
-    bundles: list[list[str]] = [[] for _ in range(cores)]
-    sizes = [0] * cores
+    bundles: list[list[str]] = [[], []]
+    sizes = [0, 0]
     for name in sorted(modules, key=os.path.getsize, reverse=True):
         least = sizes.index(min(sizes))
         bundles[least].append(name)
         sizes[least] += os.path.getsize(name)
+    shared = [name for name in sources if "__native_chainperp.c" in name]
+    bundles.append([name for name in sources if name not in modules and name not in shared])
     written = []
     for number, names in enumerate(bundles):
         path = WORK / "c" / f"bundle_{number}.c"
         path.write_text("".join(f'#include "{os.path.basename(name)}"\n' for name in sorted(names)))
         written.append(str(path))
-    return [*written, *(name for name in sources if name not in modules)]
+    return [*written, *shared]
 
 
 class BuildModules(build_ext):  # type: ignore[misc]  # setuptools has no types here

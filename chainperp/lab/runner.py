@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 
 from chainperp import __version__
 from chainperp.base.errors import NotFound
-from chainperp.lab.catalogue import claims_of, study_of, values_of
+from chainperp.lab.catalogue import claims_of, study_of, unsourced, values_of
 from chainperp.lab.chain import slug
 from chainperp.lab.figures import draw
 from chainperp.lab.outcome import Figure, Outcome, Series
@@ -80,6 +80,9 @@ def execute(
         if values.get("data"):
             # A path of this machine says nothing elsewhere: the notes have the table's hash.
             values["data"] = "a folder of tables"
+        bare = unsourced(scenario)
+        if bare:
+            outcome.notes.append(f"No source is given for: {', '.join(bare)}.")
     if out is not None:
         write_chains(out / path.stem / "chains", outcome)
     if quick:

@@ -140,6 +140,11 @@ class Venue:
                        "leverage": leverage or self.leverage}  # fmt: skip
             self.block([self.signed(name, setting) for name, _ in part])
 
+    def insure(self, micro_usd: int) -> None:
+        """Money from outside for the insurance account."""
+        if micro_usd > 0:
+            self.block(system=[self._deposit(INSURANCE, micro_usd)])
+
     def order(
         self, name: str, lots: int, price: int, tif: TimeInForce = TimeInForce.GTC
     ) -> Transaction:

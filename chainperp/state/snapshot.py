@@ -212,12 +212,14 @@ def _restore_account(state: State, address: Address, value: Record) -> None:
     account.rates.reward = value["reward"]
     account.volume_day = value["volume_day"]
     account.maker_day = value["maker_day"]
-    account.days = [(row["day"], row["volume"], row["maker"]) for row in value["days"]]
+    account.days = tuple([(row["day"], row["volume"], row["maker"]) for row in value["days"]])
     for row in value["settings"]:
         _check_asset(state, row["asset"])
         account.exposures[row["asset"]] = Exposure(row["asset"], row["is_cross"], row["leverage"])
-    for row in value["agents"]:
-        account.agents[row["name"].decode("ascii")] = Address(row["agent"])
+    if value["agents"]:
+        account.agents = {
+            row["name"].decode("ascii"): Address(row["agent"]) for row in value["agents"]
+        }
 
 
 def _check_asset(state: State, asset: int) -> None:

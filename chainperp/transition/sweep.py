@@ -58,11 +58,11 @@ TURN_SHARE: Final = 4
 class Filing:
     """One scope in the index. Its triggers with another version than its own are stale.
 
-    `assets` and `slopes` are its line; `slop` is what rounding can make of it, and `era`
-    the one in which the line is exact up to that, or NO_ERA.
+    `assets` and `slopes` are its line; `era` is the one in which the line is exact up to rounding,
+    or NO_ERA.
     """
 
-    __slots__ = ("account", "assets", "era", "scope", "slop", "slopes", "version")
+    __slots__ = ("account", "assets", "era", "scope", "slopes", "version")
 
     def __init__(self, account: Account, scope: int) -> None:
         self.account = account
@@ -70,7 +70,6 @@ class Filing:
         self.version = 0
         self.assets: tuple[int, ...] = ()
         self.slopes: tuple[int, ...] = ()
-        self.slop = 0
         self.era = NO_ERA
 
     def line(self, scale: int, marks: list[int]) -> int:
@@ -185,7 +184,7 @@ class Sweep:
     def __init__(self, state: State) -> None:
         self.falling = [Triggers() for _ in state.markets]
         self.rising = [Triggers() for _ in state.markets]
-        self.filings: dict[Address, list[Filing]] = {}
+        self.filings: dict[Address, tuple[Filing, ...]] = {}
         self.at_risk: list[Filing] = []
         # Safe scopes whose boxes are open: tested at every call until their turn to be filed comes.
         self.waiting: list[Filing] = []
@@ -246,7 +245,7 @@ class Sweep:
             self._renew(filing)
             fresh.append(filing)
         if fresh:
-            self.filings[account.address] = fresh
+            self.filings[account.address] = tuple(fresh)
             queue += fresh
 
     def _renew(self, filing: Filing) -> None:
@@ -273,7 +272,7 @@ class Sweep:
                 if line < 0:
                     at_risk.append(filing)
                     continue
-                if line >= filing.slop and filing.era == self.era:
+                if line >= scale * len(filing.assets) and filing.era == self.era:
                     safe.append(filing)
                     continue
             if not self._file(state, filing):
@@ -335,7 +334,6 @@ class Sweep:
                 for lots, market, _, _ in held
             ]
         )
-        filing.slop = scale * len(held)
         filing.era = self.era
         for lots, market, _, _ in held:
             tiers = market.terms.tiers

@@ -20,7 +20,7 @@ from tests.evm.world import IS_LONG
 
 SETTINGS = settings(
     max_examples=30 if IS_LONG else 2,
-    stateful_step_count=40 if IS_LONG else 14,
+    stateful_step_count=40 if IS_LONG else 10,
     deadline=None,
     derandomize=not IS_LONG,
     database=None,

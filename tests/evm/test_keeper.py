@@ -162,8 +162,10 @@ def test_a_withdrawal_that_the_log_does_not_have_is_cancelled(made: Bridged) -> 
     false = Withdrawal(wid, ANN.address, CAT.address, 49 * USD, index)
     signed = KEYS.sign(made.bridge.withdrawal_digest(false))
     made.bridge.request_withdrawals(CAT, [(false, signed)], KEYS.set)
+    made.now += 10  # the dispute period is over, and still the keeper does not pay it
     first = made.tick()
     assert [one.wid for one in first.suspects] == [wid]
+    assert first.done.finalized == ()
     assert "is not the ledger's" in first.notes[0]
     second = made.tick()
     assert second.done.disputed == (wid,)

@@ -38,6 +38,7 @@ def test_a_receiver_that_the_bridge_refuses_holds_up_nobody(made: Bridged) -> No
     reports = [made.tick() for _ in range(6)]
     assert [one.done.finalized for one in reports if one.done.finalized] == [(good,)]
     assert sum("the bridge pays nobody" in note for note in reports[-1].notes) == 2
+    assert not any("reverted" in note for one in reports for note in one.notes)
 
 
 def test_one_bad_item_of_a_batch_holds_up_nobody(
@@ -66,7 +67,9 @@ def test_a_paused_bridge_is_a_note_and_deposits_go_on(made: Bridged) -> None:
     report = made.tick()
     assert len(report.inputs) == 1
     assert report.done.anchored == report.anchored_size
-    assert f"request of {wid}: Bridge.request_withdrawals reverted: bridge: paused" in report.notes
+    assert report.notes == (
+        f"request of {wid}: Bridge.request_withdrawals reverted: bridge: paused",
+    )
     assert made.tick().done.requested == ()
 
 
@@ -227,6 +230,7 @@ def test_the_log_is_anchored_from_time_to_time(tmp_path: Path) -> None:
     missed = made.tick()
     assert missed.done.anchored == 0
     assert missed.anchored_size > first
+    assert missed.notes == (f"anchor: the next facts must prove from size {missed.anchored_size}",)
     assert made.tick().done.anchored == made.facts().head.size
     assert made.compare().checked["anchored size"] == 3
 
@@ -241,6 +245,15 @@ def test_what_is_not_deep_enough_waits(tmp_path: Path) -> None:
     made.journal.mine(made.now)
     assert len(made.tick().inputs) == 1
     assert made.cash("ann") == 50 * USD
+    made.withdraw("ann", 20)
+    reports = [made.tick() for _ in range(6)]
+    assert [one.done.finalized for one in reports if one.done.finalized] == [(1,)]
+    assert not any(one.inputs for one in reports)
+    made.journal.mine(made.now)
+    assert made.tick().inputs == ()
+    made.journal.mine(made.now)
+    assert len(made.tick().inputs) == 1
+    assert not made.engine.state.withdrawals
 
 
 def test_an_evm_that_lost_its_memory_is_a_note(made: Bridged, tmp_path: Path) -> None:

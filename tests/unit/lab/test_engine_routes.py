@@ -3,8 +3,9 @@
 import pytest
 
 from chainperp.lab.problem import find_policy
+from chainperp.lab.studies import fund_year, s07_refill
 from chainperp.lab.studies import s05_incentive as s05
-from chainperp.lab.studies import s07_refill
+from chainperp.lab.studies import s09_recourse as s09
 from chainperp.lab.studies import s11_contagion as s11
 from chainperp.lab.studies.endowments import drawn
 from chainperp.lab.studies.engine_waves import crowd_of, through_waves, waved_table
@@ -130,3 +131,38 @@ def test_runs_under_each_rule() -> None:
         assert one.total >= one.first - 1e-6, "no loss vanishes"
     _, names = stopping(values, 80, (20, 40))
     assert names == {20: ["custodian must pay", "withdrawal limits"], 40: ["custodian must pay"]}
+
+
+def test_a_guarantee_booked_as_money() -> None:
+    """S9: credits keep the account open, and are the hole: loss less margin; the token's sale."""
+    values = s09.Values(steps=7)
+    ledger = s09.with_exemption(values)
+    booked = s09.with_guarantee(values, ledger)
+    lots, margin = 140_000, 140_000 * 36 // 100
+    assert booked.holes[-1] == (lots * 70 // 100 - margin) * 10**6
+    assert booked.holes[0] == 0 < booked.holes[-1] < booked.credited
+    assert booked.holes[-1] / 10**9 - ledger["paid in"] == pytest.approx(ledger["before"])
+    assert booked.raised / 1000 == pytest.approx(ledger["raised"], rel=2e-3)
+    depth, sold = ledger["depth"], ledger["nominal"]
+    assert booked.token_price == pytest.approx((depth / (depth + sold)) ** 2, rel=2e-2)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [fund_year.Source(2.9), fund_year.Source(0.024), fund_year.Source(0.024, 2.4),
+     fund_year.Source(0.024, sells=True)],
+)  # fmt: skip
+def test_a_year_of_the_fund(source: fund_year.Source) -> None:
+    """S6: the engine's insurance account after each shock, what winners paid, and what the treasury
+    raised, against arithmetic; a treasury's book has steps."""
+    sizes = ((3, 200_000), (90, 900_000), (91, 50_000), (300, 1_500_000))
+    shocks = [fund_year.Shock(day, lots) for day, lots in sizes]
+    pool = fund_year.Pool(50.0, 1_250_000, 10_000_000)
+    exact = fund_year.in_closed_form(shocks, source, 10.0, 25.0, pool)
+    found = fund_year.through_engine(shocks, source, 10.0, 25.0, pool)
+    slack = 0.6 if source.sells else 1e-6
+    assert found.funds == pytest.approx(exact.funds, abs=slack)
+    assert found.socialised == pytest.approx(exact.socialised, abs=slack)
+    assert found.sold == pytest.approx(exact.sold, abs=slack)
+    assert (found.empty > 0) == (source.income < 1)
+    assert fund_year.shocks_of(365, 0.02, 4.0, 1.5, 1)[0].deficit >= 4
