@@ -14,7 +14,7 @@ from pydantic import Field
 from chainperp.lab.chain import Chain
 from chainperp.lab.draws import generator
 from chainperp.lab.outcome import Cell, Outcome, Table, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.studies import damping
 from chainperp.lab.studies.damping import Losers
 from chainperp.lab.studies.tail_figures import figures, hill, moment_shape
@@ -33,8 +33,8 @@ class Values(Strict):
 
     daily_percent: Annotated[float, Field(gt=0, le=50)] = 4.0
     freedom: Annotated[float, Field(gt=2, le=30)] = 3.0
-    caps_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (8, 10, 20, 40, 100)
-    engine_caps_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (8, 10, 20, 40)
+    caps_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (8, 10, 20, 40, 100)
+    engine_caps_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (8, 10, 20, 40)
     engine_moves: Annotated[int, Field(ge=5, le=400)] = 45
     bond_daily_percent: Annotated[float, Field(gt=0, le=10)] = 0.1
     bond_default: Annotated[float, Field(gt=0, lt=1)] = 1e-4
