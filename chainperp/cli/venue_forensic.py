@@ -10,7 +10,8 @@ from typing import Any
 from chainperp.base.errors import BadRequest
 from chainperp.cli.output import counted
 from chainperp.lab.forensic import BY_NAME, RANKINGS, Fit, Ranking, examine
-from chainperp.lab.venue_csv import VenueRound, read_venue
+from chainperp.lab.venue_csv import read_venue
+from chainperp.lab.venue_round import VenueRound
 
 CAN = (
     "can show: that a ranking does not explain these closures, and by which positions",

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from chainperp.base.errors import NotFound
+from chainperp.lab.forensic import Position
 from chainperp.lab.refusals import refuse, shown
+from chainperp.lab.venue_round import MONEY, SIZE, VenueRound
+from chainperp.rules.adl.policy import Candidate
 
 MAGIC: Final = b"\x04\x22\x4d\x18"
 ADL: Final = "Auto-Deleveraging"
@@ -188,3 +191,56 @@ def adl_groups(fills: Iterator[ArchiveFill]) -> dict[tuple[int, str], list[Archi
         if fill.is_adl:
             groups.setdefault((fill.time_ms, fill.coin), []).append(fill)
     return groups
+
+
+def is_archive(path: Path) -> bool:
+    """Whether a file is fills as nodes write them, and no table."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+    except OSError:
+        return False
+    return head == MAGIC or head[:1] in (b"[", b"{")
+
+
+def rounds_of(path: Path) -> list[VenueRound]:
+    """Deleveraged positions of an archive of fills by (coin, time), as rounds of a venue.
+
+    Size is the position before the first fill of a group, entry price what closed profit and price
+    say of it. Account values are in no fill, and who was left alone is in none either: of such a
+    round only its partly closed position can contradict an order.
+    """
+    known = frozenset(("notional", "entry_notional", "pnl"))
+    rounds: list[VenueRound] = []
+    for (time_ms, coin), fills in sorted(adl_groups(read_fills(path)).items()):
+        one = VenueRound(f"{coin} {time_ms}", known)
+        users: dict[str, list[ArchiveFill]] = {}
+        for fill in fills:
+            users.setdefault(fill.user, []).append(fill)
+        one.positions = [_position(user, mine) for user, mine in users.items()]
+        rounds.append(one)
+    if not rounds:
+        refuse(path.name, f"has no fill with the direction {ADL}")
+    return rounds
+
+
+def _position(user: str, fills: list[ArchiveFill]) -> Position:
+    start = fills[0].start_position
+    closed = sum((one.size for one in fills), Decimal(0))
+    worth = sum((one.size * one.price for one in fills), Decimal(0))
+    gained = sum((one.closed_pnl for one in fills), Decimal(0))
+    size = max(abs(start), closed)
+    # Of the part that was closed; the rest had the same entry price.
+    scale = size / closed if closed else Decimal(0)
+    is_long = start > 0
+    notional, profit = int(worth * scale * MONEY), int(gained * scale * MONEY)
+    candidate = Candidate(
+        user.encode(),
+        int(size * SIZE),
+        entry_notional=notional - profit if is_long else notional + profit,
+        notional=notional,
+        account_value=0,
+        pnl=profit,
+        is_long=is_long,
+    )
+    return Position(candidate, int(closed * SIZE), int(size * SIZE))

@@ -3,9 +3,11 @@
 Everything goes into `result.json`, from which reports are made again without running anything.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
+
+from chainperp.lab.chain import Chain, slug
 
 Cell = str | int | float | None
 DIGITS: Final = 10
@@ -76,13 +78,17 @@ class Outcome:
     assumed: dict[str, str] = field(default_factory=dict)
     """Open points by code (`U-…` of ours, U1 to U14 of the study), and what was chosen."""
     notes: list[str] = field(default_factory=list)
-    chains: dict[str, dict[str, Any]] = field(default_factory=dict)
+    chains: dict[str, Chain] = field(default_factory=dict)
     defects: bool = False
     """Whether the tables of October 2025 were used, so that their defects must be stated."""
 
     def document(self) -> dict[str, Any]:
         """As JSON: numbers that are no integers cut to ten digits, so that bytes are equal."""
-        tree: dict[str, Any] = plain(asdict(self))
+        ends = {
+            name: {**chain.end, "log": f"chains/{slug(name)}"}
+            for name, chain in self.chains.items()
+        }
+        tree: dict[str, Any] = plain({**asdict(replace(self, chains={})), "chains": ends})
         return tree
 
 

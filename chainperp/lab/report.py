@@ -13,6 +13,10 @@ from chainperp.lab.claims import CLAIMS, DEFECTS, OVERCLAIMS
 from chainperp.lab.outcome import shown
 
 ROWS_SHOWN: Final = 60
+CHECKED: Final = (
+    "Each is a data directory beside this page: chainperp verify DIRECTORY checks its log, "
+    "chainperp replay DIRECTORY executes it again, chainperp audit DIRECTORY derives its money."
+)
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -57,9 +61,12 @@ BODY: Final = """<h1>{{ d.title }}</h1>
 <h2>Made by</h2><table>{% for k, v in d.versions.items() %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>
 {% endfor %}<tr><td>rules hash</td><td><code>{{ d.rules_hash }}</code></td></tr></table>
 {% if d.chains %}<h2>Chains of the engine</h2>
-<table><tr><th>chain</th><th>height</th><th>entries</th><th class="l">state root</th></tr>
+<p>{{ checked }}</p>
+<table><tr><th>chain</th><th>height</th><th>entries</th><th class="l">state root</th>
+<th class="l">data directory</th></tr>
 {% for k, c in d.chains.items() %}<tr><td>{{ k }}</td><td>{{ c.height }}</td><td>{{ c.entries }}</td>
-<td class="l"><code>{{ c.state_root }}</code></td></tr>{% endfor %}</table>{% endif %}"""  # noqa: E501
+<td class="l"><code>{{ c.state_root }}</code></td><td class="l"><code>{{ c.log }}</code></td></tr>
+{% endfor %}</table>{% endif %}"""  # noqa: E501
 INDEX: Final = """<h1>The lab's results</h1>
 <h2>By claim</h2><table><tr><th>claim</th><th class="l">what it says</th><th class="l">results</th></tr>
 {% for code, text in claims.items() %}<tr><td>{{ code }}</td><td class="l">{{ text }}</td>
@@ -85,6 +92,7 @@ def html_page(document: Document, drawn: dict[str, str]) -> str:
         limit=ROWS_SHOWN,
         defects=DEFECTS,
         overclaims=OVERCLAIMS,
+        checked=CHECKED,
     )
     return _page(document["title"], body)
 
@@ -149,11 +157,11 @@ def markdown_page(document: Document) -> str:
     lines += [f"Rules hash `{document['rules_hash']}`.", ""]
     if document["chains"]:
         chains = [
-            [name, one["height"], one["entries"], one["state_root"]]
+            [name, one["height"], one["entries"], one["state_root"], one["log"]]
             for name, one in document["chains"].items()
         ]
-        columns = ["chain", "height", "entries", "state root"]
-        lines += ["## Chains of the engine", "", *_table(columns, chains)]
+        columns = ["chain", "height", "entries", "state root", "data directory"]
+        lines += ["## Chains of the engine", "", CHECKED, "", *_table(columns, chains)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 

@@ -4,6 +4,8 @@
     OUT/S2/result.json     seed, versions, command line, values, chains, tables, figures, verdicts
     OUT/S2/tables/*.csv    the tables again
     OUT/S2/figures/*.svg   the figures
+    OUT/S2/chains/*        chains that the engine made, as data directories: `chainperp verify` and
+                           `chainperp replay` check each
     OUT/S2/report.md, report.html
     OUT/index.md, index.html    all results of the folder, by claim
 
@@ -19,13 +21,15 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from shutil import rmtree
+from typing import Any, Final, NamedTuple
 
 from chainperp import __version__
 from chainperp.base.errors import NotFound
-from chainperp.lab.catalogue import claims_of, study_of, values_of
+from chainperp.lab.catalogue import claims_of, study_of, unsourced, values_of
+from chainperp.lab.chain import slug
 from chainperp.lab.figures import draw
-from chainperp.lab.outcome import Figure, Series
+from chainperp.lab.outcome import Figure, Outcome, Series
 from chainperp.lab.refusals import read_json, read_text, refuse
 from chainperp.lab.report import html_page, index_html, index_markdown, markdown_page
 from chainperp.lab.scenario import Scenario, ShockFile, StudyFile, read_scenario
@@ -55,9 +59,13 @@ def command_line(path: Path, scenario: Scenario, quick: bool) -> str:
 
 
 def execute(
-    path: Path, quick: bool = False, pool: Executor | None = None, step: Step | None = None
+    path: Path,
+    quick: bool = False,
+    pool: Executor | None = None,
+    step: Step | None = None,
+    out: Path | None = None,
 ) -> dict[str, Any]:
-    """One scenario, run: the document that is its result."""
+    """One scenario, run: the document that is its result. Chains go below `out`, when given."""
     scenario = read_scenario(path)
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
@@ -72,6 +80,11 @@ def execute(
         if values.get("data"):
             # A path of this machine says nothing elsewhere: the notes have the table's hash.
             values["data"] = "a folder of tables"
+        bare = unsourced(scenario)
+        if bare:
+            outcome.notes.append(f"No source is given for: {', '.join(bare)}.")
+    if out is not None:
+        write_chains(out / path.stem / "chains", outcome)
     if quick:
         outcome.notes.append("Small values (--quick): the full run may come to other verdicts.")
     return {
@@ -88,6 +101,13 @@ def execute(
         "sources": dict(sources),
         **outcome.document(),
     }
+
+
+def write_chains(folder: Path, outcome: Outcome) -> None:
+    """Each chain as a data directory, in place of those of an earlier result."""
+    rmtree(folder, ignore_errors=True)
+    for name, chain in outcome.chains.items():
+        chain.write(folder / slug(name))
 
 
 def write_result(folder: Path, document: dict[str, Any], scenario_text: str) -> None:
@@ -135,10 +155,20 @@ def read_result(folder: Path) -> dict[str, Any]:
     return document
 
 
+class RunTerms(NamedTuple):
+    """How scenarios are run: with small values, in how many processes, chains written or not."""
+
+    quick: bool
+    jobs: int = 1
+    chains: bool = True
+
+
 def run_all(
-    paths: Sequence[Path], out: Path, quick: bool, jobs: int, step: Step | None = None
+    paths: Sequence[Path], out: Path, terms: RunTerms, step: Step | None = None
 ) -> list[dict[str, Any]]:
     """Scenarios into folders below `out`, several at a time; the index last."""
+    quick, jobs = terms.quick, terms.jobs
+    chains = out if terms.chains else None
     for path in paths:  # refuse before anything runs
         scenario = read_scenario(path)
         if isinstance(scenario, StudyFile):
@@ -146,15 +176,17 @@ def run_all(
     documents: list[dict[str, Any]] = []
     if jobs > 1 and len(paths) > 1:
         with ProcessPoolExecutor(jobs) as pool:
-            for document in pool.map(execute, paths, [quick] * len(paths)):
+            count = len(paths)
+            rest = [None] * count, [None] * count, [chains] * count
+            for document in pool.map(execute, paths, [quick] * count, *rest):
                 documents.append(document)
                 _tell(step, document["name"])
     elif jobs > 1:
         with ProcessPoolExecutor(jobs) as pool:
-            documents = [execute(path, quick, pool, step) for path in paths]
+            documents = [execute(path, quick, pool, step, chains) for path in paths]
     else:
         for path in paths:
-            documents.append(execute(path, quick, None, step))
+            documents.append(execute(path, quick, None, step, chains))
             _tell(step, path.stem)
     for path, document in zip(paths, documents, strict=True):
         write_result(out / path.stem, document, read_text(path))

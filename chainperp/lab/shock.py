@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
+from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws
 from chainperp.lab.metrics import PPB, gini, largest_share_ppb, top_share
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table
@@ -53,7 +54,7 @@ class Bill:
     kept: int = 0
     """What bankrupt accounts own after their rounds: it was taken from winners too much."""
     rounds: int = 0
-    evidence: dict[str, Any] = field(default_factory=dict)
+    evidence: Chain | None = None
 
 
 def grid(text: str) -> int:
@@ -290,5 +291,5 @@ def outcome_of(
             "bankrupt accounts keep their margin. The overshoot column shows it.",
             "Payments are counted on the realised marks of this path; on another path they differ.",
         ],
-        chains={code_of(one.policy): one.evidence for one in found},
+        chains={code_of(one.policy): one.evidence for one in found if one.evidence},
     )

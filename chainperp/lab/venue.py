@@ -1,4 +1,4 @@
-"""A venue for experiments: the real engine, driven block by block, without signatures or files.
+"""A venue for experiments: the real engine, driven block by block.
 
 People are named. Money is micro-USD, sizes are lots of the one market, prices are grid units: a lot
 times a price is micro-USD. Every step makes a block; what was decided is read from its entries, as
@@ -7,22 +7,17 @@ anybody reads a log. Nothing here decides who pays.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import Any, Final
 
 from chainperp.base.canonical import Record
 from chainperp.base.errors import ensure
-from chainperp.base.units import E8, Address
+from chainperp.base.units import Address, strip_decimal
+from chainperp.chain.decode import vote_input
 from chainperp.chain.engine import Engine, SealedBlock
 from chainperp.chain.genesis import parse_genesis
-from chainperp.model.actions import (
-    Action,
-    OracleVote,
-    OrderRequest,
-    PlaceOrders,
-    TimeInForce,
-    UpdateLeverage,
-)
+from chainperp.lab.chain import Chain
+from chainperp.lab.signed import address_of, signed
+from chainperp.model.actions import TimeInForce
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import (
     AdlReason,
@@ -33,13 +28,13 @@ from chainperp.model.decisions import (
     SystemType,
 )
 from chainperp.model.entries import decode_entry, decode_payload
-from chainperp.model.envelope import Envelope, encode_envelope
 from chainperp.state.store import BACKSTOP_VAULT, INSURANCE
 from chainperp.storage.package import build_genesis, rules_hash
 from chainperp.transition.recorder import FLAG_ADL, FLAG_BACKSTOP, FLAG_LIQUIDATION
 
 START: Final = 1_760_000_000_000
-VALIDATOR: Final = Address(b"\xaa" * 20)
+VALIDATOR: Final = "validator"
+TIFS: Final = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc", TimeInForce.ALO: "Alo"}
 ASSET: Final = 0
 SIZE_DECIMALS: Final = 2
 """A lot is a hundredth, a grid unit 10^-4 dollars: at a price of 100 a lot is worth a dollar."""
@@ -107,6 +102,7 @@ class Venue:
         insurance: int = 0,
         **parameters: object,
     ) -> None:
+        self.names: dict[bytes, str] = {BACKSTOP_VAULT: "vault", INSURANCE: "insurance"}
         market = {
             "name": "LAB",
             "size_decimals": SIZE_DECIMALS,
@@ -116,17 +112,21 @@ class Venue:
         }
         values = {**PLAIN, "adl_policy": policy_id, **parameters}
         raw = build_genesis(
-            "lab/venue", START, [(VALIDATOR, 1)], parameters=values, markets=[market]
-        )
+            "lab/venue", START, [(address_of(VALIDATOR), 1)],
+            parameters=values, markets=[market], holders=self.holders(),
+        )  # fmt: skip
         self.engine = Engine(parse_genesis(raw), rules_hash())
-        self.engine.seal_genesis()
-        self.names: dict[bytes, str] = {BACKSTOP_VAULT: "vault", INSURANCE: "insurance"}
+        self.blocks = [self.engine.seal_genesis()]
         self.leverage = leverage
         self.nonce = START
         self.deposits = 0
         for address, amount in ((BACKSTOP_VAULT, vault), (INSURANCE, insurance)):
             if amount:
                 self.block(system=[self._deposit(address, amount)])
+
+    def holders(self) -> list[tuple[bytes, int]]:
+        """Who has how many of the exchange's own tokens at the beginning; a subclass may say."""
+        return []
 
     # --- what people do ---------------------------------------------------------------------------
 
@@ -136,17 +136,20 @@ class Venue:
             for name, _ in part:
                 self.names[address_of(name)] = name
             self.block(system=[self._deposit(address_of(name), usd) for name, usd in part])
-            setting = UpdateLeverage(ASSET, True, leverage or self.leverage)
-            self.block([self._transaction(name, setting) for name, _ in part])
+            setting = {"type": "updateLeverage", "asset": ASSET, "isCross": True,
+                       "leverage": leverage or self.leverage}  # fmt: skip
+            self.block([self.signed(name, setting) for name, _ in part])
+
+    def insure(self, micro_usd: int) -> None:
+        """Money from outside for the insurance account."""
+        if micro_usd > 0:
+            self.block(system=[self._deposit(INSURANCE, micro_usd)])
 
     def order(
         self, name: str, lots: int, price: int, tif: TimeInForce = TimeInForce.GTC
     ) -> Transaction:
         """A limit order: lots above zero buy, below zero sell."""
-        request = OrderRequest(
-            ASSET, lots > 0, E8(price * E8_PER_UNIT), E8(abs(lots) * 10**6), False, tif
-        )
-        return self._transaction(name, PlaceOrders([request]))
+        return self.signed(name, order_action(ASSET, lots, price * E8_PER_UNIT, tif))
 
     def trade(self, taker: str, makers: dict[str, int], price: int) -> None:
         """Makers' positions in lots (above zero long), all opened against one taker at a price."""
@@ -171,12 +174,11 @@ class Venue:
 
     def mark(self, price: int) -> Told:
         """An oracle round that also names the price elsewhere, so the mark moves to it."""
-        self.nonce += 1
-        at = E8(price * E8_PER_UNIT)
-        votes: list[tuple[int, E8, E8 | None]] = [(ASSET, at, at)]
-        transaction = self._transaction_of(VALIDATOR, OracleVote(votes))
-        body = transaction.envelope + VALIDATOR
-        return self.block(system=[SystemInput(SystemType.ORACLE_VOTE, body, transaction)])
+        at = strip_decimal(price * E8_PER_UNIT, 8)
+        vote = self.signed(
+            VALIDATOR, {"type": "setGlobal", "pxs": [{"a": ASSET, "p": at, "x": at}]}
+        )
+        return self.block(system=[vote_input(vote.envelope, vote.signer)])
 
     # --- what is there ----------------------------------------------------------------------------
 
@@ -205,15 +207,16 @@ class Venue:
         committed = self.engine.committed
         return "" if committed is None else committed.state_root.hex()
 
-    def evidence(self) -> dict[str, Any]:
-        """Where the chain ended: what a second run must reproduce."""
-        return {
+    def evidence(self) -> Chain:
+        """The chain, and where it ended: what a second run must reproduce."""
+        end = {
             "height": self.engine.height,
             "entries": self.engine.frontier.size,
             "state_root": self.root,
             "log_root": self.engine.frontier.root().hex(),
             "rules_hash": self.engine.rules_hash.hex(),
         }
+        return Chain(self.engine.genesis.raw, list(self.blocks), end)
 
     # --- blocks -----------------------------------------------------------------------------------
 
@@ -227,7 +230,9 @@ class Venue:
         """One block of these inputs."""
         time_ms = self.engine.state.time_ms + after_ms
         given = BlockInput(time_ms, self.engine.genesis.proposer, system or [], transactions or [])
-        return self._read(self.engine.execute(given))
+        sealed = self.engine.execute(given)
+        self.blocks.append(sealed)
+        return self._read(sealed)
 
     def _read(self, sealed: SealedBlock) -> Told:
         told = Told(sealed)
@@ -260,18 +265,18 @@ class Venue:
         body = address + amount.to_bytes(16) + self.deposits.to_bytes(8) + bytes(32)
         return SystemInput(SystemType.DEPOSIT, body)
 
-    def _transaction(self, name: str, action: Action) -> Transaction:
+    def signed(self, name: str, action: dict[str, Any]) -> Transaction:
+        """A transaction of somebody, with the next nonce."""
         self.nonce += 1
-        return self._transaction_of(address_of(name), action)
-
-    def _transaction_of(self, signer: Address, action: Action) -> Transaction:
-        envelope = Envelope(1, self.nonce, None, None, b"\x80", 27, bytes(32), bytes(32))
-        return Transaction(signer, action, self.nonce, encode_envelope(envelope))
+        return signed(name, action, self.nonce)
 
 
-def address_of(name: str) -> Address:
-    """The address of a name."""
-    return Address(sha256(b"lab/" + name.encode()).digest()[:20])
+def order_action(asset: int, lots: int, price_e8: int, tif: TimeInForce) -> dict[str, Any]:
+    """A limit order of lots of a hundredth, above zero to buy."""
+    row = {"a": asset, "b": lots > 0, "p": strip_decimal(price_e8, 8),
+           "s": strip_decimal(abs(lots), SIZE_DECIMALS), "r": False,
+           "t": {"limit": {"tif": TIFS[tif]}}}  # fmt: skip
+    return {"type": "order", "orders": [row], "grouping": "na"}
 
 
 def _parts(rows: list[Any]) -> Iterable[list[Any]]:

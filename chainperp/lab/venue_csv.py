@@ -26,19 +26,23 @@ The summary tables of October 2025 are read too: user, adl_notional, closed_pnl 
 account_value_realtime stand for account, closed, pnl and account_value. They hold only accounts
 that were closed.
 
+Fills as Hyperliquid's nodes write them (`node_fills`, LZ4 or plain) are read as well: each group of
+one coin and time is a round, of the accounts that were closed.
+
 Numbers are plain decimals; money is read to 10^-6 and sizes to 10^-8, both cut, not rounded.
 """
 
 import csv
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from decimal import Decimal, DecimalException
 from io import StringIO
 from pathlib import Path
 from typing import Final, NoReturn
 
 from chainperp.base.errors import BadRequest, NotFound
+from chainperp.lab.archives import is_archive, rounds_of
 from chainperp.lab.forensic import Position
+from chainperp.lab.venue_round import MONEY, SIZE, VenueRound
 from chainperp.rules.adl.policy import Candidate
 
 ALIASES: Final = {
@@ -53,8 +57,6 @@ COLUMNS: Final = (
     "entry_notional", "notional", "pnl", "account_value", "maintenance", "isolated", "exempt",
     "opened_at",
 )  # fmt: skip
-MONEY: Final = 10**6
-SIZE: Final = 10**8
 WORDS: Final = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False,
                 "": False}  # fmt: skip
 LIMIT: Final = Decimal(10) ** 30
@@ -62,22 +64,17 @@ LIMIT: Final = Decimal(10) ** 30
 Row = dict[str, str]
 
 
-@dataclass
-class VenueRound:
-    """One round of a venue: its positions, what is known of each, and who is exempt in public."""
-
-    name: str
-    known: frozenset[str]
-    positions: list[Position] = field(default_factory=list)
-    exempt: int = 0
-    """Positions left out because the venue itself says that they are never closed."""
-
-
 def read_venue(path: Path, fills: Path | None = None) -> list[VenueRound]:
     """Rounds of a table, in the order in which they begin in it.
 
     Raises: NotFound; BadRequest naming line and column for anything that is not as documented.
     """
+    if is_archive(path):
+        if fills is not None:
+            raise BadRequest(
+                "columns", f"{path} says what was closed already: --fills adds nothing"
+            )
+        return rounds_of(path)
     columns, rows = _read(path)
     if "closed" not in columns and fills is None:
         raise BadRequest("columns", f"{path} does not say what was closed: no column closed")

@@ -153,12 +153,18 @@ class Exemption:
 
 
 class Withdrawal:
-    """Money debited from an account and not yet paid out. A cell of the custody sum."""
+    """Money debited from an account and not yet paid out. A cell of the custody sum.
 
-    __slots__ = ("amount", "destination", "user", "wid")
+    `entry_index` is the log index of its WITHDRAW_REQ, which the bridge's signatures cite.
+    """
 
-    def __init__(self, wid: int, user: Address, destination: Address, amount: int) -> None:
+    __slots__ = ("amount", "destination", "entry_index", "user", "wid")
+
+    def __init__(
+        self, wid: int, user: Address, destination: Address, amount: int, entry_index: int
+    ) -> None:
         self.wid = wid
         self.user = user
         self.destination = destination
         self.amount = amount
+        self.entry_index = entry_index

@@ -25,6 +25,7 @@ from chainperp.model.accounts import (
     Withdrawal,
 )
 from chainperp.model.actions import TimeInForce
+from chainperp.model.bridge import EvmContracts
 from chainperp.model.markets import MarketTerms
 from chainperp.model.orders import Group, Order, Trigger
 from chainperp.model.tokens import NO_SPOT, USDC, SpotListing
@@ -107,6 +108,7 @@ def decode_snapshot(
     terms: list[MarketTerms],
     network: str,
     listing: SpotListing = NO_SPOT,
+    evm: EvmContracts | None = None,
 ) -> Snapshot:
     """State of a snapshot's bytes. Raises InvalidSnapshot naming what is wrong.
 
@@ -117,7 +119,7 @@ def decode_snapshot(
     reader = Reader(raw)
     reader.take(len(MAGIC))
     try:
-        return _read(reader, State(parameters, terms, network, listing))
+        return _read(reader, State(parameters, terms, network, listing, evm))
     except (InvalidBytes, KeyError, IndexError, ValueError) as error:
         raise InvalidSnapshot(f"snapshot is damaged near byte {reader.at}: {error}") from error
 
@@ -182,7 +184,11 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
     elif name == "wd":
         wid = int.from_bytes(key, "big")
         state.withdrawals[wid] = Withdrawal(
-            wid, value["user"], value["destination"], value["amount"]
+            wid,
+            Address(value["user"]),
+            Address(value["destination"]),
+            value["amount"],
+            value["entry_index"],
         )
     elif name == "exempt":
         state.exempt[Address(key)] = [
@@ -201,6 +207,9 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
         state.next_twap = value["next_twap"]
         state.custody = value["custody"]
         state.deposits = value["deposits"]
+        state.credited = value["credited"]
+        state.granted = value["granted"]
+        state.paid_out = value["paid_out"]
 
 
 def _restore_account(state: State, address: Address, value: Record) -> None:

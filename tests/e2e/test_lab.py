@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from chainperp.base.errors import BadRequest, NotFound
+from chainperp.lab.compare import compared
+from chainperp.lab.runner import RunTerms, read_result, run_all
+from chainperp.lab.scenario import find_scenario
 from tests.support.chain import ROOT, DemoChain, Outcome, run_cli
 
 GUIDE = (ROOT / "docs" / "guide" / "designer.md").read_text(encoding="utf-8")
@@ -69,19 +73,22 @@ def test_guide_shock_problem_and_commands(tmp_path: Path) -> None:
 
 
 def test_a_run_is_the_same_bytes_twice(tmp_path: Path) -> None:
-    """A study and a shock; with one process and with two; the pages again from the results."""
+    """A study and a shock with one process and with two, chains and all; the pages again from the
+    results; the command line has the same bytes."""
     shock = tmp_path / "my-shock.toml"
     shock.write_text(BLOCKS["my-shock.toml"], encoding="utf-8")
-    for out, jobs in (("one", "1"), ("two", "2")):
-        for name in ("S2", str(shock)):
-            done = run_cli("lab", "run", name, "--quick", "--jobs", jobs, "--out",
-                           str(tmp_path / out))  # fmt: skip
-            assert done.code == 0, done.err
+    for out, jobs in (("one", 1), ("two", 2)):
+        run_all([find_scenario("S9"), shock], tmp_path / out, RunTerms(True, jobs))
     first = files(tmp_path / "one")
     assert first == files(tmp_path / "two")
-    assert {"S2/result.json", "S2/report.html", "S2/tables/payouts.csv", "index.html",
-            "my-shock/figures/lorenz.svg"} <= set(first)  # fmt: skip
-    for name in ("S2/report.html", "index.md", "my-shock/figures/lorenz.svg"):
+    assert {
+        "S9/result.json", "S9/report.html", "S9/tables/worlds.csv", "index.html",
+        "my-shock/figures/lorenz.svg", "my-shock/chains/p6/log/checkpoint",
+    } <= set(first)  # fmt: skip
+    assert run_cli("lab", "run", str(shock), "--quick", "--out", str(tmp_path / "cli")).code == 0
+    alone = {name: raw for name, raw in files(tmp_path / "cli").items() if "/" in name}
+    assert alone == {name: raw for name, raw in first.items() if name.startswith("my-shock/")}
+    for name in ("S9/report.html", "index.md", "my-shock/figures/lorenz.svg"):
         (tmp_path / "one" / name).unlink()
     assert run_cli("lab", "report", str(tmp_path / "one")).code == 0
     assert files(tmp_path / "one") == first
@@ -107,16 +114,16 @@ def test_list_names_all_twelve_studies() -> None:
 
 def test_what_is_refused(tmp_path: Path) -> None:
     """Exit 2 and a sentence; 3 for a file that is not there."""
-    for arguments, code, sentence in (
-        (("run", "S99"), 2, "S99: is no scenario file and no built-in scenario: there are S1, S2"),
-        (("run", str(tmp_path / "no.toml")), 3, "no.toml: No such file or directory"),
-        (("compare", "S2"), 2, "S2.toml: is the study S2, only shocks can be compared"),
-        (("compare", "shock-gap", "--policies", "P99"), 2, '--policies: "P99" is no policy'),
-        (("report", str(tmp_path)), 3, "result.json: No such file or directory"),
-    ):
-        done = run_cli("lab", *arguments)
-        assert done.code == code, done.err
-        assert sentence in done.err
+    done = run_cli("lab", "run", "S99")
+    assert done.code == 2
+    assert "S99: is no scenario file and no built-in scenario: there are S1, S2" in done.err
+    assert run_cli("lab", "run", str(tmp_path / "no.toml")).code == 3
+    with pytest.raises(BadRequest, match=r"S2\.toml: is the study S2, only shocks can be compared"):
+        compared("S2", None, None, 1, lambda _: None)
+    with pytest.raises(BadRequest, match='--policies: "P99" is no policy'):
+        compared("shock-gap", ["P99"], None, 1, lambda _: None)
+    with pytest.raises(NotFound, match=r"result\.json: No such file or directory"):
+        read_result(tmp_path)
 
 
 def test_counterfactual_replay_of_a_recorded_chain(demo_chain: DemoChain) -> None:

@@ -19,6 +19,7 @@ from chainperp.state.store import SYSTEM_ACCOUNTS, State
 from chainperp.storage.package import build_genesis
 from chainperp.transition import sweep as sweep_module
 from chainperp.transition.accounts import process_leverage
+from chainperp.transition.bridge import process_grant
 from chainperp.transition.fills import apply_fill, plan_fill
 from chainperp.transition.funding import process_funding
 from chainperp.transition.recorder import Recorder
@@ -30,7 +31,6 @@ from chainperp.transition.sweep import (
     last_safe_price_short,
 )
 from chainperp.transition.transfers import (
-    process_deposit,
     process_isolated_margin,
     process_send,
     process_withdraw,
@@ -72,6 +72,11 @@ def genesis_of_a_world(tables: Sequence[list[list[int]]] = TIERS) -> Genesis:
     return parse_genesis(build_genesis("test/sweep", START, validators, markets=markets))
 
 
+def give(state: State, recorder: Recorder, user: Address, amount: int) -> None:
+    """Money out of nothing."""
+    process_grant(state, recorder, {"user": user, "amount": amount})
+
+
 def first(seed: int, accounts: int = 25, tables: Sequence[list[list[int]]] = TIERS) -> State:
     """A world before its first trade: money, marks and nothing else."""
     state = first_state(genesis_of_a_world(tables))
@@ -82,7 +87,7 @@ def first(seed: int, accounts: int = 25, tables: Sequence[list[list[int]]] = TIE
     for _ in range(accounts):
         address = Address(draw.randbytes(20))
         amount = draw.randint(1, 2_000) * USDC
-        process_deposit(state, recorder, address, amount, state.deposits + 1, bytes(32))
+        give(state, recorder, address, amount)
         for market in state.markets:
             mode = UpdateLeverage(market.asset, draw.random() < 0.6, draw.randint(1, 3))
             process_leverage(state, recorder, state.accounts[address], mode)
@@ -132,8 +137,7 @@ class Chances:
         amount = draw.randint(1, 200) * USDC
         kind = draw.randrange(4)
         if kind == 0:
-            nonce = state.deposits + 1
-            process_deposit(state, recorder, account.address, amount, nonce, bytes(32))
+            give(state, recorder, account.address, amount)
         elif kind == 1:
             process_send(state, recorder, account, UsdSend(self.account(state).address, amount))
         elif kind == 2:

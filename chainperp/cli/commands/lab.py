@@ -116,10 +116,13 @@ def run(
     out: Annotated[Path, typer.Option("--out", help="Where result folders go.")] = Path("results"),
     quick: Annotated[bool, typer.Option("--quick", help="The small values of each file.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", min=1, max=64, help="Processes.")] = 1,
+    chains: Annotated[
+        bool, typer.Option("--chains/--no-chains", help="Write the engine's chains as well.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Run scenarios into folders, the same bytes each time. Example: chainperp lab run S2"""
-    from chainperp.lab.runner import run_all
+    from chainperp.lab.runner import RunTerms, run_all
     from chainperp.lab.scenario import built_in, find_scenario
 
     paths = built_in() if scenario == "all" else [find_scenario(scenario)]
@@ -130,7 +133,7 @@ def run(
             done.append(name)
             bar(len(done), max(len(done), len(paths)))
 
-        documents = run_all(paths, out, quick, jobs, step)
+        documents = run_all(paths, out, RunTerms(quick, jobs, chains), step)
     lines: list[str] = []
     for document in documents:
         lines.append(f"{document['name']}: {document['title']}")

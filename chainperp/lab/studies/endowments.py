@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from chainperp.lab.draws import Draws
-from chainperp.lab.oct10 import USERS, open_tables, winners_of
+from chainperp.lab.oct10 import BAD_DEBT, USERS, deficit_once, open_tables, winners_of
 from chainperp.lab.problem import PPM, Winner
 
 USD = 10**6
@@ -31,4 +31,11 @@ def endowments(data: str, count: int, alpha: float, seed: int) -> tuple[list[Win
     if not data:
         return drawn(count, alpha, seed), f"{count} winners at the quantiles of a Pareto {alpha:g}"
     tables = open_tables(Path(data))
-    return winners_of(tables.rows(USERS)), f"October 2025, table sha256 {tables.hash(USERS)}"
+    origin = f"October 2025, table sha256 {tables.hash(USERS)}"
+    if tables.has(BAD_DEBT):
+        printed, once = deficit_once(tables.rows(BAD_DEBT))
+        origin += (
+            f" (deficits of that study's waves: {printed:,.2f} USD as printed, {once:,.2f} USD "
+            "with the repeated account counted once)"
+        )
+    return winners_of(tables.rows(USERS)), origin

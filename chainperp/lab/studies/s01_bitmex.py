@@ -11,10 +11,11 @@ Source: adl-and-scenarios 9, S1.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import Field
 
+from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
 from chainperp.lab.scenario import Strict
@@ -116,7 +117,7 @@ class Run:
     seized: int
     fund_end: int
     insurance_end: int
-    evidence: dict[str, Any]
+    evidence: Chain
 
 
 def move(values: Values, world: World, tau: int, gap: int, fund_percent: float) -> Run:
@@ -140,7 +141,7 @@ def _move(values: Values, world: World, tau: int, gap: int, fund_percent: float,
     for step in range(1, steps + 1):
         price = _on_grid(ENTRY - ENTRY * gap * step // (100 * steps))
         now = venue.engine.state.markets[0].mark
-        held = {name: venue.value(name) for name in world.longs}
+        held = {n: venue.value(n) + venue.lots(n) * (price - now) for n in world.longs}
         due = {name: venue.value(name) + venue.lots(name) * (price - now) for name in counted}
         told = venue.mark(price)
         # Paid in rounds at the marks of the rounds; what a closed position misses later is no loss.

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
+from chainperp.lab.chain import Chain
 from chainperp.lab.draws import generator
-from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
+from chainperp.lab.outcome import Cell, Outcome, Table, verdict
 from chainperp.lab.scenario import Strict
 from chainperp.lab.studies import damping
 from chainperp.lab.studies.damping import Losers
+from chainperp.lab.studies.tail_figures import figures, hill, moment_shape
 from chainperp.lab.venue import DOLLAR, USD, Venue
 
 if TYPE_CHECKING:
@@ -41,11 +43,10 @@ class Values(Strict):
     jump_percent: Annotated[int, Field(ge=10, le=99)] = 50
 
 
-def engine_gain(losers: Losers, moves: list[int]) -> tuple[list[float], dict[str, Any]]:
+def engine_gain(losers: Losers, moves: list[int]) -> tuple[list[float], Chain]:
     """D(x) through the engine for moves in tenths of a percent: the shorts' gain per notional when
     the price falls by x at once and the longs have these margins. No fund, no book, P6."""
     found: list[float] = []
-    last: dict[str, Any] = {}
     unit = 10_000
     for move in moves:
         venue = Venue(policy_id=P6, leverage=50, vault=0)
@@ -62,8 +63,7 @@ def engine_gain(losers: Losers, moves: list[int]) -> tuple[list[float], dict[str
         before = venue.value("short")
         venue.mark(_on_grid(ENTRY * (1000 - move) // 1000))
         found.append((venue.value("short") - before) / (unit * price * USD / 100))
-        last = venue.evidence()
-    return found, last
+    return found, venue.evidence()
 
 
 def _on_grid(price: int) -> int:
@@ -101,13 +101,13 @@ def reference_ratios(values: Values) -> Table:
     return Table("ratios", "Relative tails without damping", columns, rows)
 
 
-def engine_boundary(values: Values) -> tuple[Table, float, dict[str, Any]]:
+def engine_boundary(values: Values) -> tuple[Table, float, dict[str, Chain]]:
     """Each cap again through the engine: D at a grid of moves, and the tail ratio that follows from
     the measured D by linear interpolation. Returns the largest difference of D."""
     scale = values.daily_percent / 100 / sqrt(values.freedom / (values.freedom - 2))
     rows: list[list[Cell]] = []
     worst = 0.0
-    chains: dict[str, Any] = {}
+    chains: dict[str, Chain] = {}
     for cap in values.engine_caps_percent:
         top = 500
         moves = sorted({cap * 10, *(1 + top * k // values.engine_moves
@@ -167,32 +167,16 @@ def discounts_table() -> Table:
                  columns, rows)  # fmt: skip
 
 
-def hill(sample: "np.ndarray[Any, Any]", k: int) -> tuple[float, float]:
-    """Hill's tail index of the largest k, and its standard error."""
-    import numpy as np
-
-    largest = np.sort(sample)[-k - 1 :]
-    index = 1 / float(np.mean(np.log(largest[1:] / largest[0])))
-    return index, index / sqrt(k)
-
-
-def moment_shape(sample: "np.ndarray[Any, Any]", k: int) -> float:
-    """Shape by the moment estimator of Dekkers, Einmahl and de Haan: below 0 for a finite end."""
-    import numpy as np
-
-    largest = np.sort(sample)[-k - 1 :]
-    logs = np.log(largest[1:] / largest[0])
-    first, second = float(np.mean(logs)), float(np.mean(logs**2))
-    if second <= 0:
-        return -float("inf")
-    spread = 1 - first * first / second
-    return -float("inf") if spread <= 0 else first + 1 - 0.5 / spread
+def tail_sample(values: Values, seed: int) -> "np.ndarray[Any, Any]":
+    """An exact Pareto of index 3."""
+    draws = generator(seed, "S3/tails").random(values.tail_samples)
+    found: np.ndarray[Any, Any] = (1 - draws) ** (-1 / 3)
+    return found
 
 
 def tails_table(values: Values, seed: int) -> tuple[Table, bool]:
     """Hill on an exact Pareto and its powers, where the answer is known: 3 / (1 - beta)."""
-    draws = generator(seed, "S3/tails").random(values.tail_samples)
-    raw = (1 - draws) ** (-1 / 3)
+    raw = tail_sample(values, seed)
     rows: list[list[Cell]] = []
     holds = True
     for beta in (0.0, 0.3, 0.5):
@@ -237,7 +221,7 @@ def run(values: Values, seed: int) -> Outcome:
     outcome = Outcome(
         tables=[caps, reference_ratios(values), engine, options, discounts_table(), tails,
                 solvency],
-        figures=figures(values),
+        figures=figures(values.freedom, values.daily_percent, tail_sample(values, seed)),
         chains=chains,
         assumed={"U1": "our own derivation, attributed to nobody"},
     )  # fmt: skip
@@ -287,54 +271,3 @@ def _verdicts(
                 f"of notional unpaid instead of {solvency.rows[0][4]:.3g} %: calm, then a gap",
                 "checks so frequent that gaps do not happen"),
     ]  # fmt: skip
-
-
-def figures(values: Values) -> list[Figure]:
-    """D for margin distributions, survival, the ratio against the cap, discount by interval."""
-    xs = [k / 200 for k in range(101)]
-    classes: dict[str, Losers] = {
-        "all 8 %": [(1.0, 0.08)],
-        "half 6 %, half 10 %": [(0.5, 0.06), (0.5, 0.1)],
-        "half 5 %, half 20 %": [(0.5, 0.05), (0.5, 0.2)],
-        "tenths from 2 % to 50 %": [(0.1, 0.02 + 0.0533 * k) for k in range(10)],
-    }
-    scale = values.daily_percent / 100 / sqrt(values.freedom / (values.freedom - 2))
-    moves = [10 ** (-2.5 + 2.5 * k / 120) for k in range(121)]
-    tail = [damping.student_tail(x / scale, values.freedom) for x in moves]
-    capped = [y if x < 0.2 else 0.0 for x, y in zip(moves, tail, strict=True)]
-    caps = [0.01 * k for k in range(2, 101)]
-    ratios = [damping.capped_ratio(values.freedom, scale, cap) for cap in caps]
-    hours = [10 ** (-2 + 4 * k / 60) for k in range(61)]
-    return [
-        Figure(name="gain", title="What a winner gets, by losers' margins", x="move",
-               y="paid gain",
-               series=[Series(name, xs, [damping.damped(x, one) for x in xs])
-                       for name, one in classes.items()]),
-        Figure(name="survival", title="Survival of the move, raw and damped at 20 %",
-               x="move", y="P(greater)", log="xy",
-               series=[Series("raw", moves, tail), Series("damped", moves, capped)]),
-        Figure(name="ratio", title="Relative tail ratio against the cap", x="cap",
-               y="P(>10σ) / P(>2σ)", series=[Series("damped", caps, ratios)],
-               marks={"cap = 10σ": damping.boundary(values.freedom, scale)}),
-        Figure(name="discount", title="ADL discount by check interval (80 % a year)",
-               x="hours between checks", y="per 100 of notional", log="xy",
-               series=[Series(name, hours,
-                              [damping.adl_discount(100.0, one, 0.8, h / 24 / 365) for h in hours])
-                       for name, one in classes.items()]),
-        Figure(name="smile", title="Implied volatility of damped calls (80 %, 1 day, ±10 %)",
-               x="strike", y="implied volatility (% a year)", series=[_smile()]),
-    ]  # fmt: skip
-
-
-def _smile() -> Series:
-    strikes = [95.0 + 0.5 * k for k in range(29)]
-    worth = [
-        damping.black_scholes_call(100.0, k, 0.8, 1 / 365)
-        - damping.black_scholes_call(100.0, 110.0, 0.8, 1 / 365)
-        for k in strikes
-    ]
-    implied = [
-        damping.implied_volatility(100.0, k, 1 / 365, price) * 100
-        for k, price in zip(strikes, worth, strict=True)
-    ]
-    return Series("damped call", strikes, implied)

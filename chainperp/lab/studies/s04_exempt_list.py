@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from chainperp.lab.chain import Chain
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
 from chainperp.lab.problem import Winner
 from chainperp.lab.scenario import Strict
@@ -115,13 +116,13 @@ class Stage:
         return {"owed": owed, "gains": gains, "paid": paid, "unpaid": unpaid, "spared": spared}
 
 
-def agreement(winners: list[Winner], values: Values) -> tuple[Table, int, bool, dict[str, Any]]:
+def agreement(winners: list[Winner], values: Values) -> tuple[Table, int, bool, dict[str, Chain]]:
     """Engine against closed form: rates, death, and the largest difference of any account."""
     lots = lots_of(winners, values.engine_winners)
     names = sorted(lots, key=lambda name: (lots[name], name))
     rows: list[list[Cell]] = []
     worst, agrees = 0, True
-    chains: dict[str, Any] = {}
+    chains: dict[str, Chain] = {}
     tried = {0, 1, 2, 4, 8, 16, len(names) // 4, len(names) // 2, len(names) - 1}
     counts = sorted(count for count in tried if count < len(names))
     for percent in values.engine_deficit_percent:

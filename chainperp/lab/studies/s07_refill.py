@@ -3,18 +3,31 @@
 Closed form: in a constant-product pool of X dollars and N tokens, selling n raises X n / (N + n);
 a raise of R needs n = R N / (X - R), the price falls by ((X - R) / X)^2, and whoever owns T tokens
 can raise at most X T / (N + T). Dynamics: deficits come from the shock that also moves the token;
-open interest, fees and depth follow its price. Source: adl-and-scenarios 9, S7.
+open interest, fees and depth follow its price; in closed form and through the spot book of the
+engine. The speed of a spiral is calibrated to LUNA's. Source: adl-and-scenarios 9, S7.
 """
 
+from collections import Counter
 from fractions import Fraction
-from math import exp
-from typing import Annotated, Final
+from itertools import pairwise
+from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field
 
-from chainperp.lab.draws import Draws
-from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
+from chainperp.lab.chain import Chain
+from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
 from chainperp.lab.scenario import Strict
+from chainperp.lab.studies.refill_paths import (
+    LUNA,
+    BookPath,
+    Case,
+    Path,
+    Rules,
+    Speed,
+    calibrated,
+    follow,
+    redeemed_in_book,
+)
 
 TITLE: Final = "Refilling a fund by selling the venue's own token"
 MILLION: Final = 10**6
@@ -71,82 +84,36 @@ def raises(values: Values) -> Table:
     return Table("raises", "What a sale raises and costs", columns, rows)
 
 
-class Path:
-    """One venue day by day. Amounts in units of the pool's first depth; price 1 at the start."""
-
-    __slots__ = ("depth", "fund", "price", "supply", "target", "tokens", "treasury")
-
-    def __init__(self, values: Values, target: float) -> None:
-        self.depth = 1.0
-        self.price = 1.0
-        self.tokens = 1.0
-        self.treasury = values.treasury_tokens / values.pool_tokens
-        self.target = target
-        self.fund = target
-        self.supply = 1.0
-
-    def sell(self, wanted: float) -> float:
-        """Raise at most `wanted` from the treasury; returns what was raised."""
-        most = self.depth * self.treasury / (self.tokens + self.treasury)
-        raised = min(wanted, 0.999 * most)
-        if raised <= 0:
-            return 0.0
-        sold = raised * self.tokens / (self.depth - raised)
-        self.treasury -= sold
-        self.supply += sold
-        self.price *= ((self.depth - raised) / self.depth) ** 2
-        # Others buy the pool back to its ratio at the new price: depth follows the price.
-        return raised
+def rules_of(values: Values) -> Rules:
+    """The daily rules as shares of the first depth."""
+    return Rules(
+        values.days,
+        values.daily_cap_percent / 100,
+        values.adl_percent / 100,
+        values.treasury_tokens / values.pool_tokens,
+    )
 
 
 def ends(
     values: Values, deficit: float, reaction: float, collateral: float, automatic: bool, number: int
 ) -> str:
-    """How a shock of this size ends: recover, grey or spiral.
-
-    The discretionary rule lets winners pay first (up to `adl_percent` of depth), sells no more than
-    its daily cap, and nothing on a day after a fall of 30 %.
-
-    Spiral: the price is below a tenth and the fund is still short. Recover: the fund is full.
-    """
-    draws = Draws(20251010, f"S7/{number}")
-    path = Path(values, target=0.2)
-    winners = 0.0 if automatic else min(deficit, values.adl_percent / 100)
-    path.fund -= deficit - winners
-    path.price *= exp(-deficit)
-    fell = deficit > 0.3
-    for _ in range(values.days):
-        before = path.price
-        short = max(0.0, path.target - path.fund)
-        wanted = short
-        if not automatic:
-            wanted = 0.0 if fell else min(short, values.daily_cap_percent / 100 * path.depth)
-        path.fund += path.sell(wanted)
-        # Token collateral loses with the price: a new deficit of that share.
-        path.fund -= collateral * max(0.0, before - path.price)
-        fees = 0.01 * path.price**reaction
-        path.fund += fees
-        if path.price < 0.7 * before:
-            path.fund -= 0.02 * path.depth  # a run after a fall of 30 % in a day
-        fell = path.price < 0.7 * before
-        path.price *= exp(0.04 * (draws.unit() - 0.5))
-        path.depth = max(1e-6, path.price**reaction)
-        path.tokens = path.depth / path.price
-        if path.fund >= path.target:
-            return "recover"
-    return "spiral" if path.price < 0.1 else "grey"
+    """How one cell ends in closed form."""
+    rules = rules_of(values)
+    case = Case(deficit, reaction, collateral, automatic, number)
+    return follow(Path(rules.treasury), case, rules)
 
 
-def phase(values: Values) -> tuple[Table, dict[str, int], dict[tuple[str, float], int]]:
-    """Endings over the grid, automatic rule and discretion; and the smallest deficit that spirals
-    by rule and reaction."""
+def phase(values: Values) -> tuple[Table, Counter[str], dict[tuple[str, float], int]]:
+    """Endings over the grid, automatic rule and discretion; cells that spiral in most paths by
+    which rules do; and the smallest deficit that spirals by rule and reaction."""
     rows: list[list[Cell]] = []
-    totals = {"automatic": 0, "discretionary": 0}
+    totals: Counter[str] = Counter()
     critical: dict[tuple[str, float], int] = {}
     for collateral in values.collateral_percent:
         for reaction in values.reactions:
             for deficit in values.deficits_percent:
                 row: list[Cell] = [collateral, reaction, deficit]
+                bad: list[str] = []
                 for label in ("automatic", "discretionary"):
                     found = [
                         ends(values, deficit / 100, reaction, collateral / 100,
@@ -156,9 +123,10 @@ def phase(values: Values) -> tuple[Table, dict[str, int], dict[tuple[str, float]
                     spirals = found.count("spiral")
                     row += [found.count("recover") / len(found) * 100, spirals / len(found) * 100]
                     if spirals * 2 > len(found):
-                        totals[label] += 1
+                        bad.append(label)
                         key = (label, reaction)
                         critical[key] = min(deficit, critical.get(key, deficit))
+                totals[" and ".join(bad)] += 1
                 rows.append(row)
     columns = ["token collateral (%)", "a + b", "deficit / pool depth (%)",
                "automatic: recover (%)", "automatic: spiral (%)",
@@ -166,38 +134,143 @@ def phase(values: Values) -> tuple[Table, dict[str, int], dict[tuple[str, float]
     return Table("phase", "Where it ends", columns, rows), totals, critical
 
 
+class Booked(NamedTuple):
+    """The grid's cells through the engine's book: endings that agree with the closed form, of how
+    many; the largest growth of supply in a day under the automatic rule; the chains."""
+
+    table: Table
+    agree: int
+    cells: int
+    fastest: float
+    chains: dict[str, Chain]
+
+
+def through_the_book(values: Values) -> Booked:
+    """Every reaction and deficit at the largest collateral, both rules, one path each."""
+    rules = rules_of(values)
+    share = max(values.collateral_percent, default=0)
+    rows: list[list[Cell]] = []
+    chains: dict[str, Chain] = {}
+    agree, fastest = 0, 1.0
+    for reaction in values.reactions:
+        for deficit in values.deficits_percent:
+            row: list[Cell] = [reaction, deficit]
+            for label in ("automatic", "discretionary"):
+                case = Case(deficit / 100, reaction, share / 100, label == "automatic", 0)
+                pool = Path(rules.treasury)
+                book = BookPath(rules.treasury, values.pool_usd, values.pool_tokens)
+                ending = follow(book, case, rules)
+                agree += ending == follow(pool, case, rules)
+                row += [ending, pool.price, book.price, book.supply]
+                if case.automatic:
+                    fastest = max(fastest, book.growth)
+                    chains[f"a+b {reaction:g}, deficit {deficit} %"] = book.venue.evidence()
+            rows.append(row)
+    columns = ["a + b", "deficit / pool depth (%)"]
+    for label in ("automatic", "discretionary"):
+        columns += [f"{label}: ending", "price at the end, pool", "price at the end, book",
+                    "supply at the end (times)"]  # fmt: skip
+    title = f"The same through the engine's book, {share} % token collateral"
+    return Booked(Table("book", title, columns, rows), agree, 2 * len(rows), fastest, chains)
+
+
+def luna() -> tuple[Table, Speed, Chain]:
+    """The redemption calibrated to LUNA, in closed form and through the engine's book."""
+    speed = calibrated()
+    booked, chain = redeemed_in_book(speed)
+    rows: list[list[Cell]] = [
+        [day, times, speed.supply[day - 1], booked[day - 1]] for day, times in LUNA
+    ]
+    title = (
+        f"Redemptions of {speed.share * 100:g} % of the first depth a day from day {speed.start}, "
+        f"depth following the price with exponent {speed.reaction:g}"
+    )
+    columns = ["day", "LUNA's supply (times)", "calibrated, pool", "calibrated, engine's book"]
+    return Table("luna", title, columns, rows), speed, chain
+
+
 def run(values: Values, seed: int) -> Outcome:
-    """Closed form and phase diagram."""
+    """Closed form, phase diagram, the engine's book, LUNA."""
     table, totals, critical = phase(values)
+    booked = through_the_book(values)
+    calibration, speed, chain = luna()
+    outcome = Outcome(
+        tables=[raises(values), table, booked.table, calibration],
+        figures=[_figure(values), _critical(critical), _supply(speed)],
+        chains={**booked.chains, "LUNA's speed": chain},
+        assumed={"U14": "how depth and fees follow the token: exponents are swept"},
+        notes=["The exchange has no rule that sells tokens: the treasury is an account that sends "
+               "orders. Its dollars are the fund; what the fund cannot pay stays owed.",
+               f"Pool and book end alike in {booked.agree} of {booked.cells} cells.",
+               f"LUNA's three days fit redemptions of {speed.share * 100:g} % of the first depth a "
+               f"day (two numbers and a day for three figures; the worst is off by "
+               f"{_worst(speed):.1f} times). There supply grew {_fastest(speed.supply):.0f}-fold "
+               f"on the worst day; the fastest cell of the grid grows {booked.fastest:.2g}-fold, "
+               "because a treasury ends and a mint does not."],
+    )  # fmt: skip
+    outcome.verdicts = _verdicts(values, totals, critical, booked)
+    return outcome
+
+
+def _verdicts(
+    values: Values,
+    totals: Counter[str],
+    critical: dict[tuple[str, float], int],
+    booked: Booked,
+) -> list[Verdict]:
     limit = ceiling(values.pool_usd, values.pool_tokens, values.treasury_tokens)
     edges = "; ".join(
         f"a + b = {reaction:g}: from {deficit} % of depth"
         for (label, reaction), deficit in sorted(critical.items())
         if label == "automatic"
     )
-    outcome = Outcome(
-        tables=[raises(values), table],
-        figures=[_figure(values), _critical(critical)],
-        assumed={"U14": "how depth and fees follow the token: exponents are swept"},
-        notes=["The exchange has no rule that sells tokens; this is arithmetic of what one would "
-               "do.",
-               "LUNA's supply grew 4.3-fold, 500-fold and 18,000-fold on three days of May 2022: "
-               "the spiral's speed is not calibrated to it here."],
-    )  # fmt: skip
-    only = totals["automatic"] > totals["discretionary"]
-    found = only or (None if totals["automatic"] else False)
-    outcome.verdicts = [
+    only = totals["automatic"] > 0
+    found = only or (None if totals["automatic and discretionary"] else False)
+    if booked.agree < booked.cells:
+        found = None
+    definitions = (
+        f"A spiral is: after {values.days} days the token is below a tenth of its price and the "
+        "fund still short. Automatic is: sell until the fund is full, each day. Discretion is: "
+        f"winners pay up to {values.adl_percent} % of depth first, then at most "
+        f"{values.daily_cap_percent} % of depth is sold a day, nothing after a fall of 30 %. So "
+        f"defined, of {sum(totals.values())} cells {totals['automatic']} spiral under the "
+        f"automatic rule only, {totals['discretionary']} under discretion only (it waits while "
+        f"the token falls), {totals['automatic and discretionary']} under both; the automatic "
+        f"rule's boundary: {edges or 'none'}; pool and engine's book agree in {booked.agree} of "
+        f"{booked.cells} cells"
+    )
+    return [
         verdict("C15", limit < values.pool_usd, f"a treasury of {values.treasury_tokens:,} tokens "
                 f"can raise {float(limit) / MILLION:.2f} m at most, less than the pool's "
                 f"{values.pool_usd / MILLION:g} m", "income that is not in the token"),
-        verdict("C16", found, f"{totals['automatic']} cells of the grid spiral under the automatic "
-                f"rule, {totals['discretionary']} under discretion (winners first, then at most "
-                f"{values.daily_cap_percent} % of depth a day); the automatic rule's "
-                f"boundary: {edges or 'none'}",
-                "a pool deeper than the largest deficit, or fees that do not follow the token",
-                boundary=only),
+        verdict("C16", found, definitions,
+                "a pool deeper than the largest deficit, fees that do not follow the token, or "
+                "another meaning of spiral and discretion", boundary=only),
     ]  # fmt: skip
-    return outcome
+
+
+def _fastest(supply: tuple[float, ...]) -> float:
+    return max(b / a for a, b in pairwise(supply))
+
+
+def _worst(speed: Speed) -> float:
+    ratios = [speed.supply[day - 1] / times for day, times in LUNA]
+    return max(max(one, 1 / one) for one in ratios)
+
+
+def _supply(speed: Speed) -> Figure:
+    days = [float(day) for day in range(1, len(speed.supply) + 1)]
+    return Figure(
+        name="luna",
+        title="Supply over the first day's: LUNA, and the redemption calibrated to it",
+        x="day",
+        y="supply (times)",
+        series=[
+            Series("LUNA", [float(day) for day, _ in LUNA], [times for _, times in LUNA]),
+            Series("calibrated", days, list(speed.supply)),
+        ],
+        log="y",
+    )
 
 
 def _figure(values: Values) -> Figure:

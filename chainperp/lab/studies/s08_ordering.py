@@ -25,6 +25,14 @@ from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
 from chainperp.lab.problem import Run, Winner, code_of
 from chainperp.lab.scenario import Strict
 from chainperp.lab.studies.endowments import endowments
+from chainperp.lab.studies.engine_waves import (
+    LEVERAGE,
+    SMALLEST,
+    crowd_of,
+    through_waves,
+    waved_figure,
+    waved_table,
+)
 from chainperp.lab.studies.waves import waves_table
 from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.rules.adl.choose import POLICIES
@@ -132,22 +140,15 @@ def majorisation(takes: dict[str, list[int]]) -> Table:
 class Judged:
     """One policy in the engine: the scores of the three judges, lower is better."""
 
-    __slots__ = ("broken", "closed", "evidence", "gini", "largest", "paid", "policy", "uncovered")
+    __slots__ = ("broken", "closed", "evidence", "gini", "kept", "largest", "paid", "policy",
+                 "uncovered")  # fmt: skip
 
     def __init__(self, policy: Policy, winners: list[Winner], values: Values) -> None:
         self.policy = policy
-        largest = sorted(winners, key=lambda one: (-one.w, one.id))[: values.engine_winners]
-        unit = largest[-1].w
-        lots = {one.id: -100 * min(50_000, max(1, one.w // unit)) for one in largest}
-        multiples = {one.id: one.e * 100 // one.w for one in largest}
+        gap = values.gap_percent
+        lots, deposits = crowd_of(winners, values.engine_winners, gap, 20)
         venue = Venue(policy_id=policy.policy_id, leverage=20)
         venue.mark(ENTRY)
-        gap = values.gap_percent
-        # Equity after the gap is the drawn multiple of the gain, as in the population.
-        deposits = {
-            name: max(-lots[name] * USD // 20 + 1, -lots[name] * USD * gap * multiple // 10_000)
-            for name, multiple in multiples.items()
-        }
         venue.join(deposits)
         total = -sum(lots.values())
         # Half of the other side is thin, half can pay whatever comes: a round closes half.
@@ -170,6 +171,7 @@ class Judged:
         self.uncovered = told.owed + max(0, -venue.value("thin"))
         self.gini = float(gini([max(0, one) for one in self.paid]))
         self.largest = largest_share_ppb([max(0, one) for one in self.paid], equity) / PPB
+        self.kept = [1 - paid / gains[name] for name, paid in zip(names, self.paid, strict=True)]
         self.evidence = venue.evidence()
 
     def scores(self) -> tuple[float, float, float]:
@@ -219,6 +221,10 @@ def run(values: Values, seed: int) -> Outcome:
     five, _ = in_money(list(FIVE), [20 * USD], (0, 1))
     large, takes = in_money(winners, budgets, values.exempt_top)
     judged = [Judged(policy, winners, values) for policy in POLICIES]
+    crowd = crowd_of(winners, values.engine_winners, 10, LEVERAGE, SMALLEST)
+    able = -sum(crowd.lots.values()) * USD // 10
+    sizes = [usd * able // REAL_CAPACITY for usd in values.waves_usd]
+    waved = [through_waves(policy, crowd, sizes) for policy in POLICIES]
     best = [min(one.scores()[judge] for one in judged) for judge in range(3)]
     tops = [
         code_of(one.policy)
@@ -232,10 +238,14 @@ def run(values: Values, seed: int) -> Outcome:
             majorisation(takes),
             waves_table(list(MONEY), winners, waves),
             engine_table(judged),
+            waved_table(waved),
         ],
-        figures=[lorenz(takes), scatter(judged)],
+        figures=[lorenz(takes), scatter(judged), payouts(judged), waved_figure(waved)],
         defects=bool(values.data),
-        chains={code_of(one.policy): one.evidence for one in judged},
+        chains={
+            **{code_of(one.policy): one.evidence for one in judged},
+            **{f"{code_of(one.policy)} waves": one.chain for one in waved},
+        },
         assumed={
             "U-ADL-1": "the queue ranks by leverage times profit ratio",
             "U8": "P10 socialises the whole deficit",
@@ -280,6 +290,22 @@ def lorenz(takes: dict[str, list[int]]) -> Figure:
         title="Who pays: cumulative share of payments",
         x="share of winners, smallest payments first",
         y="share of payments",
+        series=lines,
+    )
+
+
+def payouts(judged: list[Judged]) -> Figure:
+    """What each winner keeps of its marked gain, from the worst treated to the best."""
+    lines = []
+    for one in judged:
+        kept = sorted(one.kept)
+        shares = [(place + 1) / len(kept) for place in range(len(kept))]
+        lines.append(Series(code_of(one.policy), shares, kept))
+    return Figure(
+        name="payouts",
+        title="The same deficit: what each winner keeps of its gain",
+        x="share of winners, worst treated first",
+        y="kept / marked gain",
         series=lines,
     )
 

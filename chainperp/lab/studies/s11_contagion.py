@@ -2,8 +2,9 @@
 
 First the reference's five firms, cleared exactly. Then four venues, an issuer whose collateral is
 at a custodian, a ring of credit lines: losses that arrive directly, through the custodian, through
-windings-up and through the lines, cleared together. The venues are balance sheets with the
-sizes of real ones and assumed exempt shares (U14); nothing is a statement about a named firm.
+windings-up and through the lines, cleared together. Then the same venues hour by hour: day 0
+through the engine, a run under each rule of withdrawal, a second round, and the clearing. Sizes are
+those of real venues, exempt shares assumed (U14); nothing is a statement about a named firm.
 Source: adl-and-scenarios 11.
 """
 
@@ -16,6 +17,16 @@ from chainperp.base.errors import BadRequest
 from chainperp.lab.clearing import Debt, Pool, System, clear, debt_rank, open_ledger
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
 from chainperp.lab.scenario import Strict
+from chainperp.lab.studies.run_dynamics import FREE, Ran
+from chainperp.lab.studies.run_tables import (
+    STOPPED,
+    Question,
+    calibration,
+    day_table,
+    run_figure,
+    run_table,
+    stopping,
+)
 
 TITLE: Final = "One refusal among venues: how far it goes"
 MILLION: Final = 10**12
@@ -27,7 +38,8 @@ CASES: Final = {
     "refuses and stolen": (0, 0),
     "half": (30, 30),
 }
-RULES: Final = ("free", "rate limit")
+FIRST: Final = ("free", "rate limit")
+"""Who is paid first in a winding-up: exempt firms, or all alike."""
 
 
 class Values(Strict):
@@ -46,6 +58,14 @@ class Values(Strict):
     equity_permille: Annotated[int, Field(ge=0, le=1000)] = 20
     keep_percent: tuple[int, int] = (70, 90)
     """Assets kept in a winding-up: after a run, and when withdrawals are limited."""
+    falls_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (20, 40)
+    others_percent: tuple[int, int, int] = (20, 10, 0)
+    """Exempt shares of the first three venues in the run."""
+    liquid_percent: Annotated[int, Field(ge=1, le=100)] = 60
+    haste_percent: Annotated[int, Field(ge=1, le=100)] = 90
+    wound_up_percent: Annotated[int, Field(ge=1, le=100)] = 85
+    frozen_percent: Annotated[int, Field(ge=0, le=100)] = 20
+    second_gap_percent: Annotated[int, Field(ge=0, le=100)] = 5
 
 
 def five_firms(issuer_pays: int, cash: int) -> System:
@@ -210,11 +230,14 @@ def run(values: Values, seed: int) -> Outcome:
                "other users lose (m)", "issuer's holders lose (m)", "owners lose (m)"]  # fmt: skip
     measures: list[list[Cell]] = []
     worst = max(values.exempt_percent)
-    for rule in RULES:
+    for rule in FIRST:
         for percent in (0, worst):
             one = spread_run(values, percent, "A", rule)
             measures.append([rule, percent, one.total, one.amplification, len(one.failed),
                              one.classes["exempt users"], one.classes["other users"]])  # fmt: skip
+    day, off, chains = day_table(values, values.falls_percent)
+    ran, found = run_table(values, values.exempt_percent, values.falls_percent)
+    stops, enough = stopping(values, worst, values.falls_percent)
     twice = Pool("custody (D)", 60 * MILLION, {"issuer": 60 * MILLION, "venue": 60 * MILLION})
     refused = ""
     try:
@@ -229,17 +252,26 @@ def run(values: Values, seed: int) -> Outcome:
                   ["withdrawals", "exempt share (%)", "total loss (m)", "amplification",
                    "venues failed", "exempt users lose (m)", "other users lose (m)"], measures),
             _distress(values),
+            day,
+            calibration(values),
+            ran,
+            stops,
         ],
-        figures=_figures(endings),
+        figures=[*_figures(endings), *(run_figure(found, fall) for fall in values.falls_percent)],
+        chains=chains,
         assumed={"U14": "exempt shares, credit lines and special arrangements: swept",
                  "U13": "the custody state: both run; D is refused",
-                 "U11": "no haircut on leavers here; limits pay all users alike"},
+                 "U11": "P16's factor is the loss still uncovered over all positive balances; both "
+                 "leavers who go on and leavers who wait are run"},
         notes=[f"State D is not cleared: {refused}.",
-               "Venues here are balance sheets, not engines: only their sizes are taken from real "
-               "ones, and conclusions are about regions. Runs are not simulated in time: free "
-               "withdrawals mean that exempt firms are paid first and assets are sold in haste."],
+               "Only sizes are taken from real venues, and conclusions are about regions.",
+               f"Day 0 through the engine and in closed form differ by at most {off:,.2f} USD.",
+               "An exempt share of 0 at venue 4 means no exemptions anywhere; the other venues "
+               f"have {values.others_percent} % otherwise.",
+               "P16 takes no winners' gains on day 0; what leavers have not paid after "
+               "the run is borne by those who stayed."],
     )  # fmt: skip
-    outcome.verdicts = _verdicts(values, endings)
+    outcome.verdicts = _verdicts(endings, found, enough, off)
     return outcome
 
 
@@ -252,28 +284,48 @@ def _distress(values: Values) -> Table:
                  ["firm", "equity lost (%)"], [[n, level[n] * 100] for n in NAMES])  # fmt: skip
 
 
-def _verdicts(values: Values, endings: dict[tuple[int, str], Ending]) -> list[Verdict]:
+def _verdicts(
+    endings: dict[tuple[int, str], Ending],
+    found: dict[Question, Ran],
+    enough: dict[int, list[str]],
+    off: float,
+) -> list[Verdict]:
     high = [one.amplification for (p, law), one in endings.items() if p >= 50 and law == "A"]
     low = [one.amplification for (p, law), one in endings.items() if p == 0 and law == "B"]
     edge = [p for (p, law), one in sorted(endings.items()) if law == "A" and one.amplification > 2]
-    holds = bool(high) and bool(low) and min(high) > 2 and max(low) <= 1.2
-    some = bool(edge)
+    free = {q: one.amplification for q, one in found.items() if q.rule == FREE}
+    first = min(q.fall for q in found)
+    runs = [a for q, a in free.items() if q.exempt >= 50 and q.law == "A" and q.fall == first]
+    calm = [a for q, a in free.items() if q.exempt == 0 and q.law == "B" and q.fall == first]
+    worse = [a for q, a in free.items() if q.exempt >= 50 and q.law == "A" and q.fall > first]
+    stops = "; ".join(
+        f"a fall of {fall} %: {', or '.join(names) or 'none of the measures tried'}"
+        for fall, names in enough.items()
+    )
+    holds = bool(high) and bool(low) and min(high) > 2 and max(low) <= STOPPED
+    moves = bool(runs) and bool(calm) and min(runs) > 2 and max(calm) <= STOPPED and off < 1
+    some = bool(edge) or max(runs, default=0) > 2
     sentence = (
-        f"amplification at exempt shares of 50 % and more in state A: "
-        f"{', '.join(f'{a:.2f}' for a in high)}; with no exemptions in state B: "
-        f"{', '.join(f'{a:.2f}' for a in low)}; above 2 in state A from a share of "
-        f"{min(edge, default=100)} %"
+        "Amplification is: all losses, whoever bears them, over the first shortfall; the claim "
+        f"needs more than 2 at exempt shares of 50 % and more in state A, and at most {STOPPED} "
+        "with no exemptions in state B. Balance sheets with the same share at each venue: "
+        f"{', '.join(f'{a:.2f}' for a in high)} and {', '.join(f'{a:.2f}' for a in low)}, above 2 "
+        f"from a share of {min(edge, default=100)} %. The run with the share at one venue, hour by "
+        f"hour, fall of {first} %: {', '.join(f'{a:.2f}' for a in runs)} and "
+        f"{', '.join(f'{a:.2f}' for a in calm)}; larger falls, whose first loss is larger: "
+        f"{', '.join(f'{a:.2f}' for a in worse) or 'not run'}. What stops the run: {stops}"
     )
     system = five_firms(0, 30)
     loss = 45 - clear(system).received(system, "D winners") / MILLION
+    both = holds and moves
     return [
-        verdict("C10", holds or (some or None), sentence,
+        verdict("C10", both or (some or None), sentence,
                 "exempt shares, credit lines and runs that were measured", boundary=some),
         verdict("C21", loss == 13.25, f"one refusal of 60 costs users of a venue without any "
                 f"custody arrangement {loss:g}; counted twice, the books do not start",
                 "netting between the venue and its market maker"),
-        verdict("C22", holds or (some or None), sentence,
-                "no credit lines, or withdrawal limits; see the table of rules", boundary=True),
+        verdict("C22", both or (some or None), sentence,
+                "no credit lines, or withdrawal limits; see the table of measures", boundary=True),
     ]  # fmt: skip
 
 

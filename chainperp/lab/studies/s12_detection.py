@@ -8,10 +8,11 @@ S12, and 12.
 """
 
 from math import exp
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
+from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws, generator
 from chainperp.lab.forensic import BY_NAME, Position, examine
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
@@ -122,14 +123,14 @@ def separation(honest: list[int], other: list[int]) -> float:
     return better / (len(honest) * len(other))
 
 
-def engine_rounds(values: Values, seed: int) -> tuple[int, int, dict[str, Any]]:
+def engine_rounds(values: Values, seed: int) -> tuple[int, int, dict[str, Chain]]:
     """Rounds of the engine with an exemption, run again from what would be public without it.
 
     Returns in how many rounds the spared account would have been closed, and in how many of those
     the second run ends in another state root.
     """
     mattered, seen = 0, 0
-    chains: dict[str, Any] = {}
+    chains: dict[str, Chain] = {}
     for number in range(values.engine_rounds):
         draws = Draws(seed, f"S12/engine/{number}")
         lots = {f"short{place}": -int(draws.log_even(100, 5000)) for place in range(20)}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chainperp.base.errors import BadRequest, NotFound
+from chainperp.cli.venue_forensic import examine_venue
 from chainperp.lab.archives import adl_groups, read_contexts, read_events, read_fills
 from chainperp.lab.oct10 import (
     BAD_DEBT,
@@ -18,6 +19,7 @@ from chainperp.lab.oct10 import (
     read_table,
     winners_of,
 )
+from chainperp.lab.venue_csv import read_venue
 
 lz4 = pytest.importorskip("lz4.frame")
 
@@ -67,6 +69,34 @@ def test_events_and_contexts(tmp_path: Path) -> None:
         "time,coin,funding,open_interest,oracle_px,mark_px\n2025-10-10T21:16:00Z,ETH,0,1,3600,3590\n"
     )
     assert next(read_contexts(plain))["mark_px"] == "3590"
+
+
+def test_forensic_reads_fills(tmp_path: Path) -> None:
+    """Two groups; in one the partly closed account had more profit than a whole closure; an account
+    with two fills is one position."""
+    rows = [
+        ["0xaa", fill(startPosition="-1.25", closedPnl="10")],
+        ["0xbb", fill(startPosition="-2.5", closedPnl="500")],
+        ["0xcc", fill(startPosition="-2.0", sz="1", closedPnl="900", time=5)],
+        ["0xcc", fill(startPosition="-1.0", sz="1", closedPnl="900", time=5)],
+        ["0xdd", fill(dir="Open Short")],
+    ]
+    path = packed(tmp_path / "fills.lz4", list(rows))
+    first, second = read_venue(path)
+    assert (first.name, second.name) == ("ETH 5", "ETH 1760130964831")
+    [whole] = first.positions
+    assert (whole.taken, whole.most, whole.candidate.pnl) == (2 * 10**8, 2 * 10**8, 1800 * 10**6)
+    half = second.positions[1]
+    assert (half.taken, half.most) == (125 * 10**6, 250 * 10**6)
+    assert half.candidate.pnl == 1000 * 10**6, "of the whole position"
+    assert half.candidate.entry_notional - half.candidate.notional == 1000 * 10**6, "a short"
+    (document, _), fits = examine_venue(path, None, "profit")
+    assert not fits
+    assert document["rankings"][0]["passed_over"] == [
+        {"round": "ETH 1760130964831", "account": "0xbb"}
+    ]
+    with pytest.raises(BadRequest, match=r"none\.lz4: has no fill with the direction Auto-Del"):
+        read_venue(packed(tmp_path / "none.lz4", [rows[4]]))
 
 
 BAD_FILLS: tuple[tuple[object, str], ...] = (

@@ -8,11 +8,13 @@ import pytest
 
 from chainperp.base.errors import BadRequest
 from chainperp.lab.catalogue import STUDIES, claims_of, study_of, unsourced, values_of
+from chainperp.lab.chain import Chain
 from chainperp.lab.claims import CLAIMS, DEFECTS, OVERCLAIMS
 from chainperp.lab.outcome import Figure, Finding, Outcome, Series, Table, plain, verdict
 from chainperp.lab.report import html_page, index_markdown, markdown_page
 from chainperp.lab.runner import csv_text, execute, write_result
 from chainperp.lab.scenario import StudyFile, built_in, find_scenario, read_scenario
+from tests.support.chain import run_cli
 
 SHOCK = """
 title = "x"
@@ -110,7 +112,7 @@ def document(**changes: Any) -> dict[str, Any]:
         figures=[Figure(name="f", title="F", x="x", y="y", series=[Series("s", [1.0], [2.0])])],
         assumed={"U6": "none"},
         notes=["n"],
-        chains={"main": {"height": 1, "entries": 2, "state_root": "00", "log_root": "11"}},
+        chains={"main": Chain(b"", [], {"height": 1, "entries": 2, "state_root": "00"})},
         defects=True,
     )
     head = {"format": 1, "name": "x", "study": "S2", "title": "T & <x>", "command": "c", "seed": 1,
@@ -156,10 +158,11 @@ def test_verdicts_and_numbers() -> None:
 
 
 def test_a_shock_runs_and_writes_a_folder(tmp_path: Path) -> None:
-    """Deficit, payments and roots of a small shock; old tables do not survive."""
+    """Deficit, payments and roots of a small shock; old tables do not survive; its chains pass the
+    checks of any chain: log, re-execution with every signature, audit of the money."""
     path = tmp_path / "x.toml"
     path.write_text(SHOCK.replace('"P1"', '"P1", "P6", "P0"'), encoding="utf-8")
-    found = execute(path)
+    found = execute(path, out=tmp_path / "out")
     [table] = found["tables"]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
     first, money, nobody = rows
@@ -169,6 +172,12 @@ def test_a_shock_runs_and_writes_a_folder(tmp_path: Path) -> None:
     assert len({chain["state_root"] for chain in found["chains"].values()}) == 3
     assert found["command"] == "chainperp lab run x.toml"
     folder = tmp_path / "out" / "x"
+    log = folder / "chains" / "p6"
+    again = run_cli("replay", str(log), "--json").document
+    assert again["state_root"] == found["chains"]["P6"]["state_root"]
+    assert again["signatures_checked"] == again["transactions"] + 2, "with two oracle votes"
+    for command in ("verify", "audit"):
+        assert run_cli(command, str(log)).code == 0
     (folder / "tables").mkdir(parents=True)
     (folder / "tables" / "old.csv").write_text("old")
     write_result(folder, found, "text")

@@ -34,6 +34,7 @@ from chainperp.lab.studies import (
     s09_recourse,
     s10_custody,
     s11_contagion,
+    tail_figures,
 )
 from chainperp.lab.studies import s04_exempt_list as s04
 from chainperp.lab.studies import s08_ordering as s08
@@ -208,10 +209,10 @@ def test_hill_and_moments_where_the_answer_is_known() -> None:
     uniform = generator(1, "pareto").random(100_000)
     raw = (1 - uniform) ** (-1 / 3)
     for beta, expected in ((0.0, 3.0), (0.3, 3 / 0.7), (0.5, 6.0)):
-        index, error = s03_thin_tails.hill(raw ** (1 - beta), 1000)
+        index, error = tail_figures.hill(raw ** (1 - beta), 1000)
         assert abs(index - expected) < 3 * error
-    assert s03_thin_tails.moment_shape(np.sqrt(uniform) + 1, 1000) < 0
-    assert s03_thin_tails.moment_shape(np.ones(5000), 100) == -inf
+    assert tail_figures.moment_shape(np.sqrt(uniform) + 1, 1000) < 0
+    assert tail_figures.moment_shape(np.ones(5000), 100) == -inf
 
 
 def test_damping_through_the_engine() -> None:

@@ -1,0 +1,168 @@
+"""Studies by two routes: a closed form, and the engine with its books, funds and rounds."""
+
+import pytest
+
+from chainperp.lab.problem import find_policy
+from chainperp.lab.studies import fund_year, s07_refill
+from chainperp.lab.studies import s05_incentive as s05
+from chainperp.lab.studies import s09_recourse as s09
+from chainperp.lab.studies import s11_contagion as s11
+from chainperp.lab.studies.endowments import drawn
+from chainperp.lab.studies.engine_waves import crowd_of, through_waves, waved_table
+from chainperp.lab.studies.refill_paths import LUNA, BookPath, Case, Path, calibrated, follow
+from chainperp.lab.studies.refill_paths import redeemed_in_book as luna_in_book
+from chainperp.lab.studies.run_dynamics import FREE, HALT, LEAVERS, LIMIT, WAIT
+from chainperp.lab.studies.run_tables import Question, answer, calibration, day_table, stopping
+from chainperp.lab.token_venue import SELLER, TokenVenue
+
+
+@pytest.mark.parametrize("millions", [10, 25, 40])
+def test_a_book_of_bids_is_the_pool(millions: int) -> None:
+    """The reference's sales through the spot book: what they raise, and the price they leave."""
+    sold, left = {10: (312_500, 25.6), 25: (1_250_000, 10.0), 40: (5_000_000, 1.6)}[millions]
+    venue = TokenVenue(50_000_001, 10_000_000)
+    factor = venue.lay(40.0, 50e6, left / 40, 0.05)
+    raised, taken = venue.sell(sold)
+    assert taken == sold
+    assert raised == pytest.approx(millions * 1e6, rel=1e-3)
+    assert venue.bid / factor**0.5 == pytest.approx(left, rel=2e-3)
+    assert venue.balance(SELLER) == round(raised * 10**6)
+
+
+def test_a_refill_ends_alike_in_pool_and_book() -> None:
+    """Recovery, a spiral of the automatic rule only, and one of both; the ledger has the money."""
+    values = s07_refill.Values()
+    rules = s07_refill.rules_of(values)
+    for deficit, reaction, automatic, ending in (
+        (0.1, 0.5, True, "recover"), (0.2, 1.0, True, "spiral"), (0.2, 1.0, False, "recover"),
+        (0.8, 2.0, False, "spiral"),
+    ):  # fmt: skip
+        case = Case(deficit, reaction, 0.4, automatic, 0)
+        book = BookPath(rules.treasury, values.pool_usd, values.pool_tokens)
+        assert follow(Path(rules.treasury), case, rules) == ending
+        assert follow(book, case, rules) == ending
+        held = (book.venue.balance(SELLER) - book.owed) / 10**6
+        assert book.fund * values.pool_usd == pytest.approx(held)
+
+
+def test_speed_of_luna() -> None:
+    """Two numbers and a day for three figures: each within a factor of 1.8; the book agrees."""
+    speed = calibrated()
+    for day, times in LUNA:
+        assert 1 / 1.8 < speed.supply[day - 1] / times < 1.8
+    booked, chain = luna_in_book(speed)
+    assert booked == pytest.approx(speed.supply, rel=1e-3)
+    assert chain.end["entries"] > 100
+
+
+def test_waves_through_the_engine() -> None:
+    """Who takes money takes the deficits; who closes lots at the previous mark takes the whole jump
+    of each lot; nobody pays without a policy; P11 has no regret against itself."""
+    crowd = crowd_of(drawn(40, 0.85, 1), 8, 10, 50, 10_000)
+    budgets = [2_000_000_000, 0, 700_000_000]
+    found = {
+        code: through_waves(find_policy("test", code), crowd, budgets)
+        for code in ("P0", "P1", "P6", "P11")
+    }
+    deficits = {code: [one.deficit for one in waved.rounds] for code, waved in found.items()}
+    assert deficits["P1"] == deficits["P6"] == deficits["P0"]
+    assert 0 <= budgets[0] - deficits["P6"][0] < 42_000, "to a lot's part"
+    assert [one.removed for one in found["P6"].rounds] == deficits["P6"]
+    assert found["P0"].uncovered == sum(deficits["P0"])
+    assert sum(one.removed for one in found["P0"].rounds) == 0 == found["P0"].closed
+    lots = found["P1"].closed
+    assert lots == sum(max(1, budget // 42_000) for budget in budgets)
+    assert sum(one.removed for one in found["P1"].rounds) == lots * 60_000
+    rows = {str(row[0]): row for row in waved_table(list(found.values())).rows}
+    assert rows["P11 pro_rata_equity"][6:8] == [0, 0]
+    assert float(rows["P1 hyperliquid"][6] or 0) > float(rows["P6 pro_rata_pnl"][6] or 0)
+    assert rows["P6 pro_rata_pnl"][11] is None
+    assert float(rows["P0 market_unwind"][13] or 0) < 1
+
+
+def test_routed_margin_buys_the_token() -> None:
+    """S5: the same fall under both routings. What is seized buys tokens and lifts their price, the
+    vault has that much less; deep prints provoke rounds that marks do not."""
+    values = s05.Values(traders=12, steps=25, paths=1, book_percent=1, wick_percent=3.0,
+                        wick_chance_percent=100.0)  # fmt: skip
+    worlds = [s05.world_of(values, 0, 20251010, 50)]
+    kept, spent, wild = (
+        s05.cell(values, worlds, terms)
+        for terms in (s05.Terms(100), s05.Terms(100, "mark", 10_000), s05.Terms(100, "last price"))
+    )
+    assert kept.accounts == spent.accounts > 0
+    assert kept.bought == 0
+    assert spent.seized - 2 * 10**6 < spent.bought <= spent.seized
+    assert kept.vault - spent.vault == pytest.approx(spent.seized, abs=10**6)
+    assert kept.price == 1 < spent.price
+    # A pool of X dollars from which s are bought is dearer by (1 + s / X)^2.
+    pool = (1 + spent.bought / 10**6 / values.pool_usd) ** 2
+    assert spent.price == pytest.approx(pool, rel=3e-3)
+    assert kept.rounds == 0 < wild.rounds, "prints jump over what marks would have met"
+
+
+def test_day_zero_by_two_routes() -> None:
+    """S11: haircuts and holes of four venues, one of them with too few left to pay; to a cent."""
+    table, off, chains = day_table(s11.Values(), (40,))
+    assert off < 0.01
+    assert [row[3:] for row in table.rows][1] == pytest.approx([204, 204, 0, 0])
+    assert [row[3:] for row in table.rows][3] == pytest.approx([30, 30, 38, 38])
+    assert len(chains) == 4
+
+
+def test_runs_under_each_rule() -> None:
+    """The pace is Bybit's; nothing is lost in state B without exemptions; limits stop the run of a
+    fall of 20 %; leavers pay P16's haircut, exempt firms too, and who waits sells nothing."""
+    values = s11.Values()
+    free, limited = calibration(values).rows
+    assert free[2] == pytest.approx(100 / 3)
+    assert float(limited[2] or 0) < 10
+    assert answer(values, Question(0, "B")).amplification == 1
+    ran = {rule: answer(values, Question(60, "A", rule)) for rule in (FREE, LIMIT, LEAVERS, WAIT,
+                                                                    HALT)}  # fmt: skip
+    assert ran[FREE].amplification > 2
+    assert ran[LIMIT].amplification == pytest.approx(1)
+    assert ran[FREE].classes["exempt users"] == 0
+    assert ran[LEAVERS].classes["exempt users"] == pytest.approx(102.2)
+    assert ran[WAIT].total == pytest.approx(ran[WAIT].first)
+    assert ran[HALT].halts[0] == ("venue 2", 0)
+    for one in ran.values():
+        assert one.first == pytest.approx(1022)
+        assert one.total >= one.first - 1e-6, "no loss vanishes"
+    _, names = stopping(values, 80, (20, 40))
+    assert names == {20: ["custodian must pay", "withdrawal limits"], 40: ["custodian must pay"]}
+
+
+def test_a_guarantee_booked_as_money() -> None:
+    """S9: credits keep the account open, and are the hole: loss less margin; the token's sale."""
+    values = s09.Values(steps=7)
+    ledger = s09.with_exemption(values)
+    booked = s09.with_guarantee(values, ledger)
+    lots, margin = 140_000, 140_000 * 36 // 100
+    assert booked.holes[-1] == (lots * 70 // 100 - margin) * 10**6
+    assert booked.holes[0] == 0 < booked.holes[-1] < booked.credited
+    assert booked.holes[-1] / 10**9 - ledger["paid in"] == pytest.approx(ledger["before"])
+    assert booked.raised / 1000 == pytest.approx(ledger["raised"], rel=2e-3)
+    depth, sold = ledger["depth"], ledger["nominal"]
+    assert booked.token_price == pytest.approx((depth / (depth + sold)) ** 2, rel=2e-2)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [fund_year.Source(2.9), fund_year.Source(0.024), fund_year.Source(0.024, 2.4),
+     fund_year.Source(0.024, sells=True)],
+)  # fmt: skip
+def test_a_year_of_the_fund(source: fund_year.Source) -> None:
+    """S6: the engine's insurance account after each shock, what winners paid, and what the treasury
+    raised, against arithmetic; a treasury's book has steps."""
+    sizes = ((3, 200_000), (90, 900_000), (91, 50_000), (300, 1_500_000))
+    shocks = [fund_year.Shock(day, lots) for day, lots in sizes]
+    pool = fund_year.Pool(50.0, 1_250_000, 10_000_000)
+    exact = fund_year.in_closed_form(shocks, source, 10.0, 25.0, pool)
+    found = fund_year.through_engine(shocks, source, 10.0, 25.0, pool)
+    slack = 0.6 if source.sells else 1e-6
+    assert found.funds == pytest.approx(exact.funds, abs=slack)
+    assert found.socialised == pytest.approx(exact.socialised, abs=slack)
+    assert found.sold == pytest.approx(exact.sold, abs=slack)
+    assert (found.empty > 0) == (source.income < 1)
+    assert fund_year.shocks_of(365, 0.02, 4.0, 1.5, 1)[0].deficit >= 4
