@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: setup demo test long soak day load lab check bench golden rules compatibility contracts gas mutants conform clean
+.PHONY: setup compile test-compiled builds demo test long soak day load lab check bench golden rules compatibility contracts gas mutants conform cluster clean
 
 setup: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -16,7 +16,22 @@ demo: setup     ## the main job: a signed chain, crash, replay, verification
 
 test: setup     ## the whole test suite; .ci/run calls exactly this
 	$(MAKE) check
+	$(MAKE) builds
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+compile: setup  ## floors 0 to 4 as compiled modules, in build/compiled: about two minutes
+	$(BIN)/python setup.py compile
+
+builds: setup   ## a quick compile, not optimised: golden chains and flow give the same bytes in both builds
+	$(BIN)/python setup.py compile quick
+	$(BIN)/python -m tests.golden.builds
+
+COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=build/compiled:.
+FLOORS_TESTED := tests/golden tests/rules tests/property tests/attacks $(addprefix tests/unit/,base model rules state transition evidence chain)
+test-compiled: compile  ## the tests of the floors, run with the compiled modules: about six minutes
+	$(COMPILED) $(BIN)/python -m chainperp --version
+	$(BIN)/python -m tests.golden.builds
+	$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal -o pythonpath="build/compiled ." --durations 5 $(FLOORS_TESTED)
 
 long: setup     ## more seeds, deeper small worlds: about ten minutes
 	CHAINPERP_LONG=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests/property tests/simulation tests/evm
@@ -66,6 +81,10 @@ mutants: setup  ## take each guard out of the contracts; the test named for it m
 conform: setup  ## independent implementations against our bytes; unmodified clients against a node
 	CHAINPERP_CONFORM=1 $(BIN)/python -m pytest tests/conformance
 	$(BIN)/python -m tests.conformance.clients --write docs/conformance.md
+
+cluster: setup  ## replay on a Dask cluster of real processes, one of them killed
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[cluster]'
+	CHAINPERP_CLUSTER=1 $(BIN)/python -m pytest tests/simulation/test_cluster.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -73,6 +73,10 @@ class BuybackVault(Handle):
         """Micro-USD per token unit, times 2^96. Raises `vault: no average price yet`."""
         return int(self.call("average_price"))
 
+    def count(self) -> int:
+        """Purchases so far."""
+        return int(self.call("count"))
+
     def spent(self) -> int:
         """Micro-USD spent so far."""
         return int(self.call("spent"))

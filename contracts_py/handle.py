@@ -148,6 +148,13 @@ class Handle:
         decoded = self.contract.events[name]().process_log(log)
         return Event(name, dict(decoded["args"]))
 
+    def topic(self, event: str) -> str:
+        """First topic of an event, hex. Raises LookupError for one that there is not."""
+        for raw, name in self._topics().items():
+            if name == event:
+                return "0x" + raw.hex()
+        raise LookupError(f"{self.artifact} has no event {event}")
+
     def _topics(self) -> dict[bytes, str]:
         """Event names by their first topic."""
         topics: dict[bytes, str] = {}
@@ -163,6 +170,12 @@ class Handle:
             {"address": self.address, "fromBlock": first_block, "toBlock": last_block}
         )
         return [(int(log["blockNumber"]), self.read_log(log)) for log in logs]
+
+
+def send_ether(web3: "Web3", account: "LocalAccount", receiver: str, wei: int) -> None:
+    """Send wei from an account, and wait until that has happened."""
+    fields = {"to": web3.to_checksum_address(receiver), "value": wei}
+    Handle._sign_and_send(web3, account, fields, "ether", "transfer")
 
 
 def _reason(error: Any) -> str:

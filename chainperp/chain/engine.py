@@ -184,7 +184,12 @@ class Engine:
         """
         genesis = self.genesis
         snapshot = decode_snapshot(
-            raw, genesis.parameters, genesis.terms, genesis.network, genesis.listing
+            raw,
+            genesis.parameters,
+            genesis.terms,
+            genesis.network,
+            genesis.listing,
+            genesis.evm,
         )
         if snapshot.seal != seal_entry:
             raise InvalidSnapshot(f"snapshot {snapshot.height} belongs to another seal")

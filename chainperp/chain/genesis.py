@@ -14,6 +14,7 @@ from chainperp.base.hashing import tagged_hash
 from chainperp.base.rounding import floor_div
 from chainperp.base.units import I64_MAX, USD_ONE, Address, Usd
 from chainperp.model.accounts import Validator
+from chainperp.model.bridge import EvmContracts
 from chainperp.model.entries import ENTRY_SIZE_MAX, HEADER_SIZE
 from chainperp.model.markets import MarketTerms, margin_tiers
 from chainperp.model.tokens import TOKENS_MAX, SpotListing, TokenTerms
@@ -26,6 +27,8 @@ from chainperp.transition.shares import seed_at_genesis
 
 FORMAT: Final = 1
 NETWORKS: Final = ("Testnet", "Mainnet")
+# The largest chain id that every wallet takes. Source: EIP-2294.
+EVM_CHAIN_ID_MAX: Final = 2**63 - 37
 MARKETS_MAX: Final = 1000
 NAME: Final = re.compile(r"[A-Za-z0-9]{1,16}", re.ASCII)
 TOKEN_NAME: Final = re.compile(r"[A-Z][A-Z0-9]{0,5}", re.ASCII)
@@ -43,8 +46,8 @@ class Balance(NamedTuple):
 class Genesis:
     """A parsed genesis. `raw` are the file's bytes, `chain_id` their tagged hash."""
 
-    __slots__ = ("accounts", "balances", "chain_id", "listing", "network", "origin", "parameters",
-                 "proposer", "raw", "terms", "time_ms", "validators")  # fmt: skip
+    __slots__ = ("accounts", "balances", "chain_id", "evm", "listing", "network", "origin",
+                 "parameters", "proposer", "raw", "terms", "time_ms", "validators")  # fmt: skip
 
     def __init__(self, raw: bytes, fields: dict[str, Any]) -> None:
         self.raw = raw
@@ -59,6 +62,7 @@ class Genesis:
         self.accounts: list[tuple[Address, int]] = fields["accounts"]
         self.listing: SpotListing = fields["spot"][0]
         self.balances: list[Balance] = fields["spot"][1]
+        self.evm: EvmContracts | None = fields["evm"]
 
 
 def parse_genesis(raw: bytes) -> Genesis:
@@ -78,7 +82,8 @@ def parse_genesis(raw: bytes) -> Genesis:
         raise InvalidGenesis(f"genesis is not JSON: {error}") from error
     keys = ("format", "origin", "network", "time_ms", "proposer", "validators", "parameters",
             "markets", "accounts", "spot")  # fmt: skip
-    _exact_keys(tree, keys, "genesis")
+    has_contracts = isinstance(tree, dict) and "evm" in tree
+    _exact_keys(tree, (*keys, "evm") if has_contracts else keys, "genesis")
     if tree["format"] != FORMAT:
         raise InvalidGenesis(f"format is not {FORMAT}: was {tree['format']!r}")
     if tree["network"] not in NETWORKS:
@@ -97,6 +102,7 @@ def parse_genesis(raw: bytes) -> Genesis:
         "validators": _pairs(tree["validators"], "validators", "power", 1),
         "accounts": _pairs(tree["accounts"], "accounts", "usdc", 0),
         "spot": _spot(tree["spot"]),
+        "evm": _contracts(tree["evm"]) if has_contracts else None,
     }
     return Genesis(raw, fields)
 
@@ -117,7 +123,7 @@ def _parameters(values: dict[str, Any]) -> Parameters:
 
 def first_state(genesis: Genesis) -> State:
     """The state before block 1: genesis accounts hold what the file gives them."""
-    state = State(genesis.parameters, genesis.terms, genesis.network, genesis.listing)
+    state = State(genesis.parameters, genesis.terms, genesis.network, genesis.listing, genesis.evm)
     state.time_ms = genesis.time_ms
     for address, power in genesis.validators:
         state.validators[address] = Validator(address, power)
@@ -238,6 +244,20 @@ def _tier_steps(rows: Any, where: str) -> list[tuple[int, int]]:
     return steps
 
 
+def _contracts(section: Any) -> EvmContracts:
+    """The contracts of a chain that has any: each another address, none of them empty."""
+    names = EvmContracts._fields
+    _exact_keys(section, names, "evm")
+    chain_id = _whole(section["chain_id"], "evm.chain_id", 1, EVM_CHAIN_ID_MAX)
+    found: list[Address] = []
+    for name in names[1:]:
+        address = _address(section[name], f"evm.{name}")
+        if address in found or not any(address):
+            raise InvalidGenesis(f"evm.{name} is not a new address: was {section[name]}")
+        found.append(address)
+    return EvmContracts(chain_id, *found)
+
+
 def _spot(section: Any) -> tuple[SpotListing, list[Balance]]:
     """The tokens besides USDC with everybody's first balance, and the pairs that trade."""
     _exact_keys(section, ("tokens", "pairs"), "spot")
@@ -259,7 +279,12 @@ def _spot(section: Any) -> tuple[SpotListing, list[Balance]]:
 def _token(row: dict[str, Any], where: str, taken: list[str]) -> TokenTerms:
     """A token; its supply, given in whole tokens, fits 63 bits in the smallest unit."""
     name = row["name"]
-    if not isinstance(name, str) or TOKEN_NAME.fullmatch(name) is None or name in ("USDC", *taken):
+    if (
+        not isinstance(name, str)
+        or TOKEN_NAME.fullmatch(name) is None
+        or name == "USDC"
+        or name in taken
+    ):
         raise InvalidGenesis(f"{where}.name is not a new name of up to 6 capitals: was {name!r}")
     sizes = _whole(row["size_decimals"], f"{where}.size_decimals", 0, 3)
     wei = _whole(row["wei_decimals"], f"{where}.wei_decimals", sizes + 5, 8)

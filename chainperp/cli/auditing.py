@@ -18,6 +18,7 @@ from chainperp.chain.replay import Recover
 from chainperp.cli.checking import verify_directory
 from chainperp.evidence.checkpoint import cosign_checkpoint, parse_checkpoint
 from chainperp.evidence.note import Sign, VerifierKey, parse_note
+from chainperp.storage.collector import collector_off, settle
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import rules_hash
 from chainperp.storage.recovery import inspect
@@ -25,6 +26,7 @@ from chainperp.storage.segments import read_blocks
 from chainperp.storage.tiles import load_checkpoint
 
 LOG: Final = "log, checkpoint and tiles"
+BORDER: Final = ("deposits", "grants", "payouts", "cancelled", "receipts")
 Runner = Callable[[Callable[["Segment"], AuditReport], list["Segment"]], Iterable[AuditReport]]
 
 
@@ -60,6 +62,13 @@ class Audit:
         """Sum of a counter over all segments."""
         return sum(int(getattr(report, name)) for report in self.reports)
 
+    def border(self) -> dict[str, int]:
+        """How much of what crossed the border was checked, over all segments."""
+        return {
+            name: sum(int(getattr(report.border, name)) for report in self.reports)
+            for name in BORDER
+        }
+
     def replayed(self, name: str) -> int:
         """Sum of a counter of the execution over all segments."""
         return sum(int(getattr(report.replay, name)) for report in self.reports)
@@ -87,7 +96,9 @@ def audit_segment(
     if segment.first:
         height = segment.first - 1
         seal = next(iter(read_blocks(directory.segments, height, height))).entries[-1]
-        auditor.start_from(dict(directory.list_snapshots())[height].read_bytes(), seal)
+        with collector_off():
+            auditor.start_from(dict(directory.list_snapshots())[height].read_bytes(), seal)
+        settle()
     blocks = read_blocks(directory.segments, segment.first, segment.last)
     return audit(auditor, ((block.height, block.entries) for block in blocks), step)
 
@@ -159,6 +170,7 @@ def audit_document(audited: Audit) -> dict[str, Any]:
         "purchases": audited.total("purchases"),
         "quotes": audited.total("quotes"),
         "share_changes": audited.total("share_changes"),
+        "border": audited.border(),
         "accounts": last.accounts,
         "liabilities": last.liabilities,
         "deficit": last.deficit,
@@ -190,6 +202,7 @@ def audit_lines(audited: Audit) -> list[str]:
         "complete, in order, exact",
         "conservation": f"cash is custody and long is short at every SEAL; custody "
         f"{usd_text(last.custody)}",
+        "deposits and payouts": _border(audited),
         "routing and exemptions": "as published, and changed by logged events only",
         "fees": "every trade's from its accounts' rates, every share as its trades owe it",
         "fund and buybacks": f"{audited.total('purchases')} purchases, each due and re-derived, "
@@ -211,6 +224,21 @@ def audit_lines(audited: Audit) -> list[str]:
     if stopped:
         lines.append("note     execution differs: what comes after that block was NOT CHECKED")
     return lines
+
+
+def _border(audited: Audit) -> str:
+    """What crossed the border, in words."""
+    found = audited.border()
+    text = (
+        f"{found['deposits']} deposits, {found['payouts']} payouts, each with its recorded input "
+        "and in its order"
+    )
+    for name, words in (
+        ("cancelled", "withdrawals cancelled"), ("grants", "grants with nothing behind them"),
+        ("receipts", "purchases on the EVM"),
+    ):  # fmt: skip
+        text += f"; {found[name]} {words}" if found[name] else ""
+    return text
 
 
 def _signature(audited: Audit) -> str:

@@ -30,10 +30,10 @@ from chainperp.cli.checking import (
     replay_document,
     replay_lines,
     run_fsck,
-    run_replay,
     verify_directory,
 )
 from chainperp.cli.proof_files import load_trust, verdict_document, verdict_lines, verify_file
+from chainperp.cli.replaying import in_one_walk, run_part, run_replay
 
 Answer = tuple[bool, dict[str, Any], list[str]]
 
@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _answer(options: argparse.Namespace) -> Answer:
     if options.command == "replay":
-        report = run_replay(options.directory, start=options.start, end=options.end)
+        place = str(options.directory)
+        report = run_replay(place, options.start, options.end, in_one_walk(place, run_part))
         return report.is_equal, replay_document(report), replay_lines(report)
     if options.command == "verify" and not options.directory.is_dir():
         verdict = verify_file(options.directory, options.policy)

@@ -4,74 +4,18 @@ Only the standard library and floors 0 to 5 are imported at the top, so that the
 (`cli/bare.py`) can do the same work where nothing is installed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chainperp.base import msgpack
 from chainperp.base.errors import InvalidProof
-from chainperp.chain.decode import Unpack
-from chainperp.chain.replay import Recover, Replay, ReplayReport, replay
+from chainperp.chain.replay import ReplayReport
 from chainperp.evidence.policy import check_policy
 from chainperp.evidence.verifier.trust import Trust
-from chainperp.storage.datadir import DataDir
 from chainperp.storage.fsck import FsckReport, fsck
-from chainperp.storage.package import rules_hash
-from chainperp.storage.recovery import inspect
-from chainperp.storage.segments import read_blocks
 from chainperp.storage.tiles import load_checkpoint
 
 Step = Callable[[int, int | None], None]
-Blocks = Iterator[tuple[int, list[bytes]]]
-# Wraps the blocks so that their signatures are recovered ahead of execution.
-Ahead = Callable[[Blocks], Blocks]
-
-
-def run_replay(
-    path: Path,
-    *,
-    start: int = 0,
-    end: int | None = None,
-    recover: Recover | None = None,
-    unpack: Unpack = msgpack.unpack,
-    ahead: Ahead | None = None,
-    step: Step | None = None,
-) -> ReplayReport:
-    """Re-execute a data directory's chain, from genesis or from the last snapshot before `start`.
-
-    Raises: DirectoryError, InvalidFile, InvalidBlock, InvalidSnapshot.
-    """
-    directory = DataDir.open(path, write=False)
-    run = Replay(directory.genesis, rules_hash(), recover, unpack)
-    first = 0
-    snapshots = dict(directory.list_snapshots())
-    usable = [height for height in sorted(snapshots) if height <= start]
-    if usable:
-        first = usable[-1] + 1
-        seal = next(iter(read_blocks(directory.segments, first - 1, first - 1))).entries[-1]
-        run.start_from(snapshots[first - 1].read_bytes(), seal)
-        run.report.notes.append(f"started from the snapshot of block {first - 1}")
-    tip, tail = inspect(directory.segments)
-    if tail is not None:
-        run.report.notes.append(f"unsealed bytes after block {tip.height} are left out: {tail}")
-    last = tip.height if end is None else min(end, tip.height)
-    blocks: Blocks = (
-        (block.height, block.entries) for block in read_blocks(directory.segments, first, last)
-    )
-    if ahead is not None:
-        blocks = ahead(blocks)
-
-    def compared() -> Blocks:
-        for height, entries in blocks:
-            yield height, entries
-            if height in snapshots and not run.report.divergence:
-                run.compare_snapshot(snapshots[height].read_bytes())
-
-    def progress(height: int, _transactions: int) -> None:
-        if step is not None:
-            step(height - first + 1, last - first + 1)
-
-    return replay(run, compared(), progress)
 
 
 def replay_document(report: ReplayReport) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from chainperp.base import msgpack
 from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidBytes
 from chainperp.chain.divergence import show
+from chainperp.cli.border_words import BORDER_SENTENCES
 from chainperp.cli.chain_log import ChainLog, Logged, Sentence, money, who
 from chainperp.cli.vault_words import VAULT_SENTENCES
 from chainperp.model.decisions import (
@@ -218,6 +219,8 @@ def entry_sentence(log: ChainLog, entry: Logged) -> Sentence:
         return ledger_sentence(entry)
     if entry.kind is Kind.TOKEN:
         return token_sentence(log, entry)
+    if entry.kind in BORDER_SENTENCES:
+        return BORDER_SENTENCES[entry.kind](log, entry)
     fields = entry.fields()
     told = ", ".join(f"{name} {show(value)}" for name, value in fields.items() if name != "rule")
     rule = rule_code(fields["rule"]) if "rule" in fields else ""

@@ -16,6 +16,7 @@ from chainperp.model.fund import NATIVE
 from chainperp.node.documents.fund import purchase_document
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.buyback import Quotes, is_purchase_due, plan_purchase
+from chainperp.state.store import ASSISTANCE_FUND
 
 BPS = 10_000
 
@@ -62,14 +63,29 @@ def _sentences(log: ChainLog, block: LoggedBlock, entry: Logged) -> list[Sentenc
             f"{money(fields['liquidations'])} shares of seized margin, {money(fields['other'])} "
             f"other income; {money(fields['to_vault'])} went on to the liquidity vault, "
             f"{money(fields['to_referrals'])} to referrers, {money(fields['spent_before'])} into "
-            "purchases before", "BUY-5", index,
+            "purchases before" + _sent_before(fields), "BUY-5", index,
         ),
         *_decision(log, fields, parameters, index),
     ]  # fmt: skip
     if fields["lots"]:
         sentences += _carried_out(log, block, entry)
     verdict = _again(fields, now_ms, log.decimals(fields["asset"]), parameters)
-    return [*sentences, Sentence(verdict, rule_code(fields["rule"]), index)]
+    sentences.append(Sentence(verdict, rule_code(fields["rule"]), index))
+    return [*sentences, *_transfer(log, block, index)]
+
+
+def _sent_before(fields: Record) -> str:
+    sent = fields["sent_before"]
+    return f", {money(sent)} to the vault on the EVM" if sent else ""
+
+
+def _transfer(log: ChainLog, block: LoggedBlock, index: int) -> list[Sentence]:
+    """What the fund sent to the vault on the EVM after this purchase."""
+    return [
+        entry_sentence(log, one)
+        for one in block.of(Kind.WITHDRAW_REQ)
+        if one.index > index and one.fields()["user"] == ASSISTANCE_FUND
+    ]
 
 
 def _decision(log: ChainLog, fields: Record, parameters: Parameters, index: int) -> list[Sentence]:

@@ -66,11 +66,16 @@ def tables(document: Document) -> list[Table]:
         ["spent on purchases", paid["buybacks"]],
         ["left in the fund", document["balance"]],
     ]
+    evm = document["evm"]
+    if evm is not None:
+        money.insert(-1, ["sent to the vault on the EVM", paid["evm"]])
     title = f"assistance fund after block {document['height']}, {clock(document['time'])}"
     found = [Table(title, ["", "USDC"], money)]
     token = document["token"]
     if token is not None:
         found.append(Table("the token", ["", token["name"]], _token_rows(document, token)))
+    if evm is not None:
+        found.append(Table(f"the vault {evm['vault']}", ["", ""], _evm_rows(evm)))
     if "history" in document:
         rows = [_history_row(one) for one in document["history"]]
         found.append(Table("purchases that were due", HISTORY_COLUMNS, rows))
@@ -88,6 +93,18 @@ def _token_rows(document: Document, token: Document) -> list[list[str]]:
         ["purchases", str(document["purchases"])],
         ["average price, USDC", "-" if average is None else average["decimal"]],
         ["next purchase not before", clock(earliest) if earliest else "at once"],
+    ]
+
+
+def _evm_rows(evm: Document) -> list[list[str]]:
+    return [
+        ["sent to it, USDC", evm["sent"]],
+        ["spent by it, USDC", evm["spent"]],
+        ["on its way or not spent, USDC", evm["unspent"]],
+        ["spent of what others gave, USDC", evm["gifts"]],
+        ["tokens bought", evm["bought"]],
+        ["tokens burned", evm["burned"]],
+        ["purchases", str(evm["purchases"])],
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from chainperp import __version__
+from chainperp import BUILD, __version__
 from chainperp.base.errors import (
     EXIT_FALSE,
     EXIT_REFUSED,
@@ -67,7 +67,7 @@ app.add_typer(lab.app, name="lab")
 
 def _version(wanted: bool) -> None:
     if wanted:
-        sys.stdout.write(f"chainperp {__version__} (interpreted)\n")
+        sys.stdout.write(f"chainperp {__version__} ({BUILD.words})\n")
         raise typer.Exit
 
 

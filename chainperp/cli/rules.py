@@ -14,7 +14,7 @@ from chainperp.model.decisions import REASONS, RULE_FAMILIES, Rejection
 from chainperp.model.records import KIND_RULES
 from chainperp.parameters.load import Annotated
 from chainperp.rules.catalogue import REGISTERED, Rule, rules_in_order
-from chainperp.storage.package import PACKAGE, documented_parameters
+from chainperp.storage.package import PACKAGE, documented_parameters, rule_text
 
 FAMILY_TITLES: Final = {
     "ADM": "Admission",
@@ -97,7 +97,7 @@ def rule_book_markdown() -> str:
 
 def _rule_lines(rule: Rule, parameters: list[Annotated]) -> list[str]:
     """One rule of the book."""
-    found = sections_of(rule.text)
+    found = sections_of(rule_text(rule))
     family = rule.code.partition("-")[0]
     lines = [f"### {rule.code} {rule.name.replace('_', ' ')}", "", f"**{found.law}**"]
     for paragraph in found.why:
@@ -151,7 +151,7 @@ def explain_rule(code: str) -> str:
     if rule is None:
         families = sorted({one.partition("-")[0] for one in REGISTERED})
         raise LookupError(f"no rule {code}: there are the families {' '.join(families)}")
-    found = sections_of(rule.text)
+    found = sections_of(rule_text(rule))
     lines = [f"{rule.code} {rule.name.replace('_', ' ')}", "", found.law]
     for paragraph in found.why:
         lines += ["", paragraph]

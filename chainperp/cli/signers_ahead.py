@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
 from chainperp.base import canonical
-from chainperp.cli.checking import Blocks
+from chainperp.cli.sources import Blocks
 from chainperp.model.decisions import Kind, SystemType
 from chainperp.model.entries import HEADER_SIZE
 from chainperp.model.records import SCHEMAS

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chainperp.base.errors import BadRequest, InvalidBlock, InvalidGenesis
+from chainperp.evm.filters import Filters
 from chainperp.evm.machine import Block, Genesis, Machine
 from chainperp.storage.files import DamagedFile, Files, Handle, read_file
 
@@ -49,12 +50,14 @@ def block_document(block: Block) -> dict[str, Any]:
 class Journal:
     """A machine whose every block is written down; without a directory, in memory only."""
 
-    __slots__ = ("_files", "_handle", "cut", "machine")
+    __slots__ = ("_files", "_handle", "cut", "filters", "machine")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self._files = Files()
         self._handle: Handle | None = None
+        self.filters = Filters()
+        "Of JSON-RPC; forgotten when it is closed."
         self.cut = 0
         "Bytes of an unfinished last line that opening put aside."
 
@@ -85,6 +88,21 @@ class Journal:
             journal._files.sync_directory(directory)
         return journal
 
+    @staticmethod
+    def read(directory: Path) -> "Journal":
+        """The machine of a directory's journal, executed again in memory; nothing is written.
+
+        An unfinished last line is left out: nobody was told of its block. Raises as `open`, and
+        DamagedFile when the first line is no genesis.
+        """
+        path = directory / FILE
+        raw = read_file(path) or b""
+        whole = raw[: raw.rfind(b"\n") + 1]
+        journal = Journal(Machine(_read_genesis(path, whole)))
+        _replay(journal.machine, path, whole)
+        journal.cut = len(raw) - len(whole)
+        return journal
+
     def submit(self, raw: bytes, now: int) -> Block:
         """Execute a signed transaction and write its block down. Raises as `Machine.submit`.
 
@@ -107,6 +125,17 @@ class Journal:
         if self._handle is not None:
             self._files.close(self._handle)
             self._handle = None
+
+
+def _read_genesis(path: Path, whole: bytes) -> Genesis:
+    """The genesis that a journal's first line tells."""
+    first = whole.split(b"\n", 1)[0]
+    try:
+        found = json.loads(first)
+        balances = {bytes.fromhex(who[2:]): int(wei) for who, wei in found["balances"].items()}
+        return Genesis(tuple(balances.items()), int(found["timestamp"]), int(found["chain_id"]))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DamagedFile(path, 0, "the machine's genesis", repr(first[:40])) from error
 
 
 def _replay(machine: Machine, path: Path, whole: bytes) -> None:

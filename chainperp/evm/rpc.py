@@ -15,10 +15,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from chainperp.base.errors import BadRequest
+from chainperp.evm.filters import BLOCKS, LOGS, TRANSACTIONS, Filter, changes
 from chainperp.evm.hexes import data, invalid, quantity, read_data, read_quantity, read_slot, word
 from chainperp.evm.journal import Journal
 from chainperp.evm.machine import GAS_LIMIT, Block, Machine, Message, Tried
-from chainperp.evm.queries import LogQuery, fee_history, find_logs
+from chainperp.evm.queries import LogQuery, block_by_hash, fee_history, find_block, logs_of
 from chainperp.evm.views import block_view, receipt_view, transaction_view
 
 CLIENT: Final = "chainperp/py-evm"
@@ -29,7 +30,6 @@ MINE_MAX: Final = 1_000
 BODY_MAX: Final = 2 * 1024 * 1024
 DEPTH_MAX: Final = 32
 BRACKET: Final = re.compile(rb"[\[\]{}]")
-HEAD_TAGS: Final = ("latest", "pending", "safe", "finalized")
 PARSE, REQUEST, METHOD, PARAMS, SERVER, REVERTED = -32700, -32600, -32601, -32602, -32000, 3
 MESSAGE_FIELDS: Final = frozenset(
     (
@@ -76,25 +76,7 @@ class Call:
 
     def block_or_none(self, place: int) -> Block | None:
         """The block that a tag, number or EIP-1898 object names; None when there is none."""
-        return _find_block(self.machine, self.at(place))
-
-
-def _find_block(machine: Machine, name: Any) -> Block | None:
-    if isinstance(name, dict):
-        if "blockHash" in name:
-            return _by_hash(machine, read_data(name["blockHash"], "blockHash", 32))
-        name = name.get("blockNumber")
-    if name is None or name in HEAD_TAGS:
-        return machine.head
-    if name == "earliest":
-        return machine.blocks[0]
-    number = read_quantity(name, "block")
-    return machine.blocks[number] if number < len(machine.blocks) else None
-
-
-def _by_hash(machine: Machine, block_hash: bytes) -> Block | None:
-    number = machine.by_hash.get(block_hash)
-    return None if number is None else machine.blocks[number]
+        return find_block(self.machine, self.at(place))
 
 
 def read_message(value: Any) -> Message:
@@ -207,7 +189,7 @@ def _block_by_number(call: Call) -> Any:
 
 
 def _block_by_hash(call: Call) -> Any:
-    block = _by_hash(call.machine, read_data(call.at(0), "block hash", 32))
+    block = block_by_hash(call.machine, read_data(call.at(0), "block hash", 32))
     return None if block is None else block_view(block, is_full=call.at(1) is True)
 
 
@@ -228,17 +210,28 @@ def _in_block(block: Block | None, index: Any) -> Any:
 
 
 def _logs(call: Call) -> Any:
-    query = LogQuery.read(call.at(0))
-    if query.block_hash is not None:
-        only = _by_hash(call.machine, query.block_hash)
-        if only is None:
-            raise RpcError(SERVER, "unknown block")
-        return find_logs(query, [only])
-    first, last = _find_block(call.machine, query.first), _find_block(call.machine, query.last)
-    if first is None:
-        return []
-    end = len(call.machine.blocks) if last is None else last.number + 1
-    return find_logs(query, call.machine.blocks[first.number : end])
+    return logs_of(call.machine, LogQuery.read(call.at(0)))
+
+
+def _new_filter(call: Call, kind: str) -> str:
+    query = LogQuery.read(call.at(0)) if kind == LOGS else None
+    if query is not None:
+        query.names(call.machine.head)  # refuses bounds that are no blocks
+    return call.journal.filters.add(call.machine, call.now, kind, query)
+
+
+def _filter(call: Call) -> Filter:
+    found = call.journal.filters.find(str(call.at(0)), call.now)
+    if found is None:
+        raise RpcError(SERVER, "filter not found")
+    return found
+
+
+def _filter_logs(call: Call) -> Any:
+    query = _filter(call).query
+    if query is None:
+        raise RpcError(SERVER, "not a filter of logs")
+    return logs_of(call.machine, query)
 
 
 def _code(call: Call) -> str:
@@ -297,15 +290,21 @@ METHODS: Final[dict[str, Method]] = {
     "eth_getBlockReceipts": _block_receipts,
     "eth_getBlockTransactionCountByNumber": lambda call: _count(call.block_or_none(0)),
     "eth_getBlockTransactionCountByHash": lambda call: _count(
-        _by_hash(call.machine, read_data(call.at(0), "block hash", 32))
+        block_by_hash(call.machine, read_data(call.at(0), "block hash", 32))
     ),
     "eth_getTransactionByBlockNumberAndIndex": lambda call: _in_block(
         call.block_or_none(0), call.at(1)
     ),
     "eth_getTransactionByBlockHashAndIndex": lambda call: _in_block(
-        _by_hash(call.machine, read_data(call.at(0), "block hash", 32)), call.at(1)
+        block_by_hash(call.machine, read_data(call.at(0), "block hash", 32)), call.at(1)
     ),
     "eth_getLogs": _logs,
+    "eth_newFilter": lambda call: _new_filter(call, LOGS),
+    "eth_newBlockFilter": lambda call: _new_filter(call, BLOCKS),
+    "eth_newPendingTransactionFilter": lambda call: _new_filter(call, TRANSACTIONS),
+    "eth_getFilterChanges": lambda call: changes(call.machine, _filter(call)),
+    "eth_getFilterLogs": _filter_logs,
+    "eth_uninstallFilter": lambda call: call.journal.filters.remove(str(call.at(0))),
 }
 DEV_METHODS: Final[dict[str, Method]] = {"evm_mine": _mine}
 

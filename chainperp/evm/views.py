@@ -41,6 +41,7 @@ def block_view(block: Block, *, is_full: bool) -> dict[str, Any]:
         "blobGasUsed": quantity(header.blob_gas_used),
         "excessBlobGas": quantity(header.excess_blob_gas),
         "parentBeaconBlockRoot": data(bytes(header.parent_beacon_block_root)),
+        "requestsHash": data(bytes(header.requests_hash)),
         "size": quantity(len(block.raw) + 600),
         "transactions": listed,
         "uncles": [],

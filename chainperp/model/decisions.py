@@ -64,6 +64,7 @@ class Kind(IntEnum):
     REFERRAL = 0x0079
     LEDGER = 0x0080
     BUYBACK = 0x0082
+    EVM_BUYBACK = 0x0083
     PARAM = 0x0090
 
 
@@ -74,6 +75,10 @@ class SystemType(IntEnum):
     DEPOSIT = 2
     WITHDRAWAL_DONE = 3
     EXEMPTION = 4
+    BRIDGE_DEPOSIT = 5  # 5 to 7 cite an event of the chain's contracts (model/bridge.py)
+    BRIDGE_PAYOUT = 6
+    EVM_BUYBACK = 7
+    GRANT = 8  # money of a development chain with nothing behind it
 
 
 class OrderStatus(IntEnum):

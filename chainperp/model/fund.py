@@ -12,11 +12,17 @@ class Fund:
 
     Invariant: after `settle_fund`, `balance` is what the fund's cash and spot cells hold together.
     `tried_ms` is when a purchase was due last, whether it could be made or not.
+
+    `to_vault` is the liquidity vault's. `sent` went to the contract that buys on the EVM, or is on
+    its way there; what is cancelled is not sent. Of what that contract spent, `evm_spent` came from
+    the fund and `evm_gifts` from anybody else; `evm_spent` is never more than what was paid of
+    `sent`.
     """
 
     __slots__ = (
-        "bought", "burned", "fees", "liquidations", "other", "purchases", "spent", "to_referrals",
-        "to_vault", "tried_ms",
+        "bought", "burned", "evm_bought", "evm_burned", "evm_gifts", "evm_purchases", "evm_spent",
+        "fees", "liquidations", "other", "purchases", "sent", "spent", "to_referrals", "to_vault",
+        "tried_ms",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -30,6 +36,12 @@ class Fund:
         self.burned = 0
         self.purchases = 0
         self.tried_ms = 0
+        self.sent = 0
+        self.evm_spent = 0
+        self.evm_gifts = 0
+        self.evm_bought = 0
+        self.evm_burned = 0
+        self.evm_purchases = 0
 
     @property
     def credited(self) -> int:
@@ -39,7 +51,7 @@ class Fund:
     @property
     def balance(self) -> int:
         """What is left of it."""
-        return self.credited - self.to_vault - self.to_referrals - self.spent
+        return self.credited - self.to_vault - self.to_referrals - self.spent - self.sent
 
 
 def average_price(spent: int, bought: int, wei_decimals: int) -> tuple[int, int]:

@@ -215,6 +215,14 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
         ("filled", "u64"), ("spent", "u128"), ("bought", "u128"), ("burned", "u128"),
         ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"), ("to_vault", "u128"),
         ("to_referrals", "i128"), ("spent_before", "u128"), ("bought_before", "u128"),
+        ("sent_before", "u128"),
+    ),
+    # A purchase that the vault made on the EVM. `decision` is the leaf hash of the WITHDRAW_REQ
+    # that sent it the money; `block`, `block_hash` and `log_index` cite its event.
+    Kind.EVM_BUYBACK: (
+        ("number", "u64"), ("decision", "b32"), ("spent", "u128"), ("bought", "u128"),
+        ("burned", "u128"), ("log_root", "b32"), ("block", "u64"), ("block_hash", "b32"),
+        ("log_index", "u32"), ("rule", "u16"),
     ),
 }  # fmt: skip
 
@@ -222,7 +230,7 @@ SCHEMAS: Final[dict[Kind, Schema]] = {
 KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     Kind.TX_USER: ("ADM-1", "ADM-2", "ADM-3", "ADM-6", "BLK-1"),
     Kind.MULTI_SIG: ("SIG-2", "SIG-3"),
-    Kind.TX_SYSTEM: ("TRF-4", "PRC-3"),
+    Kind.TX_SYSTEM: ("TRF-4", "TRF-9", "PRC-3"),
     Kind.ORACLE: ("PRC-3",),
     Kind.MARK: ("PRC-2", "PRC-4"),
     Kind.MARK_INPUTS: ("PRC-4", "PRC-5", "PRC-6", "PRC-7", "PRC-10"),
@@ -257,15 +265,16 @@ KIND_RULES: Final[dict[Kind, tuple[str, ...]]] = {
     ),
     Kind.ADL_ROWS: ("ADL-1", "ADL-6", "EXM-2"),
     Kind.PARAM: ("EXM-1",),
-    Kind.DEPOSIT: ("TRF-4",),
-    Kind.WITHDRAW_REQ: ("TRF-3", "MRG-5"),
-    Kind.WITHDRAW_DONE: ("TRF-3",),
+    Kind.DEPOSIT: ("TRF-4", "TRF-7"),
+    Kind.WITHDRAW_REQ: ("TRF-3", "MRG-5", "BUY-7"),
+    Kind.WITHDRAW_DONE: ("TRF-3", "TRF-8"),
     Kind.AGENT: ("ADM-4",),
     Kind.SUB_ACCOUNT: ("SUB-1", "SUB-2"),
     Kind.BUILDER: ("FEE-6", "FEE-7"),
     Kind.MULTI_SIG_USER: ("SIG-1",),
     Kind.DISPLAY_NAME: ("ADM-7",),
     Kind.BUYBACK: ("BUY-1", "BUY-2", "BUY-3", "BUY-4", "BUY-5", "BUY-6"),
+    Kind.EVM_BUYBACK: ("BUY-8",),
     Kind.TOKEN: ("TRF-6", "SUB-3", "SPT-7"),
     Kind.REFERRAL: ("REF-1", "REF-2", "REF-4"),
     Kind.LEDGER: ("TRF-1", "TRF-2", "TRF-5", "TRF-6", "FEE-3", "FEE-5", "SUB-3",

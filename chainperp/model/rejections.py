@@ -161,6 +161,12 @@ class Rejection(IntEnum):
     WITHDRAWAL_UNKNOWN = 102
     EXEMPTION_NOTICE = 103
     EXEMPTION_LIST_FULL = 104
+    SYSTEM_MALFORMED = 220
+    BORDER_OTHER = 221
+    GRANT_FORBIDDEN = 222
+    PAYOUT_OUTCOME = 223
+    VAULT_PURCHASE_NUMBER = 224
+    VAULT_PURCHASE_AMOUNT = 225
 
 
 class Reason(NamedTuple):
@@ -347,5 +353,21 @@ REASONS: Final[dict[Rejection, Reason]] = {
         "EXM-1", "rejected", "Exemptions are announced before they hold."
     ),
     Rejection.EXEMPTION_LIST_FULL: Reason("EXM-1", "rejected", "Exemption list is full."),
+    Rejection.SYSTEM_MALFORMED: Reason(
+        "TRF-9", "rejected", "System input is not the body of its type."
+    ),
+    Rejection.BORDER_OTHER: Reason(
+        "TRF-9", "rejected", "This chain takes deposits and payouts another way."
+    ),
+    Rejection.GRANT_FORBIDDEN: Reason("TRF-7", "rejected", "Grants are for testnets only."),
+    Rejection.PAYOUT_OUTCOME: Reason(
+        "TRF-8", "rejected", "A withdrawal is either paid or cancelled."
+    ),
+    Rejection.VAULT_PURCHASE_NUMBER: Reason(
+        "BUY-8", "rejected", "Purchase of the vault is out of order."
+    ),
+    Rejection.VAULT_PURCHASE_AMOUNT: Reason(
+        "BUY-8", "rejected", "Purchase of the vault has an impossible amount."
+    ),
     Rejection.WITHDRAWAL_UNKNOWN: Reason("TRF-3", "rejected", "Withdrawal does not exist."),
 }

@@ -26,8 +26,9 @@ from chainperp.base.errors import BadRequest, Invalid
 from chainperp.evidence.tiles import parse_tile_path
 from chainperp.node.dev import DevControls
 from chainperp.node.evidence import Evidence
+from chainperp.node.evm_process import NO_CONTRACTS, EvmProcess, EvmUnavailable
 from chainperp.node.exchange import Exchange
-from chainperp.node.gate import Gate, WeightLimiter, exchange_weight
+from chainperp.node.gate import EVM_PATH, Gate, WeightLimiter, exchange_weight
 from chainperp.node.health import Health
 from chainperp.node.index.index import IndexUnavailable
 from chainperp.node.info import explorer
@@ -54,6 +55,8 @@ BODY_SECONDS: Final = 15
 """How long a body may stand still."""
 EXPLORER_WEIGHT: Final = 40
 EVIDENCE_WEIGHT: Final = 60
+EVM_WEIGHT: Final = 12
+"""A hundred requests a minute, as the public exchange's EVM takes."""
 
 
 class Refused(Exception):
@@ -76,8 +79,8 @@ class JsonBytes(Response):
         return json.dumps(content, separators=(",", ":")).encode("ascii")
 
 
-async def read_body(request: Request) -> Any:
-    """The JSON document of a request. Raises Refused naming what is wrong with it."""
+async def read_raw(request: Request) -> bytes:
+    """The body of a request that must be JSON. Raises Refused naming what is wrong with it."""
     if request.headers.get("content-type", JSON).lower().replace(" ", "") not in JSON_TYPES:
         raise Refused(415, "Expected request with `Content-Type: application/json`")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
@@ -99,8 +102,14 @@ async def read_body(request: Request) -> Any:
     except TimeoutError as error:
         text = f"no more of the body came for {BODY_SECONDS} s"
         raise Refused(408, text, {"connection": "close"}) from error
+    return b"".join(parts)
+
+
+async def read_body(request: Request) -> Any:
+    """The JSON document of a request. Raises Refused naming what is wrong with it."""
+    raw = await read_raw(request)
     try:
-        return read_json(b"".join(parts))
+        return read_json(raw)
     except BadRequest as error:
         raise Refused(400, str(error)) from error
 
@@ -117,7 +126,7 @@ def _answered(
             return PlainTextResponse(error.text, error.status, error.headers)
         except BadRequest as error:
             return PlainTextResponse(f"{UNDECODABLE}: {error}", 422)
-        except (Busy, IndexUnavailable, Stopped) as error:
+        except (Busy, EvmUnavailable, IndexUnavailable, Stopped) as error:
             return PlainTextResponse(str(error), 503, {"retry-after": "1"})
         except ClientDisconnect:
             # Nobody reads this: he left before his request was complete.
@@ -145,6 +154,7 @@ class Doors:
     limiter: WeightLimiter | None
     sockets: list[WebSocketRoute]
     evidence: Evidence
+    evm: EvmProcess
 
 
 class Surface:
@@ -161,6 +171,7 @@ class Surface:
             Route("/info", _answered(self.info), methods=["POST"]),
             Route("/explorer", _answered(self.explorer), methods=["POST"]),
             Route("/dev", _answered(self.dev), methods=["POST"]),
+            Route(EVM_PATH, self.evm, methods=["POST", "OPTIONS"]),
             Route("/log/checkpoints", _answered(self.checkpoints), methods=["GET"]),
             Route("/log/{path:path}", _answered(self.log), methods=["GET"]),
             Route("/proof/{kind}/{argument}", _answered(self.prove), methods=["GET"]),
@@ -209,6 +220,24 @@ class Surface:
         if self.doors.dev is None:
             raise Refused(404, "developer controls are off: start the node with --dev")
         return JsonBytes(await self.doors.dev.handle(await read_body(request)))
+
+    async def evm(self, request: Request) -> Response:
+        """JSON-RPC of the EVM, or a browser's question whether a page may use it."""
+        origin = request.headers.get("origin")
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=self.doors.gate.preflight(origin))
+        response = await _answered(self.rpc)(request)
+        response.headers.update(self.doors.gate.cors(origin))
+        return response
+
+    async def rpc(self, request: Request) -> Response:
+        """A JSON-RPC body, handed on as it is: the machine's own process reads it."""
+        raw = await read_raw(request)
+        if self.doors.evm.site() is None:
+            raise Refused(404, NO_CONTRACTS)
+        self.use(request, EVM_WEIGHT)
+        found = await self.doors.evm.answer(raw)
+        return Response(found, 200 if found else 204, media_type=JSON if found else None)
 
     async def log(self, request: Request) -> Response:
         """A static file of the log."""
@@ -286,7 +315,7 @@ class GateKeeper:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one connection's request, or pass it on."""
         headers = Headers(scope=scope)
-        refusal = self.gate.refusal(headers.get("host", ""), headers.get("origin"))
+        refusal = self.gate.refusal(headers.get("host", ""), headers.get("origin"), scope["path"])
         if refusal is None:
             await self.app(scope, receive, send)
             return

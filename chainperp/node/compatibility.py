@@ -23,7 +23,7 @@ EVM: Final = "the EVM stands beside the exchange"
 PARTIAL: Final = {
     "order": "`grouping {p}` is taken as `na`: there is no priority to buy",
     "twapOrder": "`details` (trigger and stop prices) are refused",
-    "withdraw3": "the payout is a recorded input of the operator, not of a bridge",
+    "withdraw3": "paid by the chain's own bridge contract; without contracts, the operator says so",
     "setDisplayName": "kept and shown; nothing else depends on it",
 }
 REFUSED: Final = {

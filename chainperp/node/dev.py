@@ -8,15 +8,18 @@ Source: ecosystem 4.
 
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
-from typing import Any, Final, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from chainperp.base import canonical
 from chainperp.base.errors import BadRequest
 from chainperp.base.units import E8_DECIMALS, USD_DECIMALS, parse_decimal
 from chainperp.model.blocks import SystemInput
+from chainperp.model.bridge import GRANT_BODY
 from chainperp.model.decisions import REASONS, Rejection, SystemType
+from chainperp.node import evm_child
 from chainperp.node.answers import Reply, refused
 from chainperp.node.clock import Clock
+from chainperp.node.evm_process import EvmProcess, EvmUnavailable
 from chainperp.node.prices import PriceFeed
 from chainperp.node.producer import Producer
 from chainperp.transition.block import DEPOSIT_BODY
@@ -49,6 +52,7 @@ SHAPES: Final[dict[str, Kind]] = {
     "fund": shape(
         _TYPE, field("user", address), field("amount", amount), optional("token", text(16))
     ),
+    "evmFund": shape(_TYPE, field("user", address), field("usd", amount)),
     "setOracle": shape(_TYPE, field("coin", text(16)), field("px", decimal)),
     "oraclePath": shape(
         _TYPE,
@@ -69,6 +73,14 @@ SHAPES: Final[dict[str, Kind]] = {
 Fields = dict[str, Any]
 
 
+class Moment(NamedTuple):
+    """What a snapshot remembers. The EVM's journal as it stood then knows only blocks up to that
+    height, so both can be gone back to together."""
+
+    height: int
+    evm_lines: int
+
+
 class Controlled(Protocol):
     """What the controls move: one running chain."""
 
@@ -76,7 +88,9 @@ class Controlled(Protocol):
     producer: Producer
     feed: PriceFeed
 
-    async def go_back(self, height: int) -> str:
+    evm: EvmProcess
+
+    async def go_back(self, height: int, evm_lines: int) -> str:
         """Leave the chain as it is and go on from a height in a branch; its directory."""
 
     def drop_connections(self) -> int:
@@ -88,10 +102,11 @@ class DevControls:
 
     def __init__(self, node: Controlled) -> None:
         self.node = node
-        self.snapshots: dict[str, int] = {}
+        self.snapshots: dict[str, Moment] = {}
         self._next_snapshot = 1
         self._handlers: dict[str, Callable[[Fields], Awaitable[Reply]]] = {
             "fund": self._fund,
+            "evmFund": self._fund_on_evm,
             "setOracle": self._set_oracle,
             "oraclePath": self._oracle_path,
             "mine": self._mine,
@@ -121,22 +136,34 @@ class DevControls:
         if fields.get("token", "USDC") != "USDC":
             raise _NotPossible(f"token {fields['token']} is not offered: USDC is")
         producer = self.node.producer
-        coming = sum(item.type is SystemType.DEPOSIT for item, _ in producer.system)
-        body = canonical.encode(
-            DEPOSIT_BODY,
-            {
-                "user": bytes.fromhex(fields["user"][2:]),
-                "amount": parse_decimal(fields["amount"], USD_DECIMALS, "amount"),
-                "l1_nonce": producer.engine.state.deposits + coming + 1,
-                "l1_ref": MARK,
-            },
-        )
-        waiting = producer.queue_system(SystemInput(SystemType.DEPOSIT, body))
+        user = bytes.fromhex(fields["user"][2:])
+        waiting = producer.queue_system(self._gift(user, _dollars(fields["amount"])))
         published = await producer.make_block()
         effects = await waiting
         if effects.code is not Rejection.ACCEPTED:
             raise _NotPossible(REASONS[effects.code].text)
         return _done(height=published.height)
+
+    def _gift(self, user: bytes, amount: int) -> SystemInput:
+        """Money from nowhere: a grant, or where no contracts are, a deposit with the next number
+        that says so."""
+        producer = self.node.producer
+        if producer.engine.genesis.evm is not None:
+            body = canonical.encode(GRANT_BODY, {"user": user, "amount": amount})
+            return SystemInput(SystemType.GRANT, body)
+        coming = sum(item.type is SystemType.DEPOSIT for item, _ in producer.system)
+        number = producer.engine.state.deposits + coming + 1
+        fields = {"user": user, "amount": amount, "l1_nonce": number, "l1_ref": MARK}
+        return SystemInput(SystemType.DEPOSIT, canonical.encode(DEPOSIT_BODY, fields))
+
+    async def _fund_on_evm(self, fields: Fields) -> Reply:
+        """Test dollars and gas, as a faucet gives them; the ledger hears of it by a deposit."""
+        user, amount = bytes.fromhex(fields["user"][2:]), _dollars(fields["usd"])
+        try:
+            block = await self.node.evm.run(evm_child.fund, user, amount)
+        except EvmUnavailable as error:
+            raise _NotPossible(str(error)) from error
+        return _done(evmBlock=block)
 
     async def _set_oracle(self, fields: Fields) -> Reply:
         asset = self._asset(fields["coin"])
@@ -187,21 +214,23 @@ class DevControls:
         name = hex(self._next_snapshot)
         self._next_snapshot += 1
         async with self.node.producer.between_blocks():
-            self.snapshots[name] = self.node.producer.engine.height
-        return _done(id=name, height=self.snapshots[name])
+            moment = Moment(self.node.producer.engine.height, self.node.evm.blocks_written())
+            self.snapshots[name] = moment
+        return _done(id=name, height=moment.height)
 
     async def _revert(self, fields: Fields) -> Reply:
         name = fields["id"]
         if name not in self.snapshots:
             raise _NotPossible(f"there is no snapshot {shown(name)}")
-        height = self.snapshots[name]
+        moment = self.snapshots[name]
+        height = moment.height
         # Later snapshots are of blocks that the new branch does not have.
-        self.snapshots = {one: at for one, at in self.snapshots.items() if at < height}
-        return _done(height=height, dir=await self.node.go_back(height))
+        self.snapshots = {one: at for one, at in self.snapshots.items() if at.height < height}
+        return _done(height=height, dir=await self.node.go_back(*moment))
 
     async def _reset(self, _fields: Fields) -> Reply:
         self.snapshots = {}
-        directory = await self.node.go_back(0)
+        directory = await self.node.go_back(0, 0)
         # Block 0 has no prices yet; nobody could trade on it.
         published = await self.node.producer.make_block()
         return _done(height=published.height, dir=directory)
@@ -224,6 +253,10 @@ class _NotPossible(Exception):
 
 def _done(**values: Any) -> Reply:
     return {"status": "ok", **values}
+
+
+def _dollars(words: str) -> int:
+    return parse_decimal(words, USD_DECIMALS, "amount")
 
 
 def _price(words: str) -> int:

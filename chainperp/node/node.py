@@ -14,6 +14,9 @@ from chainperp.node.clock import Clock
 from chainperp.node.cosigning import Cosigning
 from chainperp.node.dev import DevControls
 from chainperp.node.evidence import Evidence
+from chainperp.node.evm_child import Site
+from chainperp.node.evm_process import EvmProcess
+from chainperp.node.evm_site import copy_machine, site_of
 from chainperp.node.exchange import Exchange
 from chainperp.node.gate import Gate, WeightLimiter, is_local
 from chainperp.node.health import Health
@@ -21,6 +24,7 @@ from chainperp.node.home import OpenChain, open_chain
 from chainperp.node.index.index import Index
 from chainperp.node.info.catalogue import QUERIES
 from chainperp.node.info.registry import Context, Registry
+from chainperp.node.keeping import ANCHOR_INTERVAL, Keeping
 from chainperp.node.metrics import Metrics
 from chainperp.node.past import Past
 from chainperp.node.pool import SignerPool
@@ -55,6 +59,8 @@ class Settings:
     has_limits: bool = False
     socket_limits: SocketLimits = LOCAL
     witnesses: tuple[Witness, ...] = ()
+    anchor_interval: int = ANCHOR_INTERVAL
+    "Blocks between anchors that nothing else asks for; 0: none."
 
 
 class Node:
@@ -80,6 +86,7 @@ class Node:
             self.clock,
             self.producer.when_settled,
             lambda: self.index,
+            lambda: self.keeping,
         )
         self.hub = Hub(
             self.context,
@@ -92,6 +99,10 @@ class Node:
         self.cosigning.register(self.metrics.registry)
         self.past = Past(self.producer, _say)
         self.cosigning.on_cosigned.append(self.past.keep)
+        self._site = self._new_site()
+        self.evm = EvmProcess(lambda: self._site, lambda: self.clock.now() // 1000)
+        self.keeping = Keeping(self.producer, self.evm, _say, settings.anchor_interval)
+        self.keeping.register(self.metrics.registry)
         self.health = Health(self.producer)
         self.health.checks["index"] = lambda: self.index.problem()
         self.producer.listeners += [
@@ -100,6 +111,7 @@ class Node:
             self.metrics.on_block,
             self.past.look,
             self.cosigning.look,
+            self.keeping.look,
         ]
         self.server: uvicorn.Server | None = None
         self._branches = 0
@@ -118,23 +130,33 @@ class Node:
             WeightLimiter() if self.settings.has_limits else None,
             socket_routes(self.hub, Posts(self.exchange, self.registry, self.context)),
             Evidence(lambda: self.chain.store.data.path),
+            self.evm,
         )
 
     def _new_feed(self) -> PriceFeed:
         state = self.producer.engine.state
         return PriceFeed(state, self.settings.validator_keys, self.network)
 
+    def _new_site(self) -> Site | None:
+        chain = self.chain
+        return site_of(chain.store.data.path, chain.engine, is_dev=self.settings.is_dev)
+
     def _vote(self, time_ms: int) -> None:
         for vote in self.feed.votes(time_ms):
             self.producer.queue_system(vote)
         self.producer.pace.idle_ms = WALK_MS if self.feed.paths else IDLE_MS
 
-    async def go_back(self, height: int) -> str:
-        """Leave the chain as it is and go on from a height in a branch; its directory."""
+    async def go_back(self, height: int, evm_lines: int) -> str:
+        """Leave the chain as it is and go on from a height in a branch; its directory.
+
+        `evm_lines`: how much of the EVM's journal the branch begins with.
+        """
         async with self.producer.between_blocks():
             old = self.chain
             target = self._next_branch()
+            self.keeping.leave()
             branch(old.store.data, height, target)
+            copy_machine(old.store.data.path, target, evm_lines)
             self.chain = open_chain(target)
             self.index.close()
             self.index = Index.open(self.chain.store)
@@ -142,6 +164,9 @@ class Node:
             self.producer.adopt(self.chain.engine, self.chain.store)
             self.feed = self._new_feed()
             self.clock.move_to(self.chain.engine.state.time_ms)
+            self._site = self._new_site()
+            self.evm.leave()
+            self.keeping.arrive()
             self.hub.reset()
         return str(target)
 
@@ -167,6 +192,7 @@ class Node:
     def close(self, *, is_whole: bool) -> None:
         """Let go of everything; `is_whole` False leaves the disk as it is."""
         self.pool.close()
+        self.evm.close()
         self.index.close()
         if is_whole:
             self.chain.store.close()

@@ -68,6 +68,7 @@ def openapi(registry: Registry) -> Schema:
                     {"oneOf": [_object(refused), _object(done)]},
                 )
             },
+            "/evm": {"post": _json_rpc()},
             "/log/checkpoint": {"get": _document("The log's signed checkpoint", "text/plain")},
             "/log/checkpoints": {
                 "get": _document(
@@ -108,6 +109,31 @@ def _signed_request() -> Schema:
         "required": ["action", "nonce", "signature"],
         "additionalProperties": False,
     }
+
+
+def _json_rpc() -> Schema:
+    """JSON-RPC of the EVM: a request, or a batch of them. Methods are those of other nodes."""
+    request = {
+        "type": "object",
+        "properties": {
+            "jsonrpc": {"const": "2.0"},
+            "id": {"type": ["integer", "string", "null"]},
+            "method": {"type": "string", "maxLength": 60},
+            "params": {"type": "array", "maxItems": 8},
+        },
+        "required": ["jsonrpc", "id", "method"],
+    }
+    answer: Schema = {"type": "object", "required": ["jsonrpc", "id"]}
+    described = _operation(
+        "JSON-RPC of the EVM beside the chain",
+        {"oneOf": [request, {"type": "array", "items": request, "minItems": 1, "maxItems": 200}]},
+        {"oneOf": [answer, {"type": "array", "items": answer}]},
+    )
+    described["responses"] |= {
+        "204": {"description": "nothing was asked that has an answer"},
+        "404": {"description": "the chain names no contracts", **TEXT},
+    }
+    return described
 
 
 def _named(name: str, schema: Schema) -> Schema:

@@ -5,35 +5,19 @@ here; under load requests gather while the pool works, and batches grow by thems
 """
 
 import asyncio
-import os
-import threading
-import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
 from typing import Final
 
 from chainperp.base.errors import BadRequest
+from chainperp.node.children import child_pool
 from chainperp.wire.recovery import recovered_signers
 from chainperp.wire.typed_data import Network
 
 BATCH_MIN: Final = 4
 """Smaller batches are recovered in the node's own process."""
 
-WATCH_SECONDS: Final = 1
-
 Answer = bytes | str
-
-
-def _watch_parent(parent: int) -> None:
-    """End this process soon after the node has ended, however that happened."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH_SECONDS)
-        os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 class SignerPool:
@@ -49,12 +33,7 @@ class SignerPool:
     def start(self) -> None:
         """Start the processes. They import what they need while the node opens its chain."""
         if self._processes:
-            self._pool = ProcessPoolExecutor(
-                self._processes,
-                mp_context=get_context("spawn"),
-                initializer=_watch_parent,
-                initargs=(os.getpid(),),
-            )
+            self._pool = child_pool(self._processes)
             for _ in range(self._processes):
                 self._pool.submit(recovered_signers, [], self.network)
 

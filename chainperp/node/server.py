@@ -66,6 +66,7 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
         await node.producer.make_block()
     node.past.look()
     node.cosigning.start()
+    node.keeping.start()
     blocks = asyncio.create_task(node.producer.run())
     web = asyncio.create_task(server.serve([listener]))
     stop = asyncio.create_task(told.wait())
@@ -75,8 +76,11 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
         ready(node)
     await asyncio.wait((blocks, web, stop), return_when=asyncio.FIRST_COMPLETED)
     is_whole = not blocks.done() or blocks.exception() is None
+    await node.keeping.finish()
     await node.producer.stop()
     server.should_exit = True
+    # Who waits for the EVM is told now, not when the patience with him is at an end.
+    await asyncio.to_thread(node.evm.close)
     await web
     if node.producer.halted is not None:
         say(f"halted: the inputs of the block that could not be made are in {node.producer.halted}")

@@ -5,6 +5,7 @@ The text is handed in; floors below storage read no files.
 
 import tomllib
 from dataclasses import dataclass
+from typing import Any
 
 from chainperp.base.errors import InvalidGenesis
 from chainperp.parameters.schema import Parameters, parameters_from
@@ -17,7 +18,7 @@ class Annotated:
     """One parameter as documented: its value and where it comes from."""
 
     name: str
-    value: object
+    value: Any
     unit: str
     since: int
     rule: str

@@ -116,6 +116,8 @@ class Parameters:
     buyback_slippage_bps: int
     buyback_depth_bps: int
     buyback_value_min: int
+    buyback_evm_bps: int
+    buyback_evm_min: int
     quote_interval_ms: int
     quote_stale_ms: int
     quote_levels: int
@@ -177,7 +179,8 @@ def parameters_from(values: dict[str, object]) -> Parameters:
             f"is: were {routed} of {BPS_ONE}"
         )
     _check_quoting(parameters)
-    for name in ("hlp_fee_share_bps", "referral_discount_bps", "referral_reward_bps"):
+    for name in ("hlp_fee_share_bps", "referral_discount_bps", "referral_reward_bps",
+                 "buyback_evm_bps"):  # fmt: skip
         if checked[name] > BPS_ONE:  # type: ignore[operator]
             raise InvalidGenesis(
                 f"parameters.{name} is more than the whole: was {checked[name]} of {BPS_ONE}"

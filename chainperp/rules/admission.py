@@ -1,6 +1,7 @@
 """ADM: which signed transactions are executed at all. Signatures are checked before (`wire`)."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 from chainperp.model.decisions import Rejection
@@ -11,7 +12,7 @@ DISPLAY_NAME_MAX: Final = 20
 
 
 @rule("ADM-1")
-def check_nonce(kept: list[int], nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
+def check_nonce(kept: Sequence[int], nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
     """A nonce is used once per key, lies within two days before and one day after block time, and
     is above the smallest of the 100 highest nonces that the key has used.
 

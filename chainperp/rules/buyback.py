@@ -10,10 +10,14 @@ from typing import NamedTuple
 
 from chainperp.base.rounding import ceil_div, floor_div
 from chainperp.base.units import Price
-from chainperp.model.decisions import BuybackOutcome, LedgerType
+from chainperp.model.decisions import BuybackOutcome, LedgerType, Rejection
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import rule
 from chainperp.rules.prices import round_for_buyer
+
+# No dollar and no token has more units than that.
+SPENT_MAX = 2**62
+BURNED_MAX = 2**96
 
 
 class Source(IntEnum):
@@ -34,6 +38,14 @@ SOURCES = {
     LedgerType.BUYBACK_MONEY: Source.OWN,
     LedgerType.BUYBACK_REST: Source.OWN,
 }
+
+
+class Receipt(NamedTuple):
+    """What a purchase on the EVM did: micro-USDC spent; tokens in their smallest unit."""
+
+    spent: int
+    bought: int
+    burned: int
 
 
 @rule("BUY-1")
@@ -122,6 +134,47 @@ def tokens_to_burn(held_before: int, bought: int) -> int:
     2970000000
     """
     return held_before + bought
+
+
+@rule("BUY-7")
+def vault_transfer(balance: int, unspent: int, parameters: Parameters) -> int:
+    """Where the chain has a contract that buys on the EVM, the fund sends it money whenever a
+    purchase is due, after the purchase in the book: a tenth of what is left, but at least 10 USDC
+    and never more than there is; nothing while an earlier transfer is on its way or not spent.
+
+    `balance` is what the fund holds after its purchase, `unspent` what was sent and neither
+    cancelled nor spent, in micro-USDC. Returns the amount, 0 for none. Rounding: down. It is asked
+    for like a withdrawal, without a fee. Source: U-BR-5.
+
+    Example: of 500 USDC 50 are sent, of 40 USDC 10, of 9.99 USDC nothing.
+    """
+    least = parameters.buyback_evm_min
+    if unspent >= least:
+        return 0
+    amount = max(floor_div(balance * parameters.buyback_evm_bps, 10_000), least)
+    return amount if amount <= balance else 0
+
+
+@rule("BUY-8")
+def check_vault_purchase(number: int, purchases: int, receipt: Receipt) -> Rejection:
+    """Purchases on the EVM are taken into the fund's books once each, in the order of their number
+    there. What the contract spent beyond what the fund paid it was somebody's gift, and is counted
+    as one.
+
+    `purchases` is how many were taken so far. Rejects: another number than the next, nothing spent
+    or bought, fewer tokens burned than bought, or more than any supply. Source: U-BR-6.
+
+    >>> check_vault_purchase(1, 0, Receipt(5, 7, 7)).name
+    'ACCEPTED'
+    >>> check_vault_purchase(1, 0, Receipt(5, 7, 6)).name
+    'VAULT_PURCHASE_AMOUNT'
+    """
+    if number != purchases + 1:
+        return Rejection.VAULT_PURCHASE_NUMBER
+    is_possible = (
+        0 < receipt.spent <= SPENT_MAX and 0 < receipt.bought <= receipt.burned <= BURNED_MAX
+    )
+    return Rejection.ACCEPTED if is_possible else Rejection.VAULT_PURCHASE_AMOUNT
 
 
 class Quotes(NamedTuple):

@@ -1,7 +1,8 @@
 """The list of rules. `@rule("MRG-2")` registers a function under its code and changes nothing.
 
-The docstring's first sentence is the law; `docs/rules.md` is generated from it. Codes are unique;
-readers walk the list in code order, so the order of imports does not matter.
+The docstring's first sentence is the law; `docs/rules.md` is generated from the source files,
+because a compiled function has no docstring. Codes are unique; readers walk the list in code order,
+so the order of imports does not matter.
 """
 
 from collections.abc import Callable
@@ -14,12 +15,11 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Rule(NamedTuple):
-    """One rule: its code, where it stands, and what it says."""
+    """One rule: its code, and where it stands."""
 
     code: str
     module: str
     name: str
-    text: str
 
 
 REGISTERED: Final[dict[str, Rule]] = {}
@@ -30,9 +30,7 @@ def rule(code: str) -> Callable[[Function], Function]:
 
     def register(function: Function) -> Function:
         ensure(code not in REGISTERED, "INV-0", "a rule code is used twice", rule=code)
-        REGISTERED[code] = Rule(
-            code, function.__module__, function.__name__, function.__doc__ or ""
-        )
+        REGISTERED[code] = Rule(code, function.__module__, function.__name__)
         return function
 
     return register

@@ -198,6 +198,7 @@ def encode_withdrawal(withdrawal: Withdrawal) -> bytes:
             "user": withdrawal.user,
             "destination": withdrawal.destination,
             "amount": withdrawal.amount,
+            "entry_index": withdrawal.entry_index,
         },
     )
 
@@ -232,6 +233,9 @@ def encode_counters(state: State) -> bytes:
             "next_twap": state.next_twap,
             "custody": state.custody,
             "deposits": state.deposits,
+            "credited": state.credited,
+            "granted": state.granted,
+            "paid_out": state.paid_out,
             "uncovered": state.uncovered,
             "volume_day": state.volume_day,
             "volume_days": days,

@@ -45,11 +45,13 @@ MARKET: Final[Schema] = (
 )  # fmt: skip
 WITHDRAWAL: Final[Schema] = (
     ("version", "u16"), ("user", "b20"), ("destination", "b20"), ("amount", "u128"),
+    ("entry_index", "u64"),
 )  # fmt: skip
 COUNTERS: Final[Schema] = (
     ("version", "u16"), ("next_oid", "u64"), ("next_tid", "u64"), ("next_wid", "u64"),
     ("next_twap", "u64"),
-    ("custody", "u128"), ("deposits", "u64"), ("uncovered", "u128"),
+    ("custody", "u128"), ("deposits", "u64"), ("credited", "u128"), ("granted", "u128"),
+    ("paid_out", "u128"), ("uncovered", "u128"),
     ("volume_day", "u128"), ("volume_days", [(("day", "i64"), ("volume", "u128"))]),
 )  # fmt: skip
 EXEMPTION: Final[Schema] = (
@@ -118,7 +120,9 @@ REFERRAL: Final[Schema] = (
 FUND: Final[Schema] = (
     ("version", "u16"), ("fees", "i128"), ("liquidations", "u128"), ("other", "i128"),
     ("to_vault", "u128"), ("to_referrals", "i128"), ("spent", "u128"), ("bought", "u128"),
-    ("burned", "u128"), ("purchases", "u64"), ("tried_ms", "u64"),
+    ("burned", "u128"), ("purchases", "u64"), ("tried_ms", "u64"), ("sent", "u128"),
+    ("evm_spent", "u128"), ("evm_gifts", "u128"), ("evm_bought", "u128"), ("evm_burned", "u128"),
+    ("evm_purchases", "u64"),
 )  # fmt: skip
 
 SCHEMAS: Final[dict[str, Schema]] = {

@@ -7,6 +7,7 @@ Sections are the leaves of every collection, the nonce lists that the leaves onl
 and each market's live orders: resting ones in queue order, waiting ones, and their groups.
 """
 
+from struct import Struct
 from typing import Final
 
 from chainperp.base import canonical
@@ -24,6 +25,7 @@ from chainperp.model.accounts import (
     Withdrawal,
 )
 from chainperp.model.actions import TimeInForce
+from chainperp.model.bridge import EvmContracts
 from chainperp.model.markets import MarketTerms
 from chainperp.model.orders import Group, Order, Trigger
 from chainperp.model.tokens import NO_SPOT, USDC, SpotListing
@@ -33,6 +35,7 @@ from chainperp.state.book import Book
 from chainperp.state.commitment import Commitment
 from chainperp.state.pairs import SpotPair
 from chainperp.state.store import Market, State
+from chainperp.state.tree import Tree
 
 MAGIC: Final = b"CPSNAP01"
 HEAD: Final[Schema] = (
@@ -40,6 +43,7 @@ HEAD: Final[Schema] = (
 )  # fmt: skip
 LEAF: Final[Schema] = (("key", "bytes"), ("value", "bytes"))
 NONCES: Final[Schema] = (("owner", "b20"), ("kept", [(("nonce", "u64"),)]))
+LENGTH: Final = Struct(">I")
 SECTIONS: Final = ("acct", "agent", "val", "oracle", "wd", "exempt", "meta")
 
 
@@ -65,8 +69,7 @@ def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal:
         ),
     ]  # fmt: skip
     for name in _section_names(state):
-        rows = [{"key": key, "value": value} for key, value, _ in commitment.trees[name].items()]
-        parts.append(canonical.encode_rows(LEAF, rows))
+        parts.append(_encode_leaves(commitment.trees[name]))
     for owners in (state.accounts, state.agents, state.validators):
         lists: list[Record] = []
         for address in sorted(owners):
@@ -79,6 +82,16 @@ def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal:
     for pair in state.pairs:
         parts.append(leaves.encode_spot_book(pair))
     return b"".join(parts)
+
+
+def _encode_leaves(tree: Tree) -> bytes:
+    """A tree's leaves: their rows of LEAF, packed by hand for their number."""
+    pack = LENGTH.pack
+    rows: list[bytes] = []
+    for leaf in tree.leaves():
+        key, value = leaf.key, leaf.value
+        rows.append(b"".join((pack(len(key)), key, pack(len(value)), value)))
+    return pack(len(rows)) + b"".join(rows)
 
 
 def _section_names(state: State) -> list[str]:
@@ -95,6 +108,7 @@ def decode_snapshot(
     terms: list[MarketTerms],
     network: str,
     listing: SpotListing = NO_SPOT,
+    evm: EvmContracts | None = None,
 ) -> Snapshot:
     """State of a snapshot's bytes. Raises InvalidSnapshot naming what is wrong.
 
@@ -105,7 +119,7 @@ def decode_snapshot(
     reader = Reader(raw)
     reader.take(len(MAGIC))
     try:
-        return _read(reader, State(parameters, terms, network, listing))
+        return _read(reader, State(parameters, terms, network, listing, evm))
     except (InvalidBytes, KeyError, IndexError, ValueError) as error:
         raise InvalidSnapshot(f"snapshot is damaged near byte {reader.at}: {error}") from error
 
@@ -116,9 +130,11 @@ def _read(reader: Reader, state: State) -> Snapshot:
     state.time_ms = head["time_ms"]
     state.day = day_of(state.time_ms)
     for name in _section_names(state):
-        for row in _rows(LEAF, reader):
-            value = canonical.decode(schemas.schema_of(name), row["value"])
-            _restore_leaf(state, name, row["key"], value)
+        schema = schemas.schema_of(name)
+        for _ in range(reader.unsigned(4)):
+            key = reader.take(reader.unsigned(4))
+            value = canonical.decode(schema, reader.take(reader.unsigned(4)))
+            _restore_leaf(state, name, key, value)
     owners: tuple[dict[Address, Account], dict[Address, Agent], dict[Address, Validator]] = (
         state.accounts, state.agents, state.validators,
     )  # fmt: skip
@@ -168,7 +184,11 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
     elif name == "wd":
         wid = int.from_bytes(key, "big")
         state.withdrawals[wid] = Withdrawal(
-            wid, value["user"], value["destination"], value["amount"]
+            wid,
+            Address(value["user"]),
+            Address(value["destination"]),
+            value["amount"],
+            value["entry_index"],
         )
     elif name == "exempt":
         state.exempt[Address(key)] = [
@@ -187,6 +207,9 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
         state.next_twap = value["next_twap"]
         state.custody = value["custody"]
         state.deposits = value["deposits"]
+        state.credited = value["credited"]
+        state.granted = value["granted"]
+        state.paid_out = value["paid_out"]
 
 
 def _restore_account(state: State, address: Address, value: Record) -> None:
@@ -203,12 +226,14 @@ def _restore_account(state: State, address: Address, value: Record) -> None:
     account.rates.reward = value["reward"]
     account.volume_day = value["volume_day"]
     account.maker_day = value["maker_day"]
-    account.days = [(row["day"], row["volume"], row["maker"]) for row in value["days"]]
+    account.days = tuple([(row["day"], row["volume"], row["maker"]) for row in value["days"]])
     for row in value["settings"]:
         _check_asset(state, row["asset"])
         account.exposures[row["asset"]] = Exposure(row["asset"], row["is_cross"], row["leverage"])
-    for row in value["agents"]:
-        account.agents[row["name"].decode("ascii")] = Address(row["agent"])
+    if value["agents"]:
+        account.agents = {
+            row["name"].decode("ascii"): Address(row["agent"]) for row in value["agents"]
+        }
 
 
 def _check_asset(state: State, asset: int) -> None:

@@ -24,6 +24,7 @@ from chainperp.model.arrangements import (
     SubAccount,
     Twap,
 )
+from chainperp.model.bridge import EvmContracts
 from chainperp.model.fund import Fund
 from chainperp.model.markets import MarketTerms
 from chainperp.model.tokens import NO_SPOT, SPOT_FIRST, SpotListing, tokens_of, wire_name
@@ -131,13 +132,16 @@ class State:
         "changed_exposures",
         "changed_validators",
         "changed_withdrawals",
+        "credited",
         "custody",
         "day",
         "day_values",
         "deposits",
         "display_names",
+        "evm",
         "exempt",
         "fund",
+        "granted",
         "height",
         "held",
         "mark_epoch",
@@ -150,6 +154,7 @@ class State:
         "next_wid",
         "owed_rewards",
         "owed_to_vault",
+        "paid_out",
         "pairs",
         "parameters",
         "referral_codes",
@@ -181,9 +186,11 @@ class State:
         terms: list[MarketTerms],
         network: str,
         listing: SpotListing = NO_SPOT,
+        evm: EvmContracts | None = None,
     ) -> None:
         self.parameters = parameters
         self.network = network
+        self.evm = evm
         self.height = 0
         self.time_ms = 0
         self.day = 0
@@ -191,9 +198,7 @@ class State:
         self.accounts: dict[Address, Account] = {}
         self.agents: dict[Address, Agent] = {}
         self.validators: dict[Address, Validator] = {}
-        self.withdrawals: dict[int, Withdrawal] = {}
-        self.custody = 0
-        self.deposits = 0
+        self._begin_border()
         self.next_oid = 1
         self.next_tid = 1
         self.next_wid = 1
@@ -206,7 +211,6 @@ class State:
         self.changed_exposures: list[tuple[Account, Exposure]] = []
         self.changed_agents: dict[Address, None] = {}
         self.changed_validators: dict[Address, None] = {}
-        self.changed_withdrawals: dict[int, None] = {}
         self.schedules: dict[Address, Schedule] = {}
         # (time, address) of every switch that is set, ascending.
         self.schedule_queue: list[tuple[int, Address]] = []
@@ -234,6 +238,22 @@ class State:
         self.unfiled: list[Account] = []
         self._begin_fees()
         self._begin_system()
+
+    @property
+    def buyback_vault(self) -> Address | None:
+        """The contract that buys on the EVM with the fund's money; None where there is none."""
+        return None if self.evm is None else self.evm.vault
+
+    def _begin_border(self) -> None:
+        """What is held for everybody and waits to be paid; and, in micro-USDC since genesis, the
+        deposits from outside, the grants and the withdrawals paid out."""
+        self.withdrawals: dict[int, Withdrawal] = {}
+        self.changed_withdrawals: dict[int, None] = {}
+        self.custody = 0
+        self.deposits = 0
+        self.credited = 0
+        self.granted = 0
+        self.paid_out = 0
 
     def _begin_system(self) -> None:
         """The accounts and the vault that every chain has."""

@@ -37,12 +37,12 @@ from chainperp.state.proof import (
 
 
 class Leaf:
-    """One pair. `summary` is the node's form in its parent: h32 || ann."""
+    """One pair. `summary` is the node's form in its parent: h32 || ann. Its path is hashed anew
+    where it is needed: kept, it would be a seventh of a tree's memory."""
 
-    __slots__ = ("key", "path", "summary", "value")
+    __slots__ = ("key", "summary", "value")
 
-    def __init__(self, path: bytes, key: bytes, value: bytes, summary: bytes) -> None:
-        self.path: bytes = path
+    def __init__(self, key: bytes, value: bytes, summary: bytes) -> None:
         self.key: bytes = key
         self.value: bytes = value
         self.summary: bytes = summary
@@ -130,18 +130,24 @@ class Tree:
         for key, change in waiting.items():
             path = self._path(key)
             if change is None:
-                self._remove(path)
+                self._remove(key, path)
             else:
-                self._place(Leaf(path, key, change[0], leaf_summary(path, change[0], change[1])))
+                leaf = Leaf(key, change[0], leaf_summary(path, change[0], change[1]))
+                self._place(leaf, path)
 
     def items(self) -> Iterator[tuple[bytes, bytes, tuple[int, ...]]]:
         """Every (key, value, sums), committed, in path order: the order of a snapshot."""
+        for leaf in self.leaves():
+            yield leaf.key, leaf.value, decode_summary(leaf.summary).sums
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Every leaf, committed, in path order. To read: changes go through `set`."""
         self.commit()
         stack = [] if self._top is None else [self._top]
         while stack:
             node = stack.pop()
             if type(node) is Leaf:
-                yield node.key, node.value, decode_summary(node.summary).sums
+                yield node
             elif type(node) is Inner:
                 if node.right is not None:
                     stack.append(node.right)
@@ -168,9 +174,9 @@ class Tree:
         kind, tail = PRESENT, b""
         if node is None:
             kind = ABSENT_EMPTY
-        elif type(node) is Leaf and node.path != path:
+        elif type(node) is Leaf and node.key != key:
             kind = ABSENT_OTHER
-            tail = node.path + node.summary[32:] + value_hash(node.value)
+            tail = self._path(node.key) + node.summary[32:] + value_hash(node.value)
         width = (depth + 7) >> 3
         packed = (bitmap << ((width << 3) - depth)).to_bytes(width, "big")
         head = bytes((kind,)) + depth.to_bytes(2, "big")
@@ -188,9 +194,8 @@ class Tree:
             depth += 1
         return node, depth
 
-    def _place(self, leaf: Leaf) -> None:
+    def _place(self, leaf: Leaf, path: bytes) -> None:
         """Put a leaf where its path ends; a different leaf there is pushed down."""
-        path = leaf.path
         node = self._top
         parent: Inner | None = None
         depth = 0
@@ -201,11 +206,13 @@ class Tree:
             goes_right = (path[depth >> 3] >> (7 - (depth & 7))) & 1
             node = node.right if goes_right else node.left
             depth += 1
-        if type(node) is Leaf and node.path == path:
+        if type(node) is Leaf and node.key == leaf.key:
             self._hang(parent, goes_right, leaf)
             return
         self._count += 1
-        child = _fork(node, leaf, depth) if type(node) is Leaf else leaf
+        child: Node = leaf
+        if type(node) is Leaf:
+            child = _fork((node, self._path(node.key)), (leaf, path), depth)
         self._hang(parent, goes_right, child)
 
     def _hang(self, parent: Inner | None, goes_right: int, child: Node | None) -> None:
@@ -216,10 +223,10 @@ class Tree:
         else:
             parent.left = child
 
-    def _remove(self, path: bytes) -> None:
+    def _remove(self, key: bytes, path: bytes) -> None:
         """Take a leaf out and lift a lone sibling to the shortest prefix that is its own."""
         found, depth = self._descend(path)
-        if type(found) is not Leaf or found.path != path:
+        if type(found) is not Leaf or found.key != key:
             return
         self._count -= 1
         parents: list[Inner] = []
@@ -272,13 +279,15 @@ class Tree:
             ) from error
 
 
-def _fork(old: Leaf, new: Leaf, depth: int) -> Inner:
-    """The smallest subtree at `depth` in which two leaves stand apart."""
+def _fork(one: tuple[Leaf, bytes], other: tuple[Leaf, bytes], depth: int) -> Inner:
+    """The smallest subtree at `depth` in which two leaves stand apart, each with its path."""
+    old, old_path = one
+    new, new_path = other
     top = Inner()
     node = top
     while True:
-        old_right = bit_at(old.path, depth)
-        new_right = bit_at(new.path, depth)
+        old_right = bit_at(old_path, depth)
+        new_right = bit_at(new_path, depth)
         if old_right != new_right:
             node.left, node.right = (new, old) if old_right else (old, new)
             return top

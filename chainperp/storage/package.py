@@ -4,16 +4,20 @@
 decided is part of what each seal commits to.
 """
 
+import ast
 import json
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from chainperp.base.hashing import tagged_hash
 from chainperp.base.units import address_text
 from chainperp.chain.genesis import FORMAT
+from chainperp.model.bridge import EvmContracts
 from chainperp.parameters.load import Annotated, annotated_parameters, load_parameters
 from chainperp.parameters.schema import parameter_values
+from chainperp.rules.catalogue import Rule
 
 PACKAGE = Path(__file__).resolve().parent.parent
 PARAMETERS_FILE = PACKAGE / "parameters" / "hyperliquid.toml"
@@ -32,6 +36,20 @@ def rules_hash() -> bytes:
         parts.append(len(name).to_bytes(4, "big") + name)
         parts.append(len(content).to_bytes(4, "big") + content)
     return tagged_hash("rules", b"".join(parts))
+
+
+def rule_text(rule: Rule) -> str:
+    """Docstring of a rule, from its source file; empty when it has none."""
+    path = PACKAGE.parent / (rule.module.replace(".", "/") + ".py")
+    return _docstrings(path).get(rule.name, "")
+
+
+@cache
+def _docstrings(path: Path) -> dict[str, str]:
+    """Docstring of every function of a module, by name."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name: ast.get_docstring(node, clean=False) or "" for node in functions}
 
 
 def documented_parameters() -> list[Annotated]:
@@ -70,15 +88,17 @@ def build_genesis(
     accounts: list[tuple[bytes, int]] | None = None,
     holders: list[tuple[bytes, int]] | None = None,
     network: str = "Testnet",
+    evm: EvmContracts | None = None,
 ) -> bytes:
     """Bytes of a genesis file with the default markets, parameters and token, or with those given.
 
     `parameters` overrides single values; `accounts` are (address, USDC), `holders` (address, whole
-    tokens). What no holder is given of the token belongs to the first validator.
+    tokens). What no holder is given of the token belongs to the first validator. `evm` are the
+    contracts of the chain, if it has any.
     """
     values = parameter_values(load_parameters(PARAMETERS_FILE.read_text(encoding="utf-8")))
     values.update(parameters or {})
-    tree = {
+    tree: dict[str, Any] = {
         "format": FORMAT,
         "origin": origin,
         "network": network,
@@ -92,4 +112,9 @@ def build_genesis(
         ],
         "spot": default_spot(validators[0][0], holders or []),
     }
+    if evm is not None:
+        tree["evm"] = {
+            name: value if isinstance(value, int) else address_text(value)
+            for name, value in evm._asdict().items()
+        }
     return (json.dumps(tree, indent=1) + "\n").encode("ascii")

@@ -116,7 +116,7 @@ def process_agent(
         agent.master = account.address
         agent.name = name
         agent.valid_until = valid_until
-        account.agents[name] = action.agent
+        account.agents = {**account.agents, name: action.agent}
         state.changed_agents[action.agent] = None
     _record(state, recorder, account, name, action.agent, 0 if revokes else valid_until)
     return Rejection.ACCEPTED
@@ -192,7 +192,7 @@ def _retire(state: State, account: Account, name: str, address: Address) -> None
     agent = state.agents[address]
     agent.master = None
     agent.valid_until = 0
-    del account.agents[name]
+    account.agents = {other: key for other, key in account.agents.items() if other != name}
     state.changed_agents[address] = None
 
 

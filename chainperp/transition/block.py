@@ -16,8 +16,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from chainperp.base import canonical
-from chainperp.base.canonical import Schema
-from chainperp.base.units import HOUR_MS, Address, day_of
+from chainperp.base.canonical import Record, Schema
+from chainperp.base.errors import InvalidBytes
+from chainperp.base.units import HOUR_MS, day_of
 from chainperp.model.accounts import Account
 from chainperp.model.actions import (
     ApproveAgent,
@@ -51,10 +52,17 @@ from chainperp.model.actions import (
     Withdraw,
 )
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
+from chainperp.model.bridge import (
+    BRIDGE_DEPOSIT_BODY,
+    BRIDGE_PAYOUT_BODY,
+    EVM_BUYBACK_BODY,
+    GRANT_BODY,
+)
 from chainperp.model.decisions import LedgerType, Rejection, SystemType
 from chainperp.rules.admission import refusal_of
 from chainperp.rules.conservation import check_book, check_lots, check_time
 from chainperp.rules.ordering import action_class, periods_due
+from chainperp.rules.transfers import check_border
 from chainperp.state.commitment import Commitment
 from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
 from chainperp.transition.accounts import (
@@ -65,6 +73,14 @@ from chainperp.transition.accounts import (
 )
 from chainperp.transition.admission import admit
 from chainperp.transition.backstop import unwind
+from chainperp.transition.bridge import (
+    process_bridge_deposit,
+    process_deposit,
+    process_grant,
+    process_payout,
+    process_vault_purchase,
+    process_withdrawal_done,
+)
 from chainperp.transition.builders import process_approve_builder
 from chainperp.transition.buyback import buy_back, settle_fund
 from chainperp.transition.children import process_children
@@ -100,11 +116,9 @@ from chainperp.transition.subaccounts import (
 )
 from chainperp.transition.sweep import Sweep
 from chainperp.transition.transfers import (
-    process_deposit,
     process_isolated_margin,
     process_send,
     process_withdraw,
-    process_withdrawal_done,
 )
 from chainperp.transition.triggers import process_triggers
 from chainperp.transition.twaps import process_twap, process_twap_cancel, process_twaps
@@ -124,6 +138,19 @@ EXEMPTION_BODY: Schema = (
 )  # fmt: skip
 WITHDRAWAL_DONE_BODY: Schema = (("wid", "u64"), ("l1_ref", "b32"))
 VOTE_BODY: Schema = (("envelope", "bytes"), ("signer", "b20"))
+
+# The body of each input but votes, and what carries it out.
+SYSTEM_INPUTS: Final[
+    dict[SystemType, tuple[Schema, Callable[[State, Recorder, Record], Rejection]]]
+] = {
+    SystemType.DEPOSIT: (DEPOSIT_BODY, process_deposit),
+    SystemType.WITHDRAWAL_DONE: (WITHDRAWAL_DONE_BODY, process_withdrawal_done),
+    SystemType.EXEMPTION: (EXEMPTION_BODY, process_exemption),
+    SystemType.BRIDGE_DEPOSIT: (BRIDGE_DEPOSIT_BODY, process_bridge_deposit),
+    SystemType.BRIDGE_PAYOUT: (BRIDGE_PAYOUT_BODY, process_payout),
+    SystemType.EVM_BUYBACK: (EVM_BUYBACK_BODY, process_vault_purchase),
+    SystemType.GRANT: (GRANT_BODY, process_grant),
+}
 
 # What carries out each action that places no orders.
 ACCOUNT_ACTIONS: Final[dict[type, Callable[[State, Recorder, Account, Any], Rejection]]] = {
@@ -226,22 +253,25 @@ def process_system(
 ) -> None:
     """Carry out a recorded input, and log it with its result before its effects."""
     place = recorder.reserve()
-    body = item.body
     if item.type is SystemType.ORACLE_VOTE:
         vote = item.vote
         code = Rejection.NOT_A_VALIDATOR if vote is None else accept_vote(state, vote, changed)
-    elif item.type is SystemType.DEPOSIT:
-        fields = canonical.decode(DEPOSIT_BODY, body)
-        code = process_deposit(
-            state, recorder, Address(fields["user"]), fields["amount"], fields["l1_nonce"],
-            fields["l1_ref"],
-        )  # fmt: skip
-    elif item.type is SystemType.EXEMPTION:
-        code = process_exemption(state, recorder, canonical.decode(EXEMPTION_BODY, body))
     else:
-        fields = canonical.decode(WITHDRAWAL_DONE_BODY, body)
-        code = process_withdrawal_done(state, recorder, fields["wid"], fields["l1_ref"])
-    recorder.fill_system(place, code, item.type, body)
+        code = _take_input(state, recorder, item)
+    recorder.fill_system(place, code, item.type, item.body)
+
+
+def _take_input(state: State, recorder: Recorder, item: SystemInput) -> Rejection:
+    """Hand an input to the one function that carries it out (TRF-9)."""
+    verdict = check_border(item.type, state.evm is not None)
+    if verdict is not Rejection.ACCEPTED:
+        return verdict
+    schema, processor = SYSTEM_INPUTS[item.type]
+    try:
+        fields = canonical.decode(schema, item.body)
+    except InvalidBytes:
+        return Rejection.SYSTEM_MALFORMED
+    return processor(state, recorder, fields)
 
 
 def process_transaction(state: State, recorder: Recorder, transaction: Transaction) -> None:

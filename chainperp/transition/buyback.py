@@ -20,6 +20,7 @@ from chainperp.rules.buyback import (
 )
 from chainperp.state.pairs import SpotPair
 from chainperp.state.store import ASSISTANCE_FUND, State
+from chainperp.transition.bridge import send_to_vault
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.spot import Cell, move
 from chainperp.transition.spot_matching import buy_forced
@@ -55,10 +56,11 @@ def settle_fund(state: State, recorder: Recorder) -> None:
         recorder.fund_moves.clear()
         state.note("fund", FUND_KEY)
     ensure(
-        fund.spent <= fund.credited,
+        fund.spent + fund.sent <= fund.credited,
         "INV-T3",
         "the fund spent more than it got",
         spent=fund.spent,
+        sent=fund.sent,
         credited=fund.credited,
     )
 
@@ -73,7 +75,8 @@ def native_pair(state: State) -> SpotPair | None:
 
 def buy_back(state: State, recorder: Recorder) -> None:
     """The fund's purchase, when one is due (BUY-1): at most one in a block, after users' actions
-    and fee shares. Writes one BUYBACK entry, also when nothing can be bought."""
+    and fee shares. Writes one BUYBACK entry, also when nothing can be bought; then what goes to the
+    vault on the EVM (BUY-7)."""
     settle_fund(state, recorder)
     fund = state.fund
     pair = native_pair(state)
@@ -110,6 +113,7 @@ def buy_back(state: State, recorder: Recorder) -> None:
     record |= {"filled": filled, "spent": spent, "bought": bought, "burned": burned}
     recorder.fill_place(place, Kind.BUYBACK, record)
     settle_fund(state, recorder)
+    send_to_vault(state, recorder)
 
 
 def books_record(fund: Fund) -> Record:
@@ -124,6 +128,7 @@ def books_record(fund: Fund) -> Record:
         "to_referrals": fund.to_referrals,
         "spent_before": fund.spent,
         "bought_before": fund.bought,
+        "sent_before": fund.sent,
     }
 
 

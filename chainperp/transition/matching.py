@@ -301,9 +301,10 @@ def end_order(
 
 def _after_fill(state: State, recorder: Recorder, market: Market, order: Order) -> None:
     """What a fill means to the order's group: a parent may be done, a child ends its siblings."""
-    if order.group is None:
+    group = order.group
+    if group is None:
         return
     for sibling in siblings_to_end(order):
         end_order(state, recorder, market, sibling, Rejection.SIBLING_FILLED)
-    if order.group is not None and order.remaining == 0:
+    if order.group is group and order.remaining == 0:
         leave_group(recorder, market, order, Rejection.ACCEPTED)

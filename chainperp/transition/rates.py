@@ -71,10 +71,10 @@ def _begin_day(state: State, account: Account) -> None:
     """Close the account's day of volume and keep the rates of the day that begins."""
     rates = rates_today(state, account)
     if account.volume_day:
-        account.days.append((account.rates.day, account.volume_day, account.maker_day))
+        account.days += ((account.rates.day, account.volume_day, account.maker_day),)
         account.volume_day = account.maker_day = 0
     oldest = state.day - state.parameters.volume_window_days
-    account.days = [one for one in account.days if one[0] >= oldest]
+    account.days = tuple([one for one in account.days if one[0] >= oldest])
     account.rates = rates
 
 

@@ -22,114 +22,212 @@ each position appears in one term only and each term depends on one mark only.
 4. t_i is the nearest to c_i of the lines' own bounds, rounded towards c_i; nothing is lost. An
    isolated position's share is all of S: its trigger is the last price at which it is safe.
 Money that comes in only adds slack: a box stays safe without being filed anew.
+
+The line of a scope decides most of the scopes that a crash brings at once, without a division.
+Maintenance is the largest of the tiers' lines, rounded up, so with the first tier's line for each
+position, line = raw + sum (lots * m - |lots| * m * rate) is never below the slack: a scope whose
+line is negative is liquidatable. While every position is in its first tier, which holds as long as
+no mark has more than doubled since the line was drawn (one era), rounding alone separates the two,
+by less than 1 for each position: a scope whose line is at least that is safe. All times `scale`,
+the common denominator of all markets' rates. Whatever lies between is tested exactly.
 """
 
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
+from math import lcm
+from operator import mul
 from typing import Final
 
 from chainperp.base.rounding import ceil_div, floor_div
 from chainperp.base.units import Address
-from chainperp.model.accounts import Account, Exposure
+from chainperp.model.accounts import Account
 from chainperp.model.markets import MarketTerms
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.margin import is_liquidatable, maintenance_margin
-from chainperp.state.store import State
+from chainperp.state.store import Market, State
 
 DEAD: Final = -1
-HEAP_LIMIT_LEAST: Final = 64
+TRIGGERS_LEAST: Final = 64
+BUCKET_BITS: Final = 10
+NO_ERA: Final = -1
+ERA_FACTOR: Final = 2
+# Of the safe scopes whose triggers were crossed at once, a quarter is filed at each call.
+TURN_LEAST: Final = 64
+TURN_SHARE: Final = 4
 
 
 class Filing:
-    """One scope in the index. Its entries with another version than its own are stale."""
+    """One scope in the index. Its triggers with another version than its own are stale.
 
-    __slots__ = ("account", "scope", "version")
+    `assets` and `slopes` are its line; `era` is the one in which the line is exact up to rounding,
+    or NO_ERA.
+    """
 
-    def __init__(self, account: Account, scope: int, version: int) -> None:
+    __slots__ = ("account", "assets", "era", "scope", "slopes", "version")
+
+    def __init__(self, account: Account, scope: int) -> None:
         self.account = account
         self.scope = scope
-        self.version = version
+        self.version = 0
+        self.assets: tuple[int, ...] = ()
+        self.slopes: tuple[int, ...] = ()
+        self.era = NO_ERA
+
+    def line(self, scale: int, marks: list[int]) -> int:
+        """Its line at these marks: never below its slack times the scale."""
+        if self.scope == CROSS_SCOPE:
+            raw = self.account.raw
+        else:
+            raw = self.account.exposures[self.scope].raw_isolated
+        total: int = sum(map(mul, self.slopes, map(marks.__getitem__, self.assets)))
+        return raw * scale + total
 
 
-# Sort key, version, filing. The key is the last safe price of a short, minus that of a long.
-# A version is filed once per market at most, so a comparison never reaches the filing.
-Entry = tuple[int, int, Filing]
+class Bucket:
+    """Triggers whose keys differ in their last bits only, in three columns: no object for each."""
 
-
-class Heap:
-    """Triggers of one side of one market, nearest to the mark first, stale ones among them."""
-
-    __slots__ = ("entries", "limit")
+    __slots__ = ("filings", "keys", "versions")
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.limit = HEAP_LIMIT_LEAST
+        self.keys: list[int] = []
+        self.versions: list[int] = []
+        self.filings: list[Filing] = []
+
+
+class Triggers:
+    """Triggers of one side of one market. The key is the last safe price of a short, minus that of
+    a long: the mark, or minus the mark, crosses small keys first.
+
+    They lie in buckets of about a thousandth of the price, so that filing a trigger is an append
+    and a crossed bucket is taken whole: its cost does not depend on how many others there are.
+    Stale ones stay until their bucket is crossed or the number of all has doubled.
+    """
+
+    __slots__ = ("buckets", "count", "limit", "numbers", "shift")
+
+    def __init__(self) -> None:
+        self.buckets: dict[int, Bucket] = {}
+        # Numbers of the buckets, as a heap.
+        self.numbers: list[int] = []
+        self.count = 0
+        self.limit = TRIGGERS_LEAST
+        self.shift = 0
 
     def add(self, key: int, filing: Filing) -> None:
-        """File a trigger. A heap that has doubled drops its stale entries first."""
-        entries = self.entries
-        if len(entries) >= self.limit:
-            live = [entry for entry in entries if entry[1] == entry[2].version]
-            heapify(live)
-            self.entries = entries = live
-            self.limit = max(2 * len(live), HEAP_LIMIT_LEAST)
-        heappush(entries, (key, filing.version, filing))
+        """File a trigger of a filing as it is now."""
+        if self.count >= self.limit:
+            self._drop_stale(key)
+        self._put(key, filing)
+
+    def _put(self, key: int, filing: Filing) -> None:
+        self.count += 1
+        number = key >> self.shift
+        bucket = self.buckets.get(number)
+        if bucket is None:
+            self.buckets[number] = bucket = Bucket()
+            heappush(self.numbers, number)
+        bucket.keys.append(key)
+        bucket.versions.append(filing.version)
+        bucket.filings.append(filing)
 
     def take_crossed(self, bound: int, found: list[Filing]) -> None:
         """Move the filings of live triggers with a key below `bound` to `found`."""
-        entries = self.entries
-        while entries and entries[0][0] < bound:
-            _, version, filing = heappop(entries)
-            if version == filing.version:
-                found.append(filing)
+        numbers = self.numbers
+        last = (bound - 1) >> self.shift
+        while numbers and numbers[0] <= last:
+            number = heappop(numbers)
+            bucket = self.buckets.pop(number)
+            self.count -= len(bucket.keys)
+            is_whole = (number + 1) << self.shift <= bound
+            for key, version, filing in zip(
+                bucket.keys, bucket.versions, bucket.filings, strict=True
+            ):
+                if version == filing.version and (is_whole or key < bound):
+                    found.append(filing)
+            if not is_whole:
+                self._keep(bucket, bound)
+                return
+
+    def _keep(self, bucket: Bucket, bound: int) -> None:
+        """Put back the triggers of a bucket that the mark has not crossed."""
+        for key, version, filing in zip(bucket.keys, bucket.versions, bucket.filings, strict=True):
+            if key >= bound and version == filing.version:
+                self._put(key, filing)
+
+    def _drop_stale(self, key: int) -> None:
+        """File the live triggers anew, in buckets that fit a price as large as this one."""
+        old = self.buckets
+        self.buckets = {}
+        self.numbers = []
+        self.count = 0
+        self.shift = max(0, abs(key).bit_length() - BUCKET_BITS)
+        for bucket in old.values():
+            for one, version, filing in zip(
+                bucket.keys, bucket.versions, bucket.filings, strict=True
+            ):
+                if version == filing.version:
+                    self._put(one, filing)
+        self.limit = max(2 * self.count, TRIGGERS_LEAST)
 
 
 class Sweep:
     """The index of last safe prices of one state.
 
     Invariant: a scope with a position is in a box that was true when it was filed, or in
-    `at_risk`, or its account is in `state.unfiled`.
+    `at_risk` or `waiting`, or its account is in `state.unfiled`.
     """
 
-    __slots__ = ("at_risk", "falling", "filings", "rising", "version")
+    __slots__ = (
+        "at_risk", "era", "falling", "filings", "reference", "rising", "scale", "units", "version",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, state: State) -> None:
-        self.falling = [Heap() for _ in state.markets]
-        self.rising = [Heap() for _ in state.markets]
-        self.filings: dict[Address, list[Filing]] = {}
+        self.falling = [Triggers() for _ in state.markets]
+        self.rising = [Triggers() for _ in state.markets]
+        self.filings: dict[Address, tuple[Filing, ...]] = {}
         self.at_risk: list[Filing] = []
+        # Safe scopes whose boxes are open: tested at every call until their turn to be filed comes.
+        self.waiting: list[Filing] = []
         self.version = 0
-        waiting: list[Filing] = []
+        denominators = [market.terms.tier_denominator for market in state.markets]
+        self.scale = lcm(*denominators)
+        self.units = [floor_div(self.scale, denominator) for denominator in denominators]
+        self.era = 0
+        self.reference = [market.mark for market in state.markets]
+        found: list[Filing] = []
         for account in state.accounts.values():
-            self._enter(account, waiting)
+            self._enter(account, found)
         state.unfiled.clear()
-        self._sort_out(state, waiting)
+        self.at_risk = [filing for filing in found if not self._file(state, filing)]
 
     def due(self, state: State, moved: list[int]) -> list[tuple[Account, int]]:
         """All scopes that are liquidatable at the current marks, by address and then scope.
 
         `moved` must name every market whose mark changed since the last call; more do no harm.
         """
-        waiting: list[Filing] = []
+        queue: list[Filing] = []
         for account in state.unfiled:
-            self._enter(account, waiting)
+            self._enter(account, queue)
         state.unfiled.clear()
-        for filing in self.at_risk:
-            if filing.version != DEAD:
-                waiting.append(filing)
+        for filings in (self.at_risk, self.waiting):
+            for filing in filings:
+                if filing.version != DEAD:
+                    queue.append(filing)
+        marks = [market.mark for market in state.markets]
         for asset in moved:
-            mark = state.markets[asset].mark
-            start = len(waiting)
-            self.falling[asset].take_crossed(-mark, waiting)
-            self.rising[asset].take_crossed(mark, waiting)
-            for filing in waiting[start:]:
-                # One crossed trigger is enough: the scope's other entries are stale from here.
+            start = len(queue)
+            self.falling[asset].take_crossed(-marks[asset], queue)
+            self.rising[asset].take_crossed(marks[asset], queue)
+            for filing in queue[start:]:
+                # One crossed trigger is enough: the scope's other triggers are stale from here.
                 self._renew(filing)
-        self._sort_out(state, waiting)
+        self._keep_era(marks, moved)
+        self._sort_out(state, queue, marks)
         found = [(filing.account.address, filing.scope, filing.account) for filing in self.at_risk]
         found.sort()
         return [(account, scope) for _, scope, account in found]
 
-    def _enter(self, account: Account, waiting: list[Filing]) -> None:
+    def _enter(self, account: Account, queue: list[Filing]) -> None:
         """Strike out an account's filings and queue its present scopes."""
         account.is_filed = True
         old = self.filings.pop(account.address, None)
@@ -143,63 +241,105 @@ class Sweep:
                 continue
             has_cross = has_cross or exposure.is_cross
             scope = CROSS_SCOPE if exposure.is_cross else exposure.asset
-            filing = Filing(account, scope, 0)
+            filing = Filing(account, scope)
             self._renew(filing)
             fresh.append(filing)
         if fresh:
-            self.filings[account.address] = fresh
-            waiting += fresh
+            self.filings[account.address] = tuple(fresh)
+            queue += fresh
 
     def _renew(self, filing: Filing) -> None:
         self.version += 1
         filing.version = self.version
 
-    def _sort_out(self, state: State, waiting: list[Filing]) -> None:
-        """Test every queued scope: file the safe ones, keep the others at hand."""
+    def _keep_era(self, marks: list[int], moved: list[int]) -> None:
+        """Begin a new era when a mark has doubled, or a first one has come."""
+        for asset in moved:
+            if marks[asset] > ERA_FACTOR * self.reference[asset]:
+                self.reference = list(marks)
+                self.era += 1
+                return
+
+    def _sort_out(self, state: State, queue: list[Filing], marks: list[int]) -> None:
+        """Keep what is liquidatable at hand, and file the others, or some of them when they are
+        many: in a crash everything that was crossed has to be tested now, but not filed now."""
         at_risk: list[Filing] = []
-        for filing in waiting:
-            account = filing.account
-            if filing.scope == CROSS_SCOPE:
-                held = [one for one in account.exposures.values() if one.lots and one.is_cross]
-                is_safe = self._file(state, filing, account.raw, held)
-            else:
-                exposure = account.exposures[filing.scope]
-                is_safe = self._file(state, filing, exposure.raw_isolated, [exposure])
-            if not is_safe:
+        safe: list[Filing] = []
+        scale = self.scale
+        for filing in queue:
+            if filing.assets:
+                line = filing.line(scale, marks)
+                if line < 0:
+                    at_risk.append(filing)
+                    continue
+                if line >= scale * len(filing.assets) and filing.era == self.era:
+                    safe.append(filing)
+                    continue
+            if not self._file(state, filing):
                 at_risk.append(filing)
+        turn = max(TURN_LEAST, floor_div(len(safe), TURN_SHARE))
+        for filing in safe[:turn]:
+            if not self._file(state, filing):
+                at_risk.append(filing)
+        self.waiting = safe[turn:]
         self.at_risk = at_risk
 
-    def _file(self, state: State, filing: Filing, raw: int, held: list[Exposure]) -> bool:
+    def _file(self, state: State, filing: Filing) -> bool:
         """File a scope's triggers at the current marks; False when it is liquidatable."""
-        markets = state.markets
-        value = raw
-        maintenance = 0
+        account = filing.account
+        is_cross = filing.scope == CROSS_SCOPE
+        if is_cross:
+            slack = account.raw
+            exposures = list(account.exposures.values())
+        else:
+            exposures = [account.exposures[filing.scope]]
+            slack = exposures[0].raw_isolated
         gross = 0
-        terms_of_slack: list[tuple[int, int]] = []  # |notional|, f at the mark
-        for exposure in held:
-            market = markets[exposure.asset]
-            worth = exposure.lots * market.mark
+        held: list[tuple[int, Market, int, int]] = []  # lots, market, |notional|, f at the mark
+        for exposure in exposures:
+            lots = exposure.lots
+            if lots == 0 or exposure.is_cross is not is_cross:
+                continue
+            market = state.markets[exposure.asset]
+            worth = lots * market.mark
             notional = worth if worth >= 0 else -worth
-            margin = maintenance_margin(notional, market.terms)
-            value += worth
-            maintenance += margin
+            part = worth - maintenance_margin(notional, market.terms)
+            slack += part
             gross += notional
-            terms_of_slack.append((notional, worth - margin))
-        if is_liquidatable(value, maintenance):
+            held.append((lots, market, notional, part))
+        if not filing.assets:
+            self._draw_line(filing, held)
+        # The slack is the scope's value less its maintenance.
+        if is_liquidatable(slack, 0):
             return False
-        slack = value - maintenance
-        for exposure, (notional, part) in zip(held, terms_of_slack, strict=True):
+        for lots, market, notional, part in held:
             target = part - share_of(slack, notional, gross)
-            terms = markets[exposure.asset].terms
-            if exposure.lots > 0:
-                price = last_safe_price_long(exposure.lots, target, terms)
+            if lots > 0:
+                price = last_safe_price_long(lots, target, market.terms)
                 # Marks are at least 1, so a long that is safe there needs no trigger.
                 if price > 1:
-                    self.falling[exposure.asset].add(-price, filing)
+                    self.falling[market.asset].add(-price, filing)
             else:
-                price = last_safe_price_short(-exposure.lots, target, terms)
-                self.rising[exposure.asset].add(price, filing)
+                price = last_safe_price_short(-lots, target, market.terms)
+                self.rising[market.asset].add(price, filing)
         return True
+
+    def _draw_line(self, filing: Filing, held: list[tuple[int, Market, int, int]]) -> None:
+        """Sum of the lines of its positions' first tiers, over the scale of all markets."""
+        scale = self.scale
+        filing.assets = tuple([market.asset for _, market, _, _ in held])
+        filing.slopes = tuple(
+            [
+                scale * lots - self.units[market.asset] * market.terms.tiers[0].rate * abs(lots)
+                for lots, market, _, _ in held
+            ]
+        )
+        filing.era = self.era
+        for lots, market, _, _ in held:
+            tiers = market.terms.tiers
+            limit = ERA_FACTOR * self.reference[market.asset] * abs(lots)
+            if len(tiers) > 1 and limit >= tiers[1].lower:
+                filing.era = NO_ERA
 
 
 def share_of(slack: int, notional: int, gross: int) -> int:

@@ -1,4 +1,4 @@
-"""Deposits, sends, withdrawals and isolated margin: money that moves without a trade."""
+"""Sends, withdrawals and isolated margin: money that moves without a trade."""
 
 from chainperp.base.units import Address
 from chainperp.model.accounts import Account, Withdrawal
@@ -10,21 +10,14 @@ from chainperp.rules.transfers import (
     activation_fee,
     check_send,
     check_withdrawal,
-    is_next_deposit,
 )
 from chainperp.state.store import (
     ASSISTANCE_FUND,
-    HLP_MEMBERS,
-    LIQUIDITY_VAULT,
     SYSTEM_ACCOUNTS,
     State,
 )
-from chainperp.transition.accounts import claim_key
 from chainperp.transition.recorder import Recorder
-from chainperp.transition.shares import is_liquidity_vault, seed_deposit, vault_value
 from chainperp.transition.valuation import account_value, position_notional, refresh
-
-AMOUNT_MAX = 2**62
 
 
 def available(state: State, account: Account) -> int:
@@ -36,35 +29,6 @@ def available(state: State, account: Account) -> int:
         position_notional(account),
         state.parameters.transfer_margin_divisor,
     )
-
-
-def process_deposit(
-    state: State, recorder: Recorder, user: Address, amount: int, nonce: int, reference: bytes
-) -> Rejection:
-    """Credit a deposit seen outside, once and in order."""
-    if not is_next_deposit(nonce, state.deposits):
-        return Rejection.DEPOSIT_NONCE
-    if not 0 < amount <= AMOUNT_MAX:
-        return Rejection.AMOUNT_INVALID
-    state.deposits += 1
-    claim_key(state, recorder, user)
-    vault = state.vaults.get(user)
-    if vault is not None and not is_liquidity_vault(vault):
-        user = vault.leader  # nobody can pay into a vault but for shares (U-REL-3)
-    account = state.open_account(user)
-    liquidity = state.vaults[LIQUIDITY_VAULT]
-    if user in HLP_MEMBERS:
-        seed_deposit(state, recorder, liquidity, amount, vault_value(state, liquidity))
-    account.raw += amount
-    if user == ASSISTANCE_FUND:
-        recorder.fund_moves.append((amount, 0))
-    state.custody += amount
-    state.touch(account)
-    state.unfile(account)
-    recorder.record(
-        Kind.DEPOSIT, {"user": user, "amount": amount, "l1_nonce": nonce, "l1_ref": reference}
-    )
-    return Rejection.ACCEPTED
 
 
 def process_send(state: State, recorder: Recorder, account: Account, action: UsdSend) -> Rejection:
@@ -131,42 +95,40 @@ def process_withdraw(
 ) -> Rejection:
     """Debit a withdrawal and hold it, less the fee, until it is paid out."""
     fee = state.parameters.withdrawal_fee
-    verdict = check_withdrawal(action.amount, available(state, account), fee)
+    bridge = None if state.evm is None else state.evm.bridge
+    is_payable = any(action.destination) and action.destination != bridge
+    verdict = check_withdrawal(action.amount, available(state, account), fee, is_payable)
     if verdict is not Rejection.ACCEPTED or action.amount is None:
         return verdict
+    hold_withdrawal(state, recorder, account, action.destination, action.amount - fee, fee)
+    move_cash(state, recorder, account, ASSISTANCE_FUND, fee, LedgerType.WITHDRAWAL_FEE)
+    return Rejection.ACCEPTED
+
+
+def hold_withdrawal(
+    state: State, recorder: Recorder, account: Account, destination: Address, amount: int, fee: int
+) -> None:
+    """Take an amount out of an account and keep it, under the next number, until its payout is
+    recorded. `fee` is what the account pays besides; the caller moves it."""
     wid = state.next_wid
     state.next_wid += 1
-    pending = action.amount - fee
-    account.raw -= pending
+    account.raw -= amount
     state.touch(account)
     state.unfile(account)
-    state.withdrawals[wid] = Withdrawal(wid, account.address, action.destination, pending)
+    state.withdrawals[wid] = Withdrawal(
+        wid, account.address, destination, amount, recorder.next_index()
+    )
     state.changed_withdrawals[wid] = None
     recorder.record(
         Kind.WITHDRAW_REQ,
         {
             "wid": wid,
             "user": account.address,
-            "destination": action.destination,
-            "amount": pending,
+            "destination": destination,
+            "amount": amount,
             "fee": fee,
         },
     )
-    move_cash(state, recorder, account, ASSISTANCE_FUND, fee, LedgerType.WITHDRAWAL_FEE)
-    return Rejection.ACCEPTED
-
-
-def process_withdrawal_done(
-    state: State, recorder: Recorder, wid: int, reference: bytes
-) -> Rejection:
-    """Note that a withdrawal was paid out: it leaves the custody sum."""
-    pending = state.withdrawals.pop(wid, None)
-    if pending is None:
-        return Rejection.WITHDRAWAL_UNKNOWN
-    state.custody -= pending.amount
-    state.changed_withdrawals[wid] = None
-    recorder.record(Kind.WITHDRAW_DONE, {"wid": wid, "l1_ref": reference, "outcome": 1})
-    return Rejection.ACCEPTED
 
 
 def process_isolated_margin(

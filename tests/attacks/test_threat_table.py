@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidProof, NotFound
 from chainperp.base.hashing import leaf_hash
 from chainperp.base.units import Address
@@ -26,7 +27,7 @@ from chainperp.evidence.promise import Promise, sign_promise
 from chainperp.evidence.tiles import Fetch, TileBuilder, format_tile_path
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import CancelOrders
-from chainperp.model.decisions import AdlReason, Kind
+from chainperp.model.decisions import AdlReason, Kind, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload, encode_entry
 from chainperp.model.envelope import transaction_hash
 from chainperp.model.records import CROSS_SCOPE
@@ -36,7 +37,8 @@ from chainperp.state.commitment import Commitment
 from chainperp.state.store import State
 from chainperp.storage.logkey import verify_ed25519
 from chainperp.transition import block as block_module
-from chainperp.transition import deleverage, receipts, risk, transfers
+from chainperp.transition import deleverage, receipts, risk
+from chainperp.transition.recorder import Recorder
 from chainperp.transition.sweep import Sweep
 from tests.support.forced import ETH
 from tests.support.forgers import (
@@ -372,20 +374,18 @@ def test_t13_invented_deposit_breaks_the_order_of_the_settlement_chain(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stage = before_the_fall()
-    honest = transfers.process_deposit
+    body, honest = block_module.SYSTEM_INPUTS[SystemType.DEPOSIT]
 
-    def invent(
-        state: State, recorder: Any, user: Address, amount: int, nonce: int, ref: bytes
-    ) -> Any:
-        state.deposits = nonce - 1
-        return honest(state, recorder, user, amount, nonce, ref)
+    def invent(state: State, recorder: Recorder, fields: Record) -> Rejection:
+        state.deposits = fields["l1_nonce"] - 1
+        return honest(state, recorder, fields)
 
     with monkeypatch.context() as patch:
-        patch.setattr(block_module, "process_deposit", invent)
+        patch.setitem(block_module.SYSTEM_INPUTS, SystemType.DEPOSIT, (body, invent))
         stage.deposits += 7
         stage.fund(Eva="1000000")
     report = audited(stage)
-    assert {"routing and exemptions", "execution"} <= checks(report)
+    assert {"deposits and payouts", "execution"} <= checks(report)
     assert "follows deposit" in told(report)
 
 

@@ -48,6 +48,7 @@ from tests.evm.world import (
     anchor_log,
     plain_log,
 )
+from tests.support.node import account, running_node
 
 PACKAGES = ("@foundry-rs/anvil@1.7.1", "@foundry-rs/cast@1.7.1", "ethers@6")
 OWNER, ANN, BEN = ACCOUNTS[:3]
@@ -287,22 +288,55 @@ def test_cast_deploys_sends_and_reads() -> None:
         assert "only the minter" in failing.stderr
 
 
-def test_ethers_deploys_sends_and_reads() -> None:
-    """What most wallets and pages are built on; it sends its questions in batches."""
+def ask_ethers(url: str, key: bytes, other: str) -> Any:
+    """What the script of ethers found out at an address."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed")
-    world, here = World(), Path(__file__).resolve().parent
     script = tools().parent.parent / "ethers.mjs"
-    shutil.copy(here / "ethers.mjs", script)
-    words = ["0x" + KEYS[0].hex(), ANN.address, str(ARTIFACTS / "TestUSD.json")]
-    with served(world) as url:
-        done = subprocess.run(
-            [node, str(script), url, *words],
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+    shutil.copy(Path(__file__).resolve().parent / "ethers.mjs", script)
+    done = subprocess.run(
+        [node, str(script), url, "0x" + key.hex(), other, str(ARTIFACTS / "TestUSD.json")],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {
-        "chain": 1337, "status": 1, "balance": "5000000", "events": ["5000000"],
-        "reason": "only the minter", "nonce": "NONCE_EXPIRED", "block": 2, "full": 1, "fee": True,
-    }  # fmt: skip
+    return json.loads(done.stdout)
+
+
+ETHERS_FOUND = {
+    "chain": 1337, "status": 1, "balance": "5000000", "events": ["5000000"],
+    "reason": "only the minter", "nonce": "NONCE_EXPIRED", "block": 2, "full": 1, "fee": True,
+}  # fmt: skip
+
+
+def test_ethers_deploys_sends_and_reads() -> None:
+    """What most wallets and pages are built on; it sends its questions in batches."""
+    with served(World()) as url:
+        assert ask_ethers(url, KEYS[0], ANN.address) == ETHERS_FOUND
+
+
+def test_cast_and_ethers_on_a_node() -> None:
+    """The same tools at `POST /evm` of a real node: cast deposits through the Bridge and the
+    exchange credits it; ethers finds what it finds everywhere."""
+    with running_node(None, "--dev", "--anchor-interval", "0") as node:
+        url, who = f"{node.url}/evm", account(0)
+        at = node.info("evmContracts").document["contracts"]
+        funded = node.post("/dev", {"type": "evmFund", "user": who.address, "usd": "100"})
+        assert funded.document["status"] == "ok"
+        key = ("--private-key", who.secret, "--json")
+        assert cast(url, "call", at["usd"], "balanceOf(address)(uint256)", who.address) == (
+            "100000000 [1e8]"
+        )
+        approve = "approve(address,uint256)"
+        cast(url, "send", *key, at["usd"], approve, at["bridge"], "50000000")
+        sent = json.loads(cast(url, "send", *key, at["bridge"], "deposit(uint256)", "50000000"))
+        assert int(sent["status"], 16) == 1
+        for _attempt in range(100):
+            count = node.info("bridgeStatus").document["deposits"]["count"]
+            if count:
+                break
+            time.sleep(0.1)
+        state = node.info("clearinghouseState", user=who.address).document
+        assert state["marginSummary"]["accountValue"] == "1000050.0"
+        found = ask_ethers(url, account(1).key, account(2).address)
+        assert found == ETHERS_FOUND | {"block": int(cast(url, "block-number"))}

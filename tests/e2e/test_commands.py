@@ -67,7 +67,9 @@ def test_version_names_the_build() -> None:
     """`--version` is one line."""
     outcome = run_cli("--version")
     assert outcome.code == 0
-    assert re.fullmatch(r"chainperp \d+\.\d+\.\d+ \(interpreted\)\n", outcome.out)
+    assert re.fullmatch(
+        r"chainperp \d+\.\d+\.\d+ \((pure Python|compiled, \d+ modules)\)\n", outcome.out
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def asked(node: NodeProcess, name: str, user: str = BOB.address, **more: Any) ->
     query = next(query for query in QUERIES if query.name == name)
     given = {
         "user": user, "users": [user], "coin": "BTC", "startTime": 0, "id": 51, "dex": "",
-        "builder": ALICE.address, "vaultAddress": user, "oid": 2,
+        "builder": ALICE.address, "vaultAddress": user, "oid": 2, "wid": 1,
         "tokenId": "0x6d1e7cde53ba9467b783cb7c530ce054",
         "req": {"coin": "BTC", "interval": "5m", "startTime": 0},
     }  # fmt: skip

@@ -397,7 +397,7 @@ def test_going_back_is_told() -> None:
         other.order(0, True, "90000", "0.1")
         told = {one["channel"]: one["data"] for one in client.until_pong()}
         assert len(told["openOrders"]["orders"]) == len(told["l2Book"]["levels"][0]) == 1
-        other.call(other.node.go_back(height))
+        other.call(other.node.go_back(height, 0))
         told = {one["channel"]: one["data"] for one in client.until_pong()}
         assert told["openOrders"]["orders"] == []
         assert told["l2Book"]["levels"] == [[], []]

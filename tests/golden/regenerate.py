@@ -15,6 +15,7 @@ from chainperp.chain.replay import read_block
 from chainperp.cli.demo.run import Demo
 from chainperp.model.blocks import BlockInput
 from chainperp.storage.segments import read_blocks
+from tests.golden.border import border_blocks
 from tests.golden.chains import FOLDER, Golden, all_chains, block_line, root_row, run
 from tests.golden.refusals import refused_blocks
 from tests.simulation.day.chain import Day
@@ -47,6 +48,7 @@ def _inputs_of(path: Path) -> Inputs:
 
 
 MAKERS: dict[str, tuple[str, Callable[[], Inputs]]] = {
+    "border": ("a chain with contracts: all that crosses its border, and may not", border_blocks),
     "crash-day": ("a short run of the demo: real signatures and two funding hours", crash_day),
     "refusals": ("every refusal that a transaction can meet, unsigned", refused_blocks),
     "vault-day": ("24 hours in 36 blocks: spot, vaults, referrals, quotes, purchases", vault_day),

@@ -736,10 +736,19 @@ class NaiveExchange:
                 if request.tif == TimeInForce.IOC:
                     self.say(oid, who, OrderStatus.REQUEST_REFUSED, R.MODIFY_INVALID, 0)
                     continue
-                request = copy.copy(request)
-                request.tif = TimeInForce.ALO
+                request = self.post_only(request)
             self.place(who, request, order)
         return R.ACCEPTED if action.modifies else R.ORDERS_EMPTY
+
+    @staticmethod
+    def post_only(request: OrderRequest) -> OrderRequest:
+        """The same request, only to rest."""
+        found = OrderRequest(
+            request.asset, request.is_buy, request.price, request.size,
+            request.reduce_only, TimeInForce.ALO, cloid=request.cloid, trigger=request.trigger,
+        )  # fmt: skip
+        found.builder = request.builder
+        return found
 
     # --- trades -----------------------------------------------------------------------------------
 

@@ -54,8 +54,8 @@ ARRANGED = [
     one
     for one in Rejection
     if one is Rejection.SCHEDULED_CANCEL
-    # Spot, vaults with their children, and the fund have second exchanges of their own.
-    or (one >= 120 and one not in UNSEEN and not 156 <= one < 205)
+    # Spot, vaults with their children, the fund and the border have second exchanges of their own.
+    or (120 <= one < 220 and one not in UNSEEN and not 156 <= one < 205)
 ]
 REASONS = [one for one in Rejection if one < 100 and one not in (*UNSEEN, *ARRANGED)]
 

@@ -7,7 +7,7 @@ hundredths of a micro-USDC for a lot: 1.01 is 10,100 for 0.01 token.
 from chainperp.base.units import strip_decimal
 from chainperp.model.decisions import LedgerType
 from chainperp.rules import buyback
-from tests.rules.cases import PARAMETERS, case, decimal, maybe, usd, whole
+from tests.rules.cases import PARAMETERS, case, decimal, maybe, micro, usd, verdict, whole
 from tests.rules.runner import Row
 
 SIZE_DECIMALS = 2
@@ -68,3 +68,20 @@ def _burn(row: Row) -> str:
         decimal(row["held before"], WEI_DECIMALS), decimal(row["bought"], WEI_DECIMALS)
     )
     return strip_decimal(burned, WEI_DECIMALS)
+
+
+@case("BUY-7")
+def _transfer(row: Row) -> str:
+    return micro(buyback.vault_transfer(usd(row, "balance"), usd(row, "unspent"), PARAMETERS))
+
+
+@case("BUY-8")
+def _receipt(row: Row) -> str:
+    receipt = buyback.Receipt(
+        usd(row, "spent"),
+        decimal(row["bought"], WEI_DECIMALS),
+        decimal(row["burned"], WEI_DECIMALS),
+    )
+    return verdict(
+        buyback.check_vault_purchase(whole(row, "number"), whole(row, "taken so far"), receipt)
+    )

@@ -30,7 +30,7 @@ from chainperp.model.actions import (
     TimeInForce,
     TriggerTerms,
 )
-from chainperp.model.decisions import Rejection
+from chainperp.model.decisions import Rejection, SystemType
 from chainperp.model.markets import MarketTerms, margin_tiers
 from chainperp.parameters.load import load_parameters
 from chainperp.parameters.schema import BPS_ONE
@@ -620,9 +620,30 @@ def _activation(row: Row) -> str:
 def _withdrawal(row: Row) -> str:
     return verdict(
         transfers.check_withdrawal(
-            amount_of(row), usd(row, "withdrawable"), PARAMETERS.withdrawal_fee
+            amount_of(row),
+            usd(row, "withdrawable"),
+            PARAMETERS.withdrawal_fee,
+            row["to"] == "an account",
         )
     )
+
+
+@case("TRF-7")
+def _grant(row: Row) -> str:
+    return verdict(transfers.check_grant(usd(row, "amount"), row["network"] == "Testnet"))
+
+
+@case("TRF-8")
+def _payout(row: Row) -> str:
+    split = transfers.payout_split(whole(row, "outcome"), usd(row, "amount"))
+    if split is None:
+        return "refused"
+    return f"{micro(split[0])} leaves custody, {micro(split[1])} goes back"
+
+
+@case("TRF-9")
+def _border(row: Row) -> str:
+    return verdict(transfers.check_border(SystemType[row["input"]], is_yes(row, "contracts")))
 
 
 @case("TRF-4")

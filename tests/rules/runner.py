@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chainperp.rules.catalogue import REGISTERED
+from chainperp.storage.package import rule_text
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "rules"
 HEADING = re.compile(r"## ([A-Z]{3}-\d+)\b.*", re.ASCII)
@@ -100,7 +101,7 @@ def law_of(code: str) -> str:
     rule = REGISTERED.get(code)
     if rule is None:
         return "this rule does not exist"
-    return " ".join(rule.text.partition("\n\n")[0].split())
+    return " ".join(rule_text(rule).partition("\n\n")[0].split())
 
 
 def complaint(row: Row, found: str) -> str:

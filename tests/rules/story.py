@@ -15,7 +15,7 @@
 | a name | `buy 1.0 BTC @ 100 gtc`, with `reduce-only` and `as c1` (a client order id) if wanted |
 | a name | two orders of one action are joined by ` + ` |
 | a name | `cancel BTC c1`, `cancel BTC #5`, `modify c1 to buy …` (with `always`) |
-| a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5` |
+| a name | `leverage BTC 20 cross`, `margin BTC +5`, `send 5 to Ann`, `withdraw 5`, `… to nobody` |
 | a name | `approve Ben 0.01%`: a builder; an action ends with ` through Ben at 10` to name it |
 | a name | `schedule +10 s` (all orders are cancelled then), `schedule none` |
 | a name | `open sub named desk`, `rename Ann/1 to desk`, `move 5 to Ann/1`, `move 5 from Ann/1` |
@@ -35,6 +35,12 @@
 | a name | `family buy … + sell …`: parent and children |
 | a name | `position sell …`: of the position; size 0 is all of it |
 | a name | `orders none`, `deposit 5 number 7`, `votes BTC 100`, `paid out 7` |
+| genesis | `contracts`: the chain has a bridge and a vault on an EVM, named `bridge`, `vault` |
+| a name | `bridged 5`, `bridged 5 number 7`, `bridged 5 by Ben`; `granted 5` |
+| bridge | `payout 1 paid`, `payout 1 cancelled`, `payout 1 lost`; `nonsense 5`: type 5, no body |
+| vault | `bought 1 for 40, 900 CHP, burned 900` |
+| fund | `shows transfer`: the last one; `shows sent`, `shows vault spent`, `shows gifts` |
+| custody | `shows custody`, `shows waiting` |
 | a name | `shows withdrawable`, `shows value`, `shows spot`, `shows position BTC`, `shows orders` |
 | a name | `shows rewards`: what it can claim |
 | a name | `shows equity Ann$1`, `shows shares Ann$1`, `shows basis Ann$1` |
@@ -95,6 +101,11 @@ from chainperp.model.actions import (
     Withdraw,
 )
 from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
+from chainperp.model.bridge import (
+    CANCELLED,
+    PAID,
+    EvmContracts,
+)
 from chainperp.model.decisions import (
     BuybackOutcome,
     Kind,
@@ -114,6 +125,7 @@ from chainperp.state.store import (
     INSURANCE,
     LIQUIDITY_VAULT,
     MARKET_MAKER,
+    REFERRALS,
     State,
 )
 from chainperp.storage.package import default_markets
@@ -123,6 +135,7 @@ from chainperp.transition.valuation import account_value, refresh
 from chainperp.transition.vaults import holder_equity
 from tests.rules.cases import decimal
 from tests.rules.runner import Row
+from tests.support.border import CONTRACTS, Events
 from tests.support.world import World, address_of, order
 
 ORDER = re.compile(
@@ -130,8 +143,9 @@ ORDER = re.compile(
     r"(?: (stop|profit) ([\d.]+))?"
 )
 SYSTEM_NAMES = {
+    "bridge-contract": CONTRACTS.bridge, "nobody": Address(bytes(20)),
     "liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT, "insurance": INSURANCE,
-    "market-maker": MARKET_MAKER, "assistance-fund": ASSISTANCE_FUND,
+    "market-maker": MARKET_MAKER, "assistance-fund": ASSISTANCE_FUND, "referrals": REFERRALS,
 }  # fmt: skip
 USER_SIGNED = (
     UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig, ClassTransfer, SendAsset,
@@ -144,17 +158,20 @@ class Story:
     """One engine and the names that occur on it."""
 
     def __init__(
-        self, parameters: dict[str, object], isolated: list[str], holders: dict[str, int]
-    ) -> None:
+        self, parameters: dict[str, object], isolated: list[str], holders: dict[str, int],
+        evm: EvmContracts | None = None,
+    ) -> None:  # fmt: skip
         markets = [
             {**market, "isolated_only": market["name"] in isolated} for market in default_markets()
         ]
         validators = parameters.pop("validators", 1)
-        self.world = World(parameters, int(str(validators)), markets, holders)
+        self.world = World(parameters, int(str(validators)), markets, holders, evm)
         self.names: dict[bytes, str] = {}
         self.resting: set[int] = set()
         self.later = 0
         self.purchase = ["none"]
+        self.transfer = "none"
+        self.events = Events()
 
     def asset(self, name: str) -> int:
         """Index of a market; `NONE` is one that does not exist, `SPOT` a pair."""
@@ -235,9 +252,32 @@ class Story:
                 self.world.deposits = int(words[3]) - 1
             item = self.world.deposit_input(who, words[1])
             return SystemInput(item.type, self.address(who) + item.body[20:])
+        if words[0] in ("bridged", "granted", "payout", "nonsense", "bought"):
+            return self.border_input(who, words)
         if words[0] == "paid":
             return SystemInput(SystemType.WITHDRAWAL_DONE, int(words[2]).to_bytes(8) + bytes(32))
         return None
+
+    def border_input(self, who: str, words: list[str]) -> SystemInput:
+        """An event of the chain's contracts, or a grant."""
+        events = self.events
+        if words[0] == "nonsense":
+            events.block += 1
+            return SystemInput(SystemType(int(words[1])), bytes([events.block]))
+        if words[0] == "granted":
+            return events.grant(self.address(who), decimal(words[1], 6))
+        if words[0] == "payout":
+            return events.payout(
+                int(words[1]), {"paid": PAID, "cancelled": CANCELLED}.get(words[2], 3)
+            )
+        if words[0] == "bought":
+            bought, burned = decimal(words[4], 8), decimal(words[7], 8)
+            return events.bought(int(words[1]), decimal(words[3][:-1], 6), bought, burned)
+        if "number" in words:
+            self.world.deposits = int(words[3]) - 1
+        self.world.deposits += 1
+        payer = self.address(words[-1]) if "by" in words else None
+        return events.deposit(self.address(who), decimal(words[1], 6), self.world.deposits, payer)
 
     def told(self, entries: list[Entry]) -> dict[bytes, str]:
         """What each input did, by its bytes: the entries up to the next input are its effects."""
@@ -259,6 +299,10 @@ class Story:
             elif entry.kind is Kind.BUYBACK:
                 # It is nobody's effect; a step may ask for it.
                 current = self.purchase = [buyback_text(fields)]
+            elif entry.kind is Kind.WITHDRAW_REQ and fields["user"] == ASSISTANCE_FUND:
+                self.transfer = (
+                    f"{strip_decimal(fields['amount'], 6)} as withdrawal {fields['wid']}"
+                )
             elif entry.kind is Kind.LIQ_TEST:
                 outcome = LiquidationOutcome(fields["outcome"]).name
                 current.append(f"{self.names[fields['account']]} below maintenance: {outcome}")
@@ -347,7 +391,9 @@ class Story:
             "leverage": lambda w: UpdateLeverage(self.asset(w[0]), w[2] == "cross", int(w[1])),
             "margin": lambda w: UpdateIsolatedMargin(self.asset(w[0]), decimal(w[1], 6)),
             "send": lambda w: UsdSend(self.address(w[2]), decimal(w[0], 6)),
-            "withdraw": lambda w: Withdraw(address_of("outside"), decimal(w[0], 6)),
+            "withdraw": lambda w: Withdraw(
+                self.address(w[2] if len(w) > 2 else "outside"), decimal(w[0], 6)
+            ),
             "agent": lambda w: ApproveAgent(self.address(w[0]), w[2]),
             "noop": lambda w: Noop(),
             "open": lambda w: CreateSubAccount(does.partition(" named ")[2]),
@@ -452,6 +498,12 @@ class Story:
         words = what.split()
         if words[0] == "purchase":
             return "; ".join(self.purchase)
+        if who in ("fund", "custody"):
+            return (
+                self.transfer
+                if words[0] == "transfer"
+                else strip_decimal(_border_number(state, what), 6)
+            )
         if who == "token":
             token = state.tokens[1]
             amount = token.burned if words[0] == "burned" else token.circulating
@@ -490,6 +542,17 @@ class Story:
         if not exposure.is_cross:
             text += f", own margin {strip_decimal(exposure.raw_isolated + exposure.value, 6)}"
         return text
+
+
+def _border_number(state: State, what: str) -> int:
+    fund = state.fund
+    return {
+        "sent": fund.sent,
+        "vault spent": fund.evm_spent,
+        "gifts": fund.evm_gifts,
+        "custody": state.custody,
+        "waiting": sum(one.amount for one in state.withdrawals.values()),
+    }[what]
 
 
 def buyback_text(fields: Record) -> str:
@@ -555,8 +618,12 @@ def play(rows: list[Row]) -> list[str]:
     parameters: dict[str, object] = {}
     isolated: list[str] = []
     holders: dict[str, int] = {}
+    evm: EvmContracts | None = None
     for row in rows:
         if row["who"] == "genesis":
+            if row["does"] == "contracts":
+                evm = CONTRACTS
+                continue
             if row["does"].endswith(" CHP"):
                 holders[row["does"].split()[0]] = int(row["does"].split()[2])
                 continue
@@ -565,7 +632,7 @@ def play(rows: list[Row]) -> list[str]:
                 isolated.append(name.split()[0])
                 continue
             parameters[name] = TABLES.get((name, value)) or int(value)
-    story = Story(parameters, isolated, holders)
+    story = Story(parameters, isolated, holders, evm)
     answers: list[str] = []
     waiting: list[Row] = []
     for row in rows:

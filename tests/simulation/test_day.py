@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from chainperp.cli.auditing import run_audit
-from chainperp.cli.checking import run_replay
+from chainperp.cli.replaying import in_one_walk, run_part, run_replay
 from tests.simulation.day.chain import Day
 
 HAPPENED = (
@@ -20,7 +20,8 @@ def test_a_day_replays_and_its_audit_is_clean(tmp_path: Path) -> None:
     assert day.tally["accepted"] > 10 * sum(
         count for name, count in day.tally.items() if name.startswith("refused")
     )
-    replayed = run_replay(tmp_path / "chain")
+    place = str(tmp_path / "chain")
+    replayed = run_replay(place, 0, None, in_one_walk(place, run_part))
     assert replayed.is_equal
     audited = run_audit(tmp_path / "chain")
     assert audited.is_clean, audited.findings

@@ -19,7 +19,7 @@ from tests.simulation.chain import Chain, create, published, step
 from tests.simulation.writer import PARAMETERS
 from tests.support.world import World
 
-ROUNDS = 20
+ROUNDS = 12
 ROOT = Path(__file__).resolve().parents[2]
 
 

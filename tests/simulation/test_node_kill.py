@@ -1,6 +1,6 @@
 """`kill -9` to a node under load, over and over: what it acknowledged is there once, nothing else.
 
-Twenty short rounds here; `make soak` asks for more. Source: reliability 7.3, 7.5.
+Ten short rounds here; `make soak` asks for more. Source: reliability 7.3, 7.5.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from tests.support.chain import run_cli
 from tests.support.logged import accepted_orders, stored_blocks
 from tests.support.node import NodeProcess, account, running_node
 
-ROUNDS = int(os.environ.get("CHAINPERP_KILL_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("CHAINPERP_KILL_ROUNDS", "10"))
 SEED = int(os.environ.get("CHAINPERP_KILL_SEED", "7"))
 CLIENTS = 3
 NOT_DATA = ("LOCK", "index.db")

@@ -10,6 +10,7 @@ from chainperp.base.canonical import Record
 from chainperp.base.units import E8, Address, parse_decimal
 from chainperp.model.actions import OracleVote, UpdateIsolatedMargin, UpdateLeverage
 from chainperp.model.blocks import SystemInput, Transaction
+from chainperp.model.bridge import EvmContracts
 from chainperp.model.decisions import (
     AdlReason,
     Kind,
@@ -59,6 +60,8 @@ class Stage(World):
         first_tier: int = 0,
         fees: bool = False,
         holders: dict[str, int] | None = None,
+        evm: EvmContracts | None = None,
+        network: str = "Testnet",
         **parameters: object,
     ) -> None:
         rows = [
@@ -68,7 +71,7 @@ class Stage(World):
         if first_tier:
             rows = [{**row, "margin_tiers": [[0, first_tier]]} for row in rows]
         values = {**({} if fees else NO_FEES), **parameters}
-        super().__init__(values, markets=rows, holders=holders)
+        super().__init__(values, markets=rows, holders=holders, evm=evm, network=network)
         self.names = dict(SYSTEM_NAMES)
         for address, amount in ((BACKSTOP_VAULT, vault), (INSURANCE, insurance)):
             if usdc(amount):

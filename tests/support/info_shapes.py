@@ -232,6 +232,19 @@ WEB_DATA: Final = {
 }  # fmt: skip
 
 AVERAGE: Final = Maybe({"decimal": DEC, "numerator": str, "denominator": str})
+PENDING: Final = {
+    "wid": int,
+    "user": ADDR,
+    "destination": ADDR,
+    "amount": DEC,
+    "entryIndex": int,
+}
+APPROVAL: Final = {
+    "validators": [ADDR],
+    "powers": [int],
+    "idx": [int],
+    "signatures": [{"r": TX, "s": TX, "v": int}],
+}
 FUND: Final = {
     "address": ADDR, "height": int, "time": int, "purchases": int, "averagePrice": AVERAGE,
     "token": Maybe({
@@ -239,11 +252,15 @@ FUND: Final = {
         "burnedByFees": DEC, "supply": DEC, "bought": DEC,
     }),
     "sources": {"fees": DEC, "liquidations": DEC, "other": DEC, "total": DEC},
-    "paid": {"vault": DEC, "referrals": DEC, "buybacks": DEC},
+    "paid": {"vault": DEC, "referrals": DEC, "buybacks": DEC, "evm": DEC},
+    "evm": Maybe({
+        "vault": ADDR, "sent": DEC, "spent": DEC, "unspent": DEC, "gifts": DEC, "bought": DEC,
+        "burned": DEC, "purchases": int,
+    }),
     "balance": DEC, "lastDue": Maybe(int), "nextEarliest": int,
     "schedule": {
         "balanceMin": DEC, "intervalMs": int, "slippageBps": int, "depthBps": int,
-        "valueMin": DEC,
+        "valueMin": DEC, "evmBps": int, "evmMin": DEC,
     },
     "history?": [{
         "height": int, "time": int, "index": int, "outcome": str, "rule": str, "balance": DEC,
@@ -338,6 +355,23 @@ SHAPES: Final[dict[str, Any]] = {
         "cumVlm": DEC, "nRequestsUsed": int, "nRequestsCap": int, "nRequestsSurplus": int,
     },
     "assistanceFund": FUND,
+    "evmContracts": {
+        "chainId": int, "ledgerChain": TX, "validators": [{"address": ADDR, "power": int}],
+        "contracts": dict.fromkeys(
+            ("usd", "token", "anchor", "bridge", "pool", "vault", "registry"), ADDR
+        ),
+    },
+    "bridgeStatus": {
+        "custody": DEC, "genesis": DEC, "grants": DEC, "deposits": {"count": int, "amount": DEC},
+        "payouts": {"count": int, "amount": DEC}, "pending": [PENDING],
+        "keeper": Maybe({"anchoredSize": int, "head": int, "notes": [str]}),
+    },
+    "anchorRequest": {"anchoredSize": int, "size": int, "root": TX, "proof": [TX], **APPROVAL},
+    "withdrawalSignatures": Maybe({"withdrawal": PENDING, **APPROVAL}),
+    "evmBuybacks": [{
+        "number": int, "decision": TX, "spent": DEC, "bought": str, "burned": str, "block": int,
+        "logIndex": int, "time": int,
+    }],
     "portfolio": [(str, PERIOD)],
     "referral": {
         "referredBy": Maybe({"referrer": ADDR, "code": str}), "cumVlm": DEC,

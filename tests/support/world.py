@@ -23,6 +23,7 @@ from chainperp.model.actions import (
     TriggerTerms,
 )
 from chainperp.model.blocks import BlockInput, MultiSigned, SystemInput, Transaction
+from chainperp.model.bridge import EvmContracts
 from chainperp.model.decisions import Kind, Rejection, SystemType
 from chainperp.model.entries import Entry, decode_entry, decode_payload
 from chainperp.model.envelope import Envelope, encode_envelope
@@ -125,6 +126,8 @@ class World:
         validators: int = 1,
         markets: list[dict[str, object]] | None = None,
         holders: dict[str, int] | None = None,
+        evm: EvmContracts | None = None,
+        network: str = "Testnet",
     ) -> None:
         keys = [(Address(bytes([0xAA + i]) * 20), 1) for i in range(validators)]
         # Tests jump over hours without prices; those about stale prices set the limit themselves.
@@ -133,7 +136,14 @@ class World:
             (address_of(name), amount) for name, amount in (holders or {}).items()
         ]
         raw = build_genesis(
-            "test/world", START, list(keys), parameters=values, markets=markets, holders=given
+            "test/world",
+            START,
+            list(keys),
+            parameters=values,
+            markets=markets,
+            holders=given,
+            evm=evm,
+            network=network,
         )
         self.engine = Engine(parse_genesis(raw), RULES)
         self.blocks = [self.engine.seal_genesis()]

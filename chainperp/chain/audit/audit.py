@@ -15,6 +15,7 @@ from chainperp.base import msgpack
 from chainperp.base.canonical import Record
 from chainperp.base.errors import InvalidBlock
 from chainperp.base.units import address_text
+from chainperp.chain.audit.border import BorderCounts, BorderTrail
 from chainperp.chain.audit.buybacks import FundTrail
 from chainperp.chain.audit.children import ChildrenCheck, is_watched
 from chainperp.chain.audit.fees import FeeTrail
@@ -38,7 +39,8 @@ from chainperp.state.commitment import Commitment, Committed
 from chainperp.state.store import INSURANCE, State
 
 CHECKS: Final = (
-    "execution", "liquidations", "adl rounds", "conservation", "routing and exemptions",
+    "execution", "liquidations", "adl rounds", "conservation", "deposits and payouts",
+    "routing and exemptions",
     "fees", "fund and buybacks", "quotes and capital", "vault shares", "solvency",
 )  # fmt: skip
 FINDINGS_MAX: Final = 100
@@ -70,6 +72,7 @@ class AuditReport:
     """Rounds of quotes, nettings and splits of capital that were planned again."""
     share_changes: int = 0
     """Changes of shares of vaults that were re-derived."""
+    border: BorderCounts = field(default_factory=BorderCounts)
     accounts: int = 0
     liabilities: int = 0
     deficit: int = 0
@@ -99,6 +102,7 @@ class Auditor:
         self.report = AuditReport(self.run.report)
         self.trail: MoneyTrail | None = None
         self.fees = FeeTrail(genesis.parameters)
+        self.border: BorderTrail | None = None
         self.fund: FundTrail | None = None
         self.shares: ShareTrail | None = None
         self.block = LoggedParts(0, 0, [])
@@ -110,6 +114,7 @@ class Auditor:
         self.run.start_from(raw, seal_entry)
         self._watch()
         self._begin_trails()
+        self._border()
         engine = self.run.engine
         self.shares = ShareTrail(engine.genesis.parameters, engine.commitment.trees)
 
@@ -128,20 +133,28 @@ class Auditor:
         trail, fund = self._begin_trails()
         for text in trail.follow(height, entries):
             self.find("routing and exemptions", text)
+        border = self._border()
+        for text in border.follow(self.block.first, entries):
+            self.find("deposits and payouts", text)
         for text in fund.follow(self.block.first, entries):
             self.find("fund and buybacks", text)
         self.report.purchases += fund.bought is not None
         self._check_vaults(children, entries)
         seal = decode_payload(decode_entry(entries[-1]))
-        if self.last is not None:
-            for text in self.fees.follow(entries, self.last, seal["time_ms"]):
+        last = self._moment()
+        if last is not None:
+            for text in self.fees.follow(entries, last, seal["time_ms"]):
                 self.find("fees", text)
         if difference is not None:
             self.find("execution", difference.sentence())
             return False
-        if self.last is not None:
-            self._close(self.last, seal)
+        if last is not None:
+            self._close(last, seal)
         return True
+
+    def _moment(self) -> Moment | None:
+        """What the engine showed of this block while it was executed."""
+        return self.last
 
     def _children(self, entries: list[bytes]) -> ChildrenCheck | None:
         """What there is to check of the liquidity vault's children in a block."""
@@ -172,6 +185,8 @@ class Auditor:
             self.find("conservation", text)
         for text in trail.close_list(self.block.height, moment):
             self.find("routing and exemptions", text)
+        for text in self._border().close(moment):
+            self.find("deposits and payouts", text)
         for text in fund.close(moment):
             self.find("fund and buybacks", text)
 
@@ -189,6 +204,14 @@ class Auditor:
             self.trail = MoneyTrail(parameters, trees)
             self.fund = FundTrail(parameters, engine.state, trees)
         return self.trail, self.fund
+
+    def _border(self) -> BorderTrail:
+        """What follows deposits and payouts; begun after genesis or a snapshot."""
+        if self.border is None:
+            engine = self.run.engine
+            self.border = BorderTrail(engine.genesis, engine.commitment.trees)
+            self.border.counts = self.report.border
+        return self.border
 
     def find(self, check: str, text: str) -> None:
         """Note what is wrong."""

@@ -11,8 +11,10 @@ from typing import Final
 
 from chainperp.base import canonical
 from chainperp.base.canonical import Record
+from chainperp.base.units import address_text
 from chainperp.chain.audit.leaves import Moment
 from chainperp.chain.audit.pair_book import PairBook
+from chainperp.model.bridge import CANCELLED
 from chainperp.model.decisions import Kind, LedgerType, rule_number
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.fund import FUND_KEY, NATIVE, Fund
@@ -23,9 +25,10 @@ from chainperp.rules.buyback import (
     is_purchase_due,
     plan_purchase,
     tokens_to_burn,
+    vault_transfer,
 )
 from chainperp.rules.spot import pair_mark
-from chainperp.state.schemas import ACCOUNT, FUND, SPOT, TOKEN, spot_collection
+from chainperp.state.schemas import ACCOUNT, FUND, SPOT, TOKEN, WITHDRAWAL, spot_collection
 from chainperp.state.store import ASSISTANCE_FUND, State
 from chainperp.state.tree import Tree
 from chainperp.transition.buyback import books_record, native_pair, take_move
@@ -34,6 +37,7 @@ from chainperp.transition.tokens import NOBODY
 
 READ: Final = (
     Kind.FILL, Kind.ORDER, Kind.LEDGER, Kind.DEPOSIT, Kind.TOKEN, Kind.BUYBACK,
+    Kind.WITHDRAW_REQ, Kind.WITHDRAW_DONE, Kind.EVM_BUYBACK,
 )  # fmt: skip
 RISK_BEGINS: Final = (Kind.STATE_COMMIT, Kind.LIQ_TEST, Kind.SEAL)
 
@@ -61,7 +65,8 @@ class FundTrail:
     """What an auditor remembers of the fund, its pair and the tokens between blocks."""
 
     __slots__ = (
-        "book", "books", "bought", "burned", "held", "pair", "parameters", "supplies", "time_ms",
+        "book", "books", "bought", "burned", "held", "is_decided", "pair", "parameters",
+        "supplies", "time_ms", "vault", "waiting",
     )  # fmt: skip
 
     def __init__(self, parameters: Parameters, state: State, trees: Mapping[str, Tree]) -> None:
@@ -82,20 +87,27 @@ class FundTrail:
         self.held = spot_of(trees, NATIVE) if self.pair is not None else 0
         self.bought: Bought | None = None
         self.time_ms = 0
+        self.vault = state.buyback_vault
+        # Transfers to the vault that are on their way: amounts by number of withdrawal.
+        self.waiting = _transfers(trees)
+        # Whether the transfer that may follow a purchase of this block was made or ruled out.
+        self.is_decided = True
 
     def follow(self, first_index: int, entries: Sequence[bytes]) -> Iterator[str]:
         """Entries of a block, in order; yields what does not fit."""
         self.time_ms = decode_payload(decode_entry(entries[-1]))["time_ms"]
         self.bought = None
+        self.is_decided = True
         is_past = int.from_bytes(entries[0][1:3], "big") == Kind.GENESIS  # nothing happens there
         for place, raw in enumerate(entries):
             kind = int.from_bytes(raw[1:3], "big")
             if kind == Kind.TX_USER and is_past:
                 yield "an action of a user follows the place of the fund's purchase"
-            elif kind in RISK_BEGINS and not is_past:
-                is_past = True
-                if self._is_due():
+            elif kind in RISK_BEGINS:
+                if not is_past and self._is_due():
                     yield f"a purchase of the fund was due and is missing: it held {self._held()}"
+                is_past = True
+                yield from self._check_transfer(0)
             elif kind in READ:
                 fields = decode_payload(decode_entry(raw))
                 if kind == Kind.BUYBACK:
@@ -103,6 +115,7 @@ class FundTrail:
                     is_past = True
                     yield from self._check_plan(fields)
                     self.bought = Bought(fields, first_index + place)
+                    self.is_decided = False
                 else:
                     yield from self._take(Kind(kind), fields)
         yield from self._check_result()
@@ -168,11 +181,58 @@ class FundTrail:
                 take_move(self.books, fields["type"], fields["amount"])
             if fields["source"] == ASSISTANCE_FUND:
                 take_move(self.books, fields["type"], -fields["amount"])
-        elif kind is Kind.DEPOSIT:
-            if fields["user"] == ASSISTANCE_FUND:
-                self.books.other += fields["amount"]
-        else:
+        elif kind is Kind.TOKEN:
             yield from self._take_token(fields)
+        else:
+            yield from self._take_border(kind, fields)
+
+    def _take_border(self, kind: Kind, fields: Record) -> Iterator[str]:
+        """Money of the fund that came from outside, goes there, or is spent there."""
+        if kind is Kind.WITHDRAW_DONE:
+            amount = self.waiting.pop(fields["wid"], 0)
+            self.books.sent -= amount if fields["outcome"] == CANCELLED else 0
+        elif kind is Kind.EVM_BUYBACK:
+            self._take_receipt(fields)
+        elif fields["user"] == ASSISTANCE_FUND and kind is Kind.DEPOSIT:
+            self.books.other += fields["amount"]
+        elif fields["user"] == ASSISTANCE_FUND:
+            yield from self._take_transfer(fields)
+
+    def _check_transfer(self, sent: int) -> Iterator[str]:
+        """After a purchase that was due, the fund sends the vault what BUY-7 says, once."""
+        if self.is_decided:
+            if sent:
+                yield f"the fund sent {sent} away outside of a purchase"
+            return
+        self.is_decided = True
+        books = self.books
+        due = 0
+        if self.vault is not None:
+            unspent = books.sent - books.evm_spent
+            due = vault_transfer(books.balance, unspent, self.parameters)
+        if sent != due:
+            yield f"the fund sent the vault {sent}, due were {due}"
+
+    def _take_transfer(self, fields: Record) -> Iterator[str]:
+        """Money that leaves the fund as a withdrawal goes to the vault, whole (BUY-7)."""
+        yield from self._check_transfer(fields["amount"])
+        if fields["destination"] != self.vault or fields["fee"]:
+            yield (
+                f"the fund's money goes to {address_text(fields['destination'])} for a fee of "
+                f"{fields['fee']}"
+            )
+        self.books.sent += fields["amount"]
+        self.waiting[fields["wid"]] = fields["amount"]
+
+    def _take_receipt(self, fields: Record) -> None:
+        """A purchase on the EVM: what it spent of what was paid to the vault, and the rest."""
+        books = self.books
+        own = min(fields["spent"], books.sent - sum(self.waiting.values()) - books.evm_spent)
+        books.evm_spent += own
+        books.evm_gifts += fields["spent"] - own
+        books.evm_bought += fields["bought"]
+        books.evm_burned += fields["burned"]
+        books.evm_purchases += 1
 
     def _take_fill(self, fields: Record) -> Iterator[str]:
         """Fees of a trade are the fund's: both of a perpetual's, the seller's of a spot trade."""
@@ -248,8 +308,11 @@ class FundTrail:
         held = _fund_cells(moment.trees)
         if held != self.books.balance:
             yield f"the fund holds {held}, its entries leave {self.books.balance}"
-        if self.books.spent > self.books.credited:
-            yield f"the fund spent {self.books.spent} of {self.books.credited} that it got"
+        if self.books.spent + self.books.sent > self.books.credited:
+            yield (
+                f"the fund spent {self.books.spent} and sent {self.books.sent} of "
+                f"{self.books.credited} that it got"
+            )
         for index, leaf in enumerate(_token_leaves(moment.trees, len(self.burned))):
             if leaf["burned"] != self.burned[index] or leaf["supply"] != self.supplies[index]:
                 yield (
@@ -263,6 +326,16 @@ def _token_leaves(trees: Mapping[str, Tree], tokens: int) -> list[Record]:
         canonical.decode(TOKEN, trees["token"].get(token_key(index)) or b"")
         for index in range(tokens)
     ]
+
+
+def _transfers(trees: Mapping[str, Tree]) -> dict[int, int]:
+    """The fund's own withdrawals that wait, by number."""
+    found: dict[int, int] = {}
+    for key, value, _sums in trees["wd"].items():
+        fields = canonical.decode(WITHDRAWAL, value)
+        if fields["user"] == ASSISTANCE_FUND:
+            found[int.from_bytes(key, "big")] = fields["amount"]
+    return found
 
 
 def _fund_cells(trees: Mapping[str, Tree]) -> int:

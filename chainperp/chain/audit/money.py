@@ -1,8 +1,7 @@
 """The money of a chain as an auditor follows it from entries and roots alone.
 
-Conservation at every SEAL, deposits in the order of the settlement chain, what takeovers bring and
-where it is routed, and the public list of exemptions, which only logged events change.
-Source: audit-log-and-consensus 10.2, T12, T13, T22.
+Conservation at every SEAL, what takeovers bring and where it is routed, and the public list of
+exemptions, which only logged events change. Source: audit-log-and-consensus 10.2, T12, T22.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,26 +17,19 @@ from chainperp.model.tokens import USDC
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.backstop import routed_share
 from chainperp.state.root import cash_of
-from chainperp.state.schemas import COUNTERS, EXEMPTION, TOKEN, spot_collection
+from chainperp.state.schemas import EXEMPTION, TOKEN, spot_collection
 from chainperp.state.store import ASSISTANCE_FUND, BACKSTOP_VAULT, INSURANCE
 from chainperp.state.tree import Tree
 
 EXEMPT_PREFIX: Final = "exempt/"
 MONEY_KINDS: Final = (
-    Kind.DEPOSIT, Kind.WITHDRAW_DONE, Kind.BACKSTOP, Kind.LEDGER, Kind.PARAM, Kind.TX_SYSTEM,
-    Kind.FILL,
+    Kind.BACKSTOP, Kind.LEDGER, Kind.PARAM, Kind.TX_SYSTEM, Kind.FILL,
 )  # fmt: skip
 
 
 def exempt_leaves(trees: Mapping[str, Tree]) -> dict[bytes, bytes]:
     """The public list, by address."""
     return {key: value for key, value, _sums in trees["exempt"].items()}
-
-
-def counters_of(trees: Mapping[str, Tree]) -> Record:
-    """The state's counters."""
-    value = trees["meta"].get(b"counters")
-    return canonical.decode(COUNTERS, value or b"")
 
 
 def _tokens(moment: Moment) -> Iterator[str]:
@@ -64,12 +56,11 @@ def _tokens(moment: Moment) -> Iterator[str]:
 class MoneyTrail:
     """What an auditor remembers of the money between blocks. Starts from a committed state."""
 
-    __slots__ = ("deposits", "exempt", "parameters", "parties")
+    __slots__ = ("exempt", "parameters", "parties")
 
     def __init__(self, parameters: Parameters, trees: Mapping[str, Tree]) -> None:
         self.parameters = parameters
         self.exempt = exempt_leaves(trees)
-        self.deposits: int = counters_of(trees)["deposits"]
         self.parties: dict[bytes, None] = {}
 
     def follow(self, height: int, entries: Sequence[bytes]) -> Iterator[str]:
@@ -91,17 +82,9 @@ class MoneyTrail:
                 system = fields
             elif kind == Kind.PARAM:
                 yield from self._change_list(height, fields, system)
-            elif kind == Kind.DEPOSIT:
-                yield from self._deposit(fields)
             elif kind == Kind.FILL:
                 self.parties[fields["maker"]] = self.parties[fields["taker"]] = None
         yield from self._check_takeover(takeover, routed)
-
-    def _deposit(self, fields: Record) -> Iterator[str]:
-        """Deposits carry the settlement chain's own numbers, none twice and none left out."""
-        if fields["l1_nonce"] != self.deposits + 1:
-            yield f"deposit {fields['l1_nonce']} follows deposit {self.deposits}"
-        self.deposits = fields["l1_nonce"]
 
     def _check_takeover(self, takeover: Record | None, moved: list[Record]) -> Iterator[str]:
         """A takeover's margin goes to the vault, and from there by the published shares (BKS-6)."""

@@ -25,6 +25,8 @@ STRIDE = 7  # no common factor with MARKETS: the markets of an account differ
 SLACK_BP = (10, 3_000)
 MAINTENANCE_BP = 125  # half of the initial margin at 40x
 VAULT_USDC = 10**12
+SLIDE_UPDATES = 200
+SLIDE_PERMILLE = 45  # of one market after the other: each moves five times
 FALL_PERMILLE = 68  # about a fifth of the accounts cross a trigger when all marks fall by this
 
 
@@ -78,43 +80,82 @@ def _pay_in(state: State, account: Account, draws: Draws) -> None:
     state.unfile(account)
 
 
-def sweep_stages(accounts: int) -> list[Stage]:
-    """A walk over every account, a calm market, and all markets falling at once."""
-    state = sweep_world(accounts)
-    sweep = Sweep(state)
-    draws = Draws("calm")
-    size = f"{accounts // 1000}k accounts"
-    reference = f"walk over {size}"
+class Moves:
+    """One world with its index, and the moves of its marks that are measured."""
 
-    def move(asset: int, permille: int) -> None:
-        market = state.markets[asset]
+    def __init__(self, accounts: int) -> None:
+        self.state = sweep_world(accounts)
+        self.sweep = Sweep(self.state)
+        self.draws = Draws("calm")
+        self.raws = {one.address: one.raw for one in self.state.accounts.values()}
+        self.found: list[tuple[Account, int]] = []
+
+    def _move(self, asset: int, permille: int) -> None:
+        market = self.state.markets[asset]
         market.mark += market.mark * permille // 1000
 
-    def calm() -> float:
+    def _look(self, moved: list[int]) -> None:
+        self.found = self.sweep.due(self.state, moved)
+
+    def calm(self) -> float:
+        """Every market moves by a thousandth, one after the other."""
         spent = 0.0
         for asset in range(MARKETS):
-            move(asset, 1 if draws.chance(50) else -1)
-            spent += timed(partial(sweep.due, state, [asset]), MARKETS)
-            for account, _ in sweep.due(state, []):
-                _pay_in(state, account, draws)
+            self._move(asset, 1 if self.draws.chance(50) else -1)
+            spent += timed(partial(self._look, [asset]), MARKETS)
+            self._make_safe()
         return spent
 
-    def crash() -> float:
+    def slide(self) -> float:
+        """A fifth down in 200 updates: about a fifth of the accounts are found on the way and
+        liquidated. Then everything is as it was."""
+        before = [market.mark for market in self.state.markets]
+        spent = 0.0
+        for number in range(SLIDE_UPDATES):
+            asset = number % MARKETS
+            self._move(asset, -SLIDE_PERMILLE)
+            spent += timed(partial(self._look, [asset]), SLIDE_UPDATES)
+            self._make_safe()
+        for account in self.state.accounts.values():
+            account.raw = self.raws[account.address]
+            self.state.unfile(account)
+        self._put_back(before)
+        return spent
+
+    def crash(self) -> float:
+        """Every market falls at once, in one update; then everything is as it was."""
         everything = list(range(MARKETS))
-        before = [market.mark for market in state.markets]
+        before = [market.mark for market in self.state.markets]
         for asset in everything:
-            move(asset, -FALL_PERMILLE)
-        spent = timed(partial(sweep.due, state, everything), 1)
-        for market, mark in zip(state.markets, before, strict=True):
-            market.mark = mark
-        sweep.due(state, everything)
+            self._move(asset, -FALL_PERMILLE)
+        spent = timed(partial(self._look, everything), 1)
+        self._put_back(before)
         return spent
 
+    def _put_back(self, marks: list[int]) -> None:
+        for market, mark in zip(self.state.markets, marks, strict=True):
+            market.mark = mark
+        self._look(list(range(MARKETS)))
+        while self.sweep.waiting:
+            self._look([])
+
+    def _make_safe(self) -> None:
+        for account, _ in self.found:
+            _pay_in(self.state, account, self.draws)
+
+
+def sweep_stages(accounts: int) -> list[Stage]:
+    """A walk over every account, a calm market, a slide, and all markets falling at once."""
+    moves = Moves(accounts)
+    size = f"{accounts // 1000}k accounts"
+    reference = f"walk over {size}"
     return [
-        Stage(reference, "mark update", reference, None, lambda: timed(partial(walk, state), 1)),
-        Stage(f"mark sweep, {size}, calm", "mark update", reference, 500.0, calm),
-        Stage(f"mark sweep, {size}, crash", "mark update", reference, None, crash),
-    ]
+        Stage(reference, "mark update", reference, None,
+              lambda: timed(partial(walk, moves.state), 1)),
+        Stage(f"mark sweep, {size}, calm", "mark update", reference, 500.0, moves.calm),
+        Stage(f"mark sweep, {size}, slide", "mark update", reference, 20_000.0, moves.slide),
+        Stage(f"mark sweep, {size}, crash", "mark update", reference, None, moves.crash),
+    ]  # fmt: skip
 
 
 def walk(state: State) -> list[tuple[Account, int]]:

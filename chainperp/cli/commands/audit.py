@@ -25,19 +25,32 @@ def audit(
     out: Annotated[
         Path | None, typer.Option("--out", help="Where the cosigned checkpoint goes.")
     ] = None,
+    evm: Annotated[
+        str | None,
+        typer.Option("--evm", help="JSON-RPC of the EVM; the directory's machine if not given."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Replay, and check every liquidation, ADL round and sum. Example: chainperp audit demo-data"""
     from chainperp.cli.auditing import audit_document, audit_lines, run_audit
+    from chainperp.cli.border_audit import audit_border
 
     audited = run_audit(directory, audit_with_signatures, _runner(jobs), jobs)
     document, lines = audit_document(audited), audit_lines(audited)
-    if key_file is not None:
+    border = audit_border(directory, evm)
+    is_clean = audited.is_clean
+    if border is not None:
+        is_clean = is_clean and not border.findings
+        document |= {"ok": is_clean, "evm": border.document()}
+        lines += border.lines()
+    if key_file is not None and border is not None and border.findings:
+        output.say("not cosigned: ledger and contracts differ")
+    elif key_file is not None:
         note = _cosign(directory, key_file, audited, out)
         document["cosigned_checkpoint"] = note
         lines += ["cosigned " + line for line in note.splitlines()[-1:]]
     output.answer(document, lines, as_json)
-    if not audited.is_clean:
+    if not is_clean:
         raise typer.Exit(EXIT_FALSE)
 
 

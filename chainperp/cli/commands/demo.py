@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -44,9 +45,11 @@ def demo(
     checks = [
         _timed("the waterfall ran, its sums are exact", lambda: _waterfall(run, tally)),
         _timed("where every dollar of the crash went", lambda: _money(run)),
+        _timed("deposit, trade, payout, purchase on the EVM", lambda: _border(run)),
         _timed("replay from genesis, second process", lambda: _replayed(directory, tally)),
         _timed("replay from the last snapshot", lambda: _from_snapshot(directory)),
         _timed("verification of the log", lambda: _verified(directory)),
+        _timed("the log against its Anchor contract", lambda: _anchored(directory)),
         _timed("one byte flipped in a copy", lambda: _flipped(directory)),
         _timed("one fee changed, checksum repaired", lambda: _forged(directory)),
     ]
@@ -61,6 +64,7 @@ def demo(
         "tally": _tally_document(tally),
         "waterfall": tally.waterfall.document(run.sequencer.engine.state),
         "money": run.money_table().document(),
+        "border": None if run.border is None else asdict(run.border),
         "try": _to_try(directory, tally),
         "checks": [{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks],
     }
@@ -75,7 +79,7 @@ def demo(
 def _build(directory: Path, seed: int) -> "tuple[Demo, Tally]":
     from chainperp.cli.demo.run import Demo
 
-    run = Demo(directory, seed)
+    run = Demo(directory, seed, has_border=True)
     with output.progress("blocks") as step:
         tally = run.run(step)
     return run, tally
@@ -127,6 +131,27 @@ def _money(run: "Demo") -> tuple[bool, str]:
     return True, f"every row is exact; {bought} bought with fees and burned"
 
 
+def _border(run: "Demo") -> tuple[bool, str]:
+    """What crossed the border is equal on both sides, and all of it arrived."""
+    told = run.border
+    if told is None or not (told.purchases and told.traded and told.anchored):
+        return False, f"something did not happen: {told}"
+    for name, one, other in told.equalities():
+        if one != other:
+            return False, f"{name}: {one} is not {other}"
+    return True, (
+        f"{usd_text(told.deposited)} in, {usd_text(told.received)} out to the newcomer, "
+        f"{usd_text(told.spent)} bought tokens that were burned"
+    )
+
+
+def _anchored(directory: Path) -> tuple[bool, str]:
+    code, found = _chainperp("verify", str(directory), "--anchor", "genesis")
+    if "error" in found:
+        return False, found["error"]
+    return code == 0 and found["ok"], f"{found['checks'][1]['detail']}; the EVM executed again"
+
+
 def _to_try(directory: Path, tally: "Tally") -> list[str]:
     """One command line about a winner who was closed, one about a loser who was sold."""
     found = tally.waterfall
@@ -134,7 +159,12 @@ def _to_try(directory: Path, tally: "Tally") -> list[str]:
         f"chainperp explain {what} {directory} {address_text(case.address)} --height {case.height}"
         for what, case in (("adl", found.taken), ("liq", found.liquidated))
         if case.address
-    ] + [f"chainperp query fund {directory} --history", f"chainperp explain buyback {directory}"]
+    ] + [
+        f"chainperp query fund {directory} --history",
+        f"chainperp explain buyback {directory}",
+        f"chainperp verify {directory} --anchor genesis",
+        f"chainperp audit {directory} --jobs 2",
+    ]
 
 
 def _replayed(directory: Path, tally: "Tally") -> tuple[bool, str]:
@@ -250,8 +280,12 @@ def _report(
              for name, one, other in waterfall.equalities(state)]  # fmt: skip
     table = run.money_table()
     output.table("where every dollar of the crash went", ["from 21:13 on", "USDC"], table.rows())
+    equalities = table.equalities()
+    if run.border is not None:
+        output.table("the border to the EVM", ["what", "USDC"], run.border.rows())
+        equalities += run.border.equalities()
     equal += [[name, "yes" if one == other else f"NO: {one} and {other}"]
-              for name, one, other in table.equalities()]  # fmt: skip
+              for name, one, other in equalities]  # fmt: skip
     output.table("equal to the micro-dollar", ["what", ""], equal)
     funds = [
         ["custody", usd_text(state.custody)],

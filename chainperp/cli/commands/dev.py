@@ -80,6 +80,18 @@ def fund(
     post(options, control if token is None else control | {"token": token})
 
 
+@app.command("evm-fund")
+@takes(Asking)
+def evm_fund(
+    options: Asking,
+    who: Account,
+    amount: Annotated[str, typer.Argument(help="Test dollars on the EVM.")],
+) -> None:
+    """Give an address test dollars and gas on the EVM. Example: chainperp dev evm-fund 0 1000"""
+    parse_decimal(amount, USD_DECIMALS, "amount")
+    post(options, {"type": "evmFund", "user": address_of_account(who), "usd": amount})
+
+
 @app.command("oracle")
 @takes(Asking)
 def oracle(

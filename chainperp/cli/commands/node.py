@@ -46,6 +46,10 @@ Witnesses = Annotated[
     list[str] | None,
     typer.Option("--witness", metavar="VKEY=URL", help="Have every checkpoint cosigned there."),
 ]
+AnchorInterval = Annotated[
+    int,
+    typer.Option("--anchor-interval", min=0, help="Blocks between anchors; 0: only for payouts."),
+]
 PolicyFile = Annotated[
     Path | None,
     typer.Option(
@@ -68,6 +72,7 @@ def node(
     limits: Limits = None,
     witness: Witnesses = None,
     policy: PolicyFile = None,
+    anchor_interval: AnchorInterval = 1_000,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each block.")] = False,
 ) -> None:
     """Run a local chain. Example: chainperp node --dev"""
@@ -101,6 +106,7 @@ def node(
             has_limits=has_limits,
             socket_limits=PUBLIC if has_limits else LOCAL,
             witnesses=witnesses,
+            anchor_interval=anchor_interval,
         )
 
         def ready(running: "Node") -> None:
@@ -150,9 +156,10 @@ def _read(genesis: Path) -> bytes:
 
 def _local_genesis(keys: list[bytes], balance: int, validator: bytes) -> bytes:
     """A chain that begins now: development accounts with USDC and tokens, one validator, who has
-    the rest of the tokens, and a backstop."""
+    the rest of the tokens, a backstop, and the contracts that a node deploys when asked for."""
     from chainperp.client.wallet import address_of
     from chainperp.node.clock import now_ms
+    from chainperp.node.evm_site import planned_contracts
     from chainperp.state.store import BACKSTOP_VAULT, INSURANCE
     from chainperp.storage.package import build_genesis
 
@@ -165,6 +172,7 @@ def _local_genesis(keys: list[bytes], balance: int, validator: bytes) -> bytes:
         holders=[(address, ACCOUNT_TOKENS) for address, _ in funded],
         # Nobody has traded a million on a chain that has just begun.
         parameters=dict.fromkeys(VOLUME_MINIMA, 0),
+        evm=planned_contracts("Testnet"),
     )
 
 
@@ -191,6 +199,8 @@ def _banner(running: "Node", keys: list[bytes]) -> None:
     output.say(f"log     {(settings.path / 'log' / VKEY).read_text('ascii').strip()}")
     for one in settings.witnesses:
         output.say(f"witness {one.key.name} at {one.url}")
+    if genesis.evm is not None:
+        output.say(f"evm     POST /evm, chain id {genesis.evm.chain_id}, opened when it is used")
     if settings.is_dev:
         output.say("dev     POST /dev and `chainperp dev` move money, prices and time")
     if funded:

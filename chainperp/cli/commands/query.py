@@ -22,6 +22,7 @@ from chainperp.cli.asking import (
     show,
     words,
 )
+from chainperp.cli.evm import Evm
 from chainperp.cli.options import shares, takes
 from chainperp.cli.signing import json_object, node_of, now_ms, url_of
 
@@ -236,6 +237,33 @@ def fund(
     fund_report.show_fund(
         options, fund_report.fund_in_directory(directory, height, history=history)
     )
+
+
+@app.command("anchor")
+@takes(Asking)
+def anchor(options: Asking, evm: Evm = None) -> None:
+    """The checkpoint that the contract holds. Example: chainperp query anchor"""
+    from chainperp.cli.bridge_report import show_anchor
+
+    show_anchor(options, evm)
+
+
+@app.command("bridge")
+@takes(Asking)
+def bridge(options: Asking, evm: Evm = None) -> None:
+    """Deposits and payouts, contract beside ledger. Example: chainperp query bridge"""
+    from chainperp.cli.bridge_report import show_bridge
+
+    show_bridge(options, evm)
+
+
+@app.command("buyback")
+@takes(Asking)
+def buyback(options: Asking, evm: Evm = None) -> None:
+    """The vault's purchases, contract beside ledger. Example: chainperp query buyback"""
+    from chainperp.cli.bridge_report import show_buyback
+
+    show_buyback(options, evm)
 
 
 @app.command("log")

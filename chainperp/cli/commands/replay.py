@@ -1,6 +1,5 @@
 """`chainperp replay`: re-execute a chain and compare every byte."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,49 +8,72 @@ from chainperp.base.errors import EXIT_FALSE
 from chainperp.cli import output
 
 if TYPE_CHECKING:
-    from chainperp.wire.typed_data import Network
+    from chainperp.chain.replay import ReplayReport
+    from chainperp.cli.replaying import Part, Planner, Runner
+    from chainperp.cli.sources import Source
 
 
 def replay(
-    directory: Annotated[Path, typer.Argument(help="Data directory.")],
+    directory: Annotated[
+        str, typer.Argument(help="Data directory, or the URL of a log served with its entries.")
+    ],
     start: Annotated[
         int, typer.Option("--from", min=0, help="Begin at the last snapshot up to this height.")
     ] = 0,
     end: Annotated[int | None, typer.Option("--to", min=0, help="Stop after this height.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", min=1, help="Processes for signatures.")] = 1,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, help="Processes; parts between snapshots at once.")
+    ] = 1,
+    dask: Annotated[
+        str | None, typer.Option("--dask", help="Scheduler of a Dask cluster, tcp://host:port.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:
     """Re-execute a chain; exit 1 names the first difference. Example: chainperp replay demo-data"""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
+    from chainperp.cli.checking import replay_document, replay_lines
+    from chainperp.cli.replaying import run_replay
 
-    import msgpack
-
-    from chainperp.cli.checking import replay_document, replay_lines, run_replay
-    from chainperp.cli.signers_ahead import SignersAhead
-    from chainperp.storage.datadir import DataDir
-
-    network = _network(DataDir.open(directory, write=False).genesis.network)
-    pool = None
-    if jobs > 1:
-        pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
-    ahead = SignersAhead(network, pool)
-    with output.progress("replay") as step:
-        report = run_replay(
-            directory,
-            start=start,
-            end=end,
-            recover=ahead.recover,
-            unpack=msgpack.unpackb,
-            ahead=ahead.blocks,
-            step=step,
-        )
-    if pool is not None:
-        pool.shutdown()
+    with output.progress("replay", unit="blocks") as step:
+        planner = _planner(directory, jobs, dask, step)
+        report = run_replay(directory, start, end, planner)
     output.answer(replay_document(report), replay_lines(report), as_json)
     if not report.is_equal:
         raise typer.Exit(EXIT_FALSE)
 
 
-def _network(name: str) -> "Network":
-    return "Mainnet" if name == "Mainnet" else "Testnet"
+def _planner(place: str, jobs: int, dask: str | None, step: output.Progress) -> "Planner":
+    """Parts for every worker, or one walk where that is as fast."""
+    from chainperp.cli.parallel import PARTS_PER_WORKER, cluster_size, over_cluster, over_processes
+    from chainperp.cli.replaying import in_turn, is_worth_cutting, plan_parts
+
+    def plan(source: "Source", span: tuple[int, int]) -> "tuple[list[Part], Runner]":
+        if dask is not None:
+            parts = plan_parts(place, source, span, PARTS_PER_WORKER * cluster_size(dask))
+            return parts, over_cluster(dask, step)
+        parts = plan_parts(place, source, span, PARTS_PER_WORKER * jobs)
+        if is_worth_cutting(parts, jobs):
+            return parts, over_processes(jobs, step)
+        whole = plan_parts(place, source, span, 1)
+        return whole, in_turn(lambda part: _with_pool(part, jobs, step))
+
+    return plan
+
+
+def _with_pool(part: "Part", jobs: int, step: output.Progress) -> "ReplayReport":
+    """One walk in this process; signatures are recovered ahead of it by the other processes."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    import msgpack
+
+    from chainperp.cli.parallel import network_of
+    from chainperp.cli.replaying import run_part
+    from chainperp.cli.signers_ahead import SignersAhead
+
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) if jobs > 1 else None
+    ahead = SignersAhead(network_of(part.place), pool)
+    try:
+        return run_part(part, ahead.recover, msgpack.unpackb, ahead.blocks, step)
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)

@@ -15,6 +15,7 @@ def rules(
 ) -> None:
     """Show the rules, or one of them. Example: chainperp rules MRG-2"""
     from chainperp.cli import rules as book
+    from chainperp.storage.package import rule_text
 
     if markdown:
         sys.stdout.write(book.rule_book_markdown())
@@ -22,7 +23,7 @@ def rules(
     listed = {rule.code: rule for rule in book.load_rules()}
     code = code.upper() if code is not None else None
     if code is None:
-        rows = [[rule.code, rule.text.strip().split("\n\n")[0].replace("\n", " ")]
+        rows = [[rule.code, rule_text(rule).strip().split("\n\n")[0].replace("\n", " ")]
                 for rule in listed.values()]  # fmt: skip
         laws = [{"code": one, "law": " ".join(law.split())} for one, law in rows]
         output.answer(
@@ -35,6 +36,6 @@ def rules(
     document = {
         "code": found.code,
         "function": f"{found.module}.{found.name}",
-        "text": found.text,
+        "text": rule_text(found),
     }
     output.answer(document, book.explain_rule(code).splitlines(), as_json)

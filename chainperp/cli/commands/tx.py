@@ -14,7 +14,7 @@ import typer
 from chainperp.base.errors import EXIT_REFUSED, EXIT_UNREACHABLE
 from chainperp.base.units import E8_DECIMALS, USD_DECIMALS, parse_decimal
 from chainperp.cli import output
-from chainperp.cli.commands import tx_vault
+from chainperp.cli.commands import tx_bridge, tx_vault
 from chainperp.cli.options import shares, takes
 from chainperp.cli.orders import Wanted, closing_trigger, order_request, price_words
 from chainperp.cli.signing import (
@@ -34,6 +34,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(tx_vault.app, name="vault")
+app.command("deposit")(takes(Signing)(tx_bridge.deposit))
+app.command("claim")(takes(Signing)(tx_bridge.claim))
+app.command("anchor")(takes(Signing)(tx_bridge.anchor))
 
 Coin = Annotated[str, typer.Argument(help="Market, such as BTC, or spot pair, such as CHP/USDC.")]
 Side = Annotated[str, typer.Argument(help="buy or sell.")]

@@ -7,8 +7,10 @@ import typer
 
 from chainperp.base.errors import EXIT_FALSE
 from chainperp.cli import output
+from chainperp.cli.evm import Evm
 
 if TYPE_CHECKING:
+    from chainperp.cli.remote import Given
     from chainperp.evidence.verifier.steps import Verdict
 
 Directory = Annotated[Path, typer.Argument(help="Data directory.")]
@@ -41,6 +43,11 @@ def verify(
     sample: Annotated[
         int, typer.Option("--sample", min=1, max=1 << 16, help="URL: entries to read at random.")
     ] = 512,
+    anchor: Annotated[
+        str | None,
+        typer.Option("--anchor", help="Check the log against this Anchor contract, or `genesis`."),
+    ] = None,
+    evm: Evm = None,
     as_json: Json = False,
 ) -> None:
     """Check a proof file; a directory's log; a node's log, from outside; a promise of inclusion.
@@ -48,22 +55,18 @@ def verify(
     Example: chainperp verify my-adl.proof --policy trust.policy
     """
     if script is not None:
-        from chainperp.cli.emit import script as text_of_script
-
-        script.write_text(text_of_script(), encoding="utf-8")
-        output.say(f"wrote {script}: python3 -S -I {script} PROOF --policy FILE")
-        if what is None:
-            return
+        _write_script(script)
     if what is None:
+        if script is not None:
+            return
         output.usage("nothing to verify", "give a proof file, a data directory or a node's URL")
-    if against is not None or "://" in what:
-        from chainperp.cli.remote import Given, verify_promise, verify_url
+    if anchor is not None:
+        _verify_anchor(what, anchor, evm, as_json)
+    elif against is not None or "://" in what:
+        from chainperp.cli.remote import Given
 
         given = Given(policy, key, state, entries, sample)
-        if against is not None:
-            _say_verdict(verify_promise(Path(what), against, given), as_json)
-        else:
-            _say_verdict(verify_url(what, given).verdict, as_json)
+        _say_verdict(_verify_remote(what, against, given), as_json)
     elif key or state or entries:
         output.usage("--key, --state and --entries are for a node's URL", "give http://…")
     elif Path(what).is_dir():
@@ -72,6 +75,37 @@ def verify(
         from chainperp.cli.proof_files import verify_file
 
         _say_verdict(verify_file(Path(what), policy), as_json)
+
+
+def _write_script(script: Path) -> None:
+    """The verifier as one file."""
+    from chainperp.cli.emit import script as text_of_script
+
+    script.write_text(text_of_script(), encoding="utf-8")
+    output.say(f"wrote {script}: python3 -S -I {script} PROOF --policy FILE")
+
+
+def _verify_remote(what: str, against: str | None, given: "Given") -> "Verdict":
+    """A node's log, or a promise of inclusion against one."""
+    from chainperp.cli.remote import verify_promise, verify_url
+
+    if against is not None:
+        return verify_promise(Path(what), against, given)
+    return verify_url(what, given).verdict
+
+
+def _verify_anchor(what: str, address: str, evm: str | None, as_json: bool) -> None:
+    """The log of a directory or a node against the contract, instead of a checkpoint file."""
+    from chainperp.cli.anchoring import check_anchor, document_of, lines_of
+    from chainperp.cli.evm import anchor_of, refusals
+
+    web3, contract = anchor_of(what, address, evm)
+    with refusals():
+        checks = check_anchor(web3, contract, what)
+    document = document_of(checks)
+    output.answer(document, lines_of(checks), as_json)
+    if not document["ok"]:
+        raise typer.Exit(EXIT_FALSE)
 
 
 def _say_verdict(verdict: "Verdict", as_json: bool) -> None:

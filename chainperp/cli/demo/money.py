@@ -17,6 +17,7 @@ from chainperp.model.decisions import Kind, LedgerType, LiquidationOutcome
 from chainperp.model.entries import decode_entry, decode_payload
 from chainperp.model.fund import NATIVE
 from chainperp.model.tokens import SPOT_FIRST, USDC
+from chainperp.state.arrangements import FUND_FIELDS
 from chainperp.state.store import (
     ASSISTANCE_FUND,
     SYSTEM_ACCOUNTS,
@@ -199,7 +200,7 @@ def worths_of(state: State) -> dict[bytes, int]:
 
 def books_of(state: State) -> dict[str, int]:
     """The fund's books and what is burned of the token, from the state."""
-    books = {name: getattr(state.fund, name) for name in state.fund.__slots__}
+    books = {name: getattr(state.fund, name) for name in FUND_FIELDS}
     return {**books, "token_burned": state.tokens[NATIVE].burned}
 
 

@@ -7,13 +7,16 @@ recovered, its block executed and made durable. The same seed gives the same byt
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chainperp.base.units import Address
+from chainperp.base import canonical
+from chainperp.base.units import USD_ONE, Address
 from chainperp.chain.engine import Engine, SealedBlock
 from chainperp.chain.genesis import parse_genesis
 from chainperp.cli.demo.money import Money
 from chainperp.cli.demo.money_table import MoneyTable
 from chainperp.cli.demo.path import CHP, COINS, PricePath
+from chainperp.cli.demo.signer import Signer
 from chainperp.cli.demo.token_people import (
     MAKER_TOKENS,
     MAKER_USDC,
@@ -27,14 +30,19 @@ from chainperp.cli.demo.waterfall import Waterfall
 from chainperp.cli.draws import Draws
 from chainperp.cli.output import Progress
 from chainperp.model.blocks import SystemInput
+from chainperp.model.bridge import GRANT_BODY
 from chainperp.model.decisions import Kind, OrderStatus, Rejection, SystemType
 from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.node.evm_site import planned_contracts
 from chainperp.node.sequencer import Sequencer
 from chainperp.state.store import BACKSTOP_VAULT, INSURANCE, MARKET_MAKER
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis, default_markets, rules_hash
 from chainperp.storage.store import ChainStore
 from chainperp.transition.recorder import FLAG_TAKER_BUYS
+
+if TYPE_CHECKING:
+    from chainperp.cli.demo.border import Border
 
 ORIGIN = "chainperp.example/demo"
 VALIDATOR_POWERS = (4, 3, 2, 1)
@@ -127,10 +135,17 @@ class Tally:
 
 
 class Demo:
-    """One run of the story into a data directory. Longer blocks make a shorter story."""
+    """One run of the story into a data directory. Longer blocks make a shorter story; with the
+    border it ends on the EVM."""
 
     def __init__(
-        self, directory: Path, seed: int, *, calm_ms: int = CALM_MS, crash_ms: int = CRASH_MS
+        self,
+        directory: Path,
+        seed: int,
+        *,
+        calm_ms: int = CALM_MS,
+        crash_ms: int = CRASH_MS,
+        has_border: bool = False,
     ) -> None:
         self.path = PricePath()
         self.calm_ms = calm_ms
@@ -162,7 +177,19 @@ class Demo:
             for index in range(TOKEN_TRADERS)
         ]
         self.token_draws = Draws(f"token trading {seed}")
-        genesis = build_genesis(
+        self.newcomer = Signer(Draws(f"newcomer {seed}").key())
+        self.border: Border | None = None
+        self.has_border = has_border
+        genesis = self._genesis(calm_ms)
+        log_seed = sha256(f"demo log {seed}".encode("ascii")).digest()
+        DataDir.create(directory, genesis, log_seed).close()
+        store = ChainStore.open(directory, checkpoint_interval_ms=CHECKPOINT_INTERVAL_MS)
+        self.sequencer = Sequencer(Engine(parse_genesis(genesis), rules_hash()), store, "Testnet")
+        self.tally = Tally()
+
+    def _genesis(self, calm_ms: int) -> bytes:
+        """The chain's beginning: people, markets, tokens, and the contracts that it will have."""
+        return build_genesis(
             ORIGIN,
             self.path.start,
             [(one.signer.address, one.power) for one in self.validators],
@@ -175,12 +202,8 @@ class Demo:
                 (self.token_maker.owner.address, MAKER_TOKENS),
                 *((one.signer.address, TRADER_TOKENS) for one in self.token_traders),
             ],
+            evm=planned_contracts("Testnet"),
         )
-        log_seed = sha256(f"demo log {seed}".encode("ascii")).digest()
-        DataDir.create(directory, genesis, log_seed).close()
-        store = ChainStore.open(directory, checkpoint_interval_ms=CHECKPOINT_INTERVAL_MS)
-        self.sequencer = Sequencer(Engine(parse_genesis(genesis), rules_hash()), store, "Testnet")
-        self.tally = Tally()
 
     def run(self, step: Progress) -> Tally:
         """Make the whole chain, durable block by block."""
@@ -204,8 +227,20 @@ class Demo:
             self.tally.add(sealed)
             self._tell_makers(sealed)
             step(number + 1, len(times))
+        if self.has_border:
+            self._cross_border()
         self.sequencer.store.close()
         return self.tally
+
+    def _cross_border(self) -> None:
+        """The last part: deposit, trade, withdrawal, payout, and a purchase on the EVM."""
+        # web3 and py-evm take seconds to import, and not every demo of the tests needs them.
+        from chainperp.cli.demo.border import cross_border
+
+        told, blocks = cross_border(self.sequencer, self.newcomer, self.validators, self.makers)
+        self.border = told
+        for sealed in blocks:
+            self.tally.add(sealed)
 
     def money_table(self) -> MoneyTable:
         """Where the money of the crash is, after the run."""
@@ -241,10 +276,7 @@ class Demo:
         amounts += [(MARKET_MAKER, QUOTER_USDC)]
         amounts += [(self.token_maker.owner.address, MAKER_USDC)]
         amounts += [(one.signer.address, TRADER_USDC) for one in self.token_traders]
-        self.sequencer.add_system(
-            _deposit(Address(address), usdc, nonce)
-            for nonce, (address, usdc) in enumerate(amounts, start=1)
-        )
+        self.sequencer.add_system(_grant(Address(address), usdc) for address, usdc in amounts)
         for maker in (*self.makers, self.token_maker):
             self.sequencer.submit(maker.approve(time_ms))
         self.sequencer.submit(self.token_maker.move_in(time_ms))
@@ -267,8 +299,7 @@ class Demo:
             self.sequencer.submit(trader.act(self.path, time_ms))
 
 
-def _deposit(address: Address, usdc: int, nonce: int) -> SystemInput:
-    """A deposit as it would be seen outside: amount, sequence number and a reference."""
-    reference = sha256(b"demo deposit" + nonce.to_bytes(8, "big")).digest()
-    body = address + (usdc * 1_000_000).to_bytes(16, "big") + nonce.to_bytes(8, "big") + reference
-    return SystemInput(SystemType.DEPOSIT, body)
+def _grant(address: Address, usdc: int) -> SystemInput:
+    """Money to begin with, which a development chain gives; nothing on the EVM stands behind it."""
+    body = canonical.encode(GRANT_BODY, {"user": address, "amount": usdc * USD_ONE})
+    return SystemInput(SystemType.GRANT, body)

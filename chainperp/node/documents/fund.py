@@ -3,6 +3,7 @@
 from chainperp.base.canonical import Record
 from chainperp.base.rounding import floor_div
 from chainperp.base.units import format_decimal, price_decimals
+from chainperp.model.bridge import EVM_TOKEN_DECIMALS
 from chainperp.model.decisions import BuybackOutcome, rule_code
 from chainperp.model.fund import NATIVE, Fund, average_price
 from chainperp.model.tokens import Token
@@ -34,6 +35,8 @@ def schedule_document(parameters: Parameters) -> Document:
         "slippageBps": parameters.buyback_slippage_bps,
         "depthBps": parameters.buyback_depth_bps,
         "valueMin": usd(parameters.buyback_value_min),
+        "evmBps": parameters.buyback_evm_bps,
+        "evmMin": usd(parameters.buyback_evm_min),
     }
 
 
@@ -49,6 +52,20 @@ def _token_document(token: Token, fund: Fund) -> Document:
         "burnedByFees": amount(token.burned - fund.burned),
         "supply": amount(token.circulating),
         "bought": amount(fund.bought),
+    }
+
+
+def _evm_document(vault: bytes, fund: Fund) -> Document:
+    """What became of the money that was sent to the vault on the EVM."""
+    return {
+        "vault": hex_text(vault),
+        "sent": usd(fund.sent),
+        "spent": usd(fund.evm_spent),
+        "unspent": usd(fund.sent - fund.evm_spent),
+        "gifts": usd(fund.evm_gifts),
+        "bought": format_decimal(fund.evm_bought, EVM_TOKEN_DECIMALS),
+        "burned": format_decimal(fund.evm_burned, EVM_TOKEN_DECIMALS),
+        "purchases": fund.evm_purchases,
     }
 
 
@@ -72,7 +89,9 @@ def fund_document(state: State) -> Document:
             "vault": usd(fund.to_vault),
             "referrals": usd(fund.to_referrals),
             "buybacks": usd(fund.spent),
+            "evm": usd(fund.sent),
         },
+        "evm": None if state.buyback_vault is None else _evm_document(state.buyback_vault, fund),
         "balance": usd(fund.balance),
         "purchases": fund.purchases,
         "averagePrice": None

@@ -15,7 +15,10 @@ from chainperp.node.index.schema import TIF_FRONTEND_MARKET
 
 ORDERS: Final = ("order", "modify", "batchModify")
 
-SYSTEM_NAMES: Final = {1: "oracleVote", 2: "deposit", 3: "withdrawalDone", 4: "exemption"}
+SYSTEM_NAMES: Final = {
+    1: "oracleVote", 2: "deposit", 3: "withdrawalDone", 4: "exemption", 5: "bridgeDeposit",
+    6: "bridgePayout", 7: "evmBuyback", 8: "grant",
+}  # fmt: skip
 
 
 class Spec(NamedTuple):

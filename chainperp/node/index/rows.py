@@ -38,6 +38,7 @@ from chainperp.node.effects import (
 )
 from chainperp.node.index.accounts import FundingSums, Users
 from chainperp.node.index.actions import SYSTEM_NAMES, Action, Spec, read_action
+from chainperp.node.index.border import Border
 from chainperp.node.index.fees import FeeRows, TokenCosts
 from chainperp.node.index.markets import CandleRows, MarketDays
 from chainperp.node.index.money import FORCED, LedgerRows
@@ -100,8 +101,7 @@ class Rows:
             (Kind.TWAP, self._twap),
             (Kind.MARK, self._mark),
             (Kind.FUNDING, self._funding),
-            (Kind.DEPOSIT, self._deposit),
-            (Kind.WITHDRAW_REQ, self._withdrawal),
+            *Border(self).handlers(),
             (Kind.AGENT, self._agent),
             (Kind.LEDGER, self._ledger),
             (Kind.TOKEN, self._token),
@@ -294,20 +294,6 @@ class Rows:
             amount = whole * USD_ONE
             row = history.deposit(amount)
             self.ledger.add(self.users.number(address), (index, self.time_ms), None, amount, row)
-
-    def _deposit(self, index: int, raw: bytes) -> None:
-        fields = decode_payload(decode_entry(raw))
-        amount = fields["amount"]
-        user = self.users.number(fields["user"])
-        place = index, self.time_ms
-        self.ledger.add(user, place, self.hash, amount, history.deposit(amount))
-
-    def _withdrawal(self, index: int, raw: bytes) -> None:
-        fields = decode_payload(decode_entry(raw))
-        amount, fee = fields["amount"], fields["fee"]
-        user = self.users.number(fields["user"])
-        row = history.withdrawal(amount, self.action.nonce, fee)
-        self.ledger.add(user, (index, self.time_ms), self.hash, -amount - fee, row)
 
     def _agent(self, _index: int, raw: bytes) -> None:
         fields = decode_payload(decode_entry(raw))

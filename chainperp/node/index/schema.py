@@ -6,7 +6,7 @@ micro-USDC. An order whose form was refused keeps its numbers as signed (`ORDER_
 
 from typing import Final
 
-VERSION: Final = 5
+VERSION: Final = 6
 
 ORDER_IS_BUY: Final = 1
 ORDER_REDUCE_ONLY: Final = 2
@@ -117,6 +117,13 @@ CREATE TABLE ledger (
 CREATE TABLE buybacks (
     idx INTEGER PRIMARY KEY, height INTEGER NOT NULL, time_ms INTEGER NOT NULL, entry BLOB NOT NULL
 );
+CREATE TABLE evm_buybacks (
+    idx INTEGER PRIMARY KEY, height INTEGER NOT NULL, time_ms INTEGER NOT NULL, entry BLOB NOT NULL
+);
+CREATE TABLE withdrawals (
+    wid INTEGER PRIMARY KEY, user INTEGER NOT NULL, amount INTEGER NOT NULL
+);
+CREATE TABLE payouts (wid INTEGER PRIMARY KEY, outcome INTEGER NOT NULL);
 CREATE TABLE agents (address BLOB PRIMARY KEY, account BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE days (
     user INTEGER NOT NULL, day INTEGER NOT NULL, taker INTEGER NOT NULL, maker INTEGER NOT NULL,
@@ -137,7 +144,7 @@ INSERT INTO users (id, address) VALUES (0, x'');
 NAMES: Final = (
     "meta", "users", "blocks", "transactions", "orders", "trades", "fills", "candles", "marks",
     "funding_rates", "funding_payments", "funding_sums", "ledger", "agents", "days", "twaps",
-    "twap_events", "buybacks",
+    "twap_events", "buybacks", "evm_buybacks", "withdrawals", "payouts",
     "token_costs", "rewards", "fee_flows",
 )  # fmt: skip
 
@@ -151,5 +158,8 @@ INSERTS: Final = {
     "twaps": "INSERT INTO twaps VALUES (?,?,?,?,?,?,?)",
     "twap_events": "INSERT INTO twap_events VALUES (?,?,?,?,?,?,?)",
     "buybacks": "INSERT INTO buybacks VALUES (?,?,?,?)",
+    "evm_buybacks": "INSERT INTO evm_buybacks VALUES (?,?,?,?)",
+    "withdrawals": "INSERT INTO withdrawals VALUES (?,?,?)",
+    "payouts": "INSERT INTO payouts VALUES (?,?)",
     "agents": "INSERT OR REPLACE INTO agents VALUES (?,?)",
 }

@@ -4,6 +4,7 @@ from typing import Final
 
 from chainperp.node.info import (
     accounts,
+    bridge,
     fund,
     history,
     markets,
@@ -52,6 +53,7 @@ QUERIES: Final = [
     *twaps.QUERIES,
     *money.QUERIES,
     *fund.QUERIES,
+    *bridge.QUERIES,
     *REFUSED,
 ]
 

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from chainperp.base.errors import BadRequest
 from chainperp.model.tokens import SPOT_FIRST
@@ -23,6 +23,9 @@ from chainperp.node.index.index import Index, IndexUnavailable
 from chainperp.state.store import State
 from chainperp.wire.shapes import Field, Misfit, shape, shown
 
+if TYPE_CHECKING:
+    from chainperp.node.keeping import Keeping
+
 Fields = dict[str, Any]
 Grade = Literal["full", "partial", "refused"]
 WEIGHT_ELSE: Final = 20
@@ -30,6 +33,10 @@ WEIGHT_ELSE: Final = 20
 
 def _no_index() -> Index:
     raise IndexUnavailable("this node keeps no index of the past")
+
+
+def _no_keeping() -> "Keeping":
+    raise IndexUnavailable("this node has no contracts beside it")
 
 
 @dataclass(slots=True)
@@ -42,6 +49,8 @@ class Context:
     "Returns when the state is that of a durable block."
     index: Callable[[], Index] = _no_index
     "The index of the chain in force. Raises IndexUnavailable."
+    keeping: Callable[[], "Keeping"] = _no_keeping
+    "The keeper's loop, which knows the EVM beside the chain. Raises IndexUnavailable."
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,8 @@ class Query:
     answer: Callable[[Context, Fields], Any] | None = None
     look: Callable[[Past, Fields], Any] | None = None
     combine: Callable[[Context, Fields, Any], Any] | None = None
+    prepare: Callable[[Context], Awaitable[None]] | None = None
+    "What is to be waited for first."
     weight: int = WEIGHT_ELSE
     grade: Grade = "full"
     note: str = ""
@@ -135,6 +146,8 @@ class Registry:
     async def answer(self, context: Context, request: object) -> Answer:
         """The answer to a request. Raises BadRequest, IndexUnavailable."""
         query, fields = self.read(request)
+        if query.prepare is not None:
+            await query.prepare(context)
         await context.settled()
         if query.answer is not None:
             found = query.answer(context, fields)

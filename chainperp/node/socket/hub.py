@@ -47,6 +47,7 @@ class Hub:
         self._markets: dict[str, Channel] = {}
         self._users: dict[bytes, dict[str, Channel]] = {}
         self._late: dict[str, asyncio.Task[None]] = {}
+        self._withdrawing = self._waiting()
 
     # --- what subscribers ask --------------------------------------------------------------------
 
@@ -180,9 +181,10 @@ class Hub:
 
     def on_block(self, published: Published) -> None:
         """Tell everybody what a durable block did. A listener of the engine loop."""
+        before, self._withdrawing = self._withdrawing, self._waiting()
         if not self.channels:
             return
-        view = BlockView(published, self.sources.state())
+        view = BlockView(published, self.sources.state(), before)
         touched: dict[Client, None] = {}
         for channel in list(self._markets.values()):
             self._publish(channel, view, touched)
@@ -191,6 +193,10 @@ class Hub:
                 self._publish(channel, view, touched)
         for client in touched:
             client.flush()
+
+    def _waiting(self) -> dict[int, bytes]:
+        """Whose withdrawals wait, by number."""
+        return {wid: one.user for wid, one in self.sources.state().withdrawals.items()}
 
     def _user_channels(self, view: BlockView) -> Iterable[Channel]:
         """Channels of accounts that the block changed, and of those that the marks move."""
@@ -284,6 +290,7 @@ class Hub:
         """The chain is another one now: tell the members of state channels how it is there."""
         touched: dict[Client, None] = {}
         self.sources.reset()
+        self._withdrawing = self._waiting()
         for channel in self.channels.values():
             channel.reset()
             self._publish(channel, None, touched)

@@ -1,6 +1,8 @@
 """What a block did, as far as subscribers ask: read from its entries once, for all channels."""
 
+from collections.abc import Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Final
 
 from chainperp.base.canonical import Record
@@ -55,9 +57,16 @@ _OWNERS: Final = {
 
 
 class BlockView:
-    """A durable block and the state after it."""
+    """A durable block and the state after it. `withdrawing`: whose withdrawals waited before it,
+    by number; those that it ended are no longer in the state."""
 
-    def __init__(self, published: Published, state: State) -> None:
+    def __init__(
+        self,
+        published: Published,
+        state: State,
+        withdrawing: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> None:
+        self.withdrawing = withdrawing
         self.published = published
         self.state = state
         self.height = published.height
@@ -184,4 +193,8 @@ class BlockView:
         for kind, names in _OWNERS.items():
             for fields in self.of_kind(kind):
                 found.update(dict.fromkeys(fields[name] for name in names))
+        for fields in self.of_kind(Kind.WITHDRAW_DONE):
+            user = self.withdrawing.get(fields["wid"])
+            if user is not None:
+                found[user] = None
         return found

@@ -8,13 +8,17 @@ import pytest
 from chainperp.base.errors import InvalidGenesis
 from chainperp.chain.genesis import first_state, parse_genesis
 from chainperp.storage.package import build_genesis
+from tests.support.border import CONTRACTS
 
 GOOD = build_genesis("test/genesis", 1_760_000_000_000, [(b"\xaa" * 20, 1)])
+CONTRACTED = build_genesis(
+    "test/genesis", 1_760_000_000_000, [(b"\xaa" * 20, 1)], evm=CONTRACTS
+)  # fmt: skip
 
 
-def changed(path: str, value: Any) -> bytes:
+def changed(path: str, value: Any, good: bytes = GOOD) -> bytes:
     """The good genesis with one value changed; `path` is dotted, a dash deletes."""
-    tree = json.loads(GOOD)
+    tree = json.loads(good)
     *parents, last = path.split(".")
     node = tree
     for key in parents:
@@ -131,3 +135,38 @@ def test_default_markets_are_the_published_ones() -> None:
     assert [one.size_decimals for one in terms.values()] == [5, 4, 2, 2, 0, 0, 2, 1]
     assert [one.leverage_max for one in terms.values()] == [40, 25, 20, 10, 20, 10, 10, 10]
     assert terms["ETH"].tiers[1].leverage_max == 15
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("evm", None, "evm is not a table: was None"),
+        ("evm", [], "evm is not a table: was []"),
+        ("evm.owner", "0x" + "c9" * 20, "evm.owner does not exist"),
+        ("evm.vault", DELETE, "evm.vault is missing"),
+        ("evm.chain_id", DELETE, "evm.chain_id is missing"),
+        ("evm.chain_id", "1337", "evm.chain_id is not a whole number from 1"),
+        ("evm.chain_id", 0, "evm.chain_id is not a whole number from 1"),
+        ("evm.chain_id", 2**63 - 36, "evm.chain_id is not a whole number from 1"),
+        ("evm.bridge", "0x" + "C3" * 20, "evm.bridge is not a lower-case address"),
+        ("evm.bridge", "0x" + "c3" * 19, "evm.bridge is not a lower-case address"),
+        ("evm.bridge", "c3" * 20, "evm.bridge is not a lower-case address"),
+        ("evm.usd", "0x" + "00" * 20, "evm.usd is not a new address"),
+        ("evm.vault", "0x" + "c0" * 20, "evm.vault is not a new address"),
+    ],
+)
+def test_contracts_are_all_named_and_all_distinct(path: str, value: Any, message: str) -> None:
+    with pytest.raises(InvalidGenesis) as error:
+        parse_genesis(changed(path, value, CONTRACTED))
+    assert message in str(error.value)
+
+
+def test_contracts_are_part_of_the_chain() -> None:
+    """They are optional, read as they were written, and another address is another chain."""
+    assert parse_genesis(GOOD).evm is None
+    assert first_state(parse_genesis(GOOD)).buyback_vault is None
+    genesis = parse_genesis(CONTRACTED)
+    assert genesis.evm == CONTRACTS
+    assert first_state(genesis).buyback_vault == CONTRACTS.vault
+    other = parse_genesis(changed("evm.vault", "0x" + "c9" * 20, CONTRACTED))
+    assert len({genesis.chain_id, other.chain_id, parse_genesis(GOOD).chain_id}) == 3

@@ -10,6 +10,7 @@ from chainperp.chain.engine import Engine
 from chainperp.chain.genesis import parse_genesis
 from chainperp.model.decisions import BuybackOutcome, Kind, LedgerType, OrderStatus, rule_number
 from chainperp.model.entries import decode_payload
+from chainperp.state.arrangements import FUND_FIELDS
 from chainperp.state.store import ASSISTANCE_FUND
 from chainperp.storage.package import build_genesis
 from tests.support.forced import usdc
@@ -163,7 +164,7 @@ def test_a_snapshot_keeps_the_books() -> None:
     stage.later()
     other = Engine(stage.engine.genesis, RULES)
     other.restore(stage.engine.snapshot(), stage.engine.seal)
-    for name in stage.engine.state.fund.__slots__:
+    for name in FUND_FIELDS:
         assert getattr(other.state.fund, name) == getattr(stage.engine.state.fund, name)
     later = stage.later()
     assert stage.purchase(later) is not None

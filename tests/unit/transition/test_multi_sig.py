@@ -207,7 +207,7 @@ def test_an_envelope_taken_twice_is_refused_by_the_leaders_nonce() -> None:
     before = list(owner.nonces.kept)
     assert chain.carry(body) is Rejection.ACCEPTED
     assert chain.carry(body) is Rejection.NONCE_DUPLICATE
-    assert owner.nonces.kept == before
+    assert list(owner.nonces.kept) == before
 
 
 def test_a_leader_named_wrongly_and_a_stranger_are_refused() -> None:

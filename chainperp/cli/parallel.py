@@ -1,0 +1,139 @@
+"""Runs the parts of a replay at the same time: in processes of this machine, or on a Dask cluster.
+
+Parts come back in order whoever finishes first, so the verdict never depends on the number of
+workers. A part is a pure function of the chain and the rules: one whose worker died is done again.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any, Final
+
+import msgpack
+
+from chainperp.base.errors import NotFound
+from chainperp.chain.replay import ReplayReport
+from chainperp.cli.output import Progress
+from chainperp.cli.replaying import Part, PartOutcome, Runner, attempt, run_part
+from chainperp.cli.sources import open_source
+from chainperp.wire.recovery import signers_of
+from chainperp.wire.typed_data import Network
+
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
+PARTS_PER_WORKER: Final = 4
+LOOK_S: Final = 0.25
+RETRIES: Final = 3
+CONNECT_S: Final = 10
+
+_done: "Synchronized[int] | None" = None
+"""Blocks done by all processes of a pool; set in each of them."""
+
+
+def network_of(place: str) -> Network:
+    """Network whose signatures a chain's transactions carry."""
+    return "Mainnet" if open_source(place).genesis.network == "Mainnet" else "Testnet"
+
+
+def replay_part(part: Part) -> PartOutcome:
+    """Do a part with every signature recovered: what a worker is given."""
+    return attempt(part, _with_signatures)
+
+
+def _with_signatures(part: Part) -> ReplayReport:
+    network = network_of(part.place)
+    counted = 0
+
+    def recover(envelopes: list[bytes]) -> list[bytes | str]:
+        return signers_of(envelopes, network)
+
+    def step(done: int, _total: int | None) -> None:
+        nonlocal counted
+        if _done is not None:
+            with _done.get_lock():
+                _done.value += done - counted
+        counted = done
+
+    return run_part(part, recover, msgpack.unpackb, step=step)
+
+
+def _begin_worker(done: "Synchronized[int]") -> None:
+    global _done  # noqa: PLW0603 - a pool's process has no other place for it
+    _done = done
+
+
+def over_processes(jobs: int, step: Progress) -> Runner:
+    """A runner over processes of this machine; `step` is told how many blocks are done."""
+
+    def run(parts: list[Part]) -> Iterator[PartOutcome]:
+        total = sum(part.length for part in parts)
+        context = get_context("spawn")
+        done: Synchronized[int] = context.Value("q", 0)
+        with ProcessPoolExecutor(
+            min(jobs, len(parts)), mp_context=context, initializer=_begin_worker, initargs=(done,)
+        ) as pool:
+            futures = [pool.submit(replay_part, part) for part in parts]
+            try:
+                for future in futures:
+                    yield _await(future, lambda: step(done.value, total))
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    return run
+
+
+def _await(future: "Future[PartOutcome]", tell: Callable[[], None]) -> PartOutcome:
+    while not wait([future], LOOK_S).done:
+        tell()
+    tell()
+    return future.result()
+
+
+def over_cluster(address: str, step: Progress) -> Runner:
+    """A runner over the workers of the Dask scheduler at an address.
+
+    The workers need this package, of the same version, and the chain under the same name: a path
+    that they share, or a URL. Raises NotFound without the package `distributed` or a scheduler.
+    """
+
+    def run(parts: list[Part]) -> Iterator[PartOutcome]:
+        client = _connect(address)
+        total = sum(part.length for part in parts)
+        finished = 0
+        try:
+            futures = [
+                client.submit(replay_part, part, pure=False, retries=RETRIES) for part in parts
+            ]
+            for part, future in zip(parts, futures, strict=True):
+                outcome: PartOutcome = future.result()
+                finished += part.length
+                step(finished, total)
+                yield outcome
+            client.cancel(futures)
+        finally:
+            client.close()
+
+    return run
+
+
+def cluster_size(address: str) -> int:
+    """Number of threads that a cluster's workers have together, at least 1."""
+    client = _connect(address)
+    try:
+        return max(1, sum(int(count) for count in client.nthreads().values()))
+    finally:
+        client.close()
+
+
+def _connect(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise NotFound(
+            "--dask needs the extra cluster: pip install 'chainperp[cluster]'"
+        ) from error
+    try:
+        return Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise NotFound(f"no Dask scheduler answers at {address}: {error}") from error
