@@ -135,6 +135,19 @@ def through_the_fund(
     return Table("year", "One year through the engine's fund", columns, rows), worst, chains
 
 
+def _swept(values: Values, seed: int) -> tuple[Table, list[float]]:
+    """Fees alone by buyback share; days with an empty fund in percent."""
+    rows: list[list[Cell]] = []
+    shares: list[float] = []
+    for percent in values.buybacks_percent:
+        one = simulate(values, Source(values.fees * (1 - percent / 100) / DAYS), seed)
+        shares.append(one["empty"] * 100)
+        rows.append([percent, one["empty"] * 100, one["budget"], one["ruin"] * 100])
+    columns = ["buyback (%)", "days with an empty fund (%)", "paid by winners a year (m USD)",
+               "nearly empty at the end (%)"]  # fmt: skip
+    return Table("buybacks", "Fees alone, by the share that buys tokens", columns, rows), shares
+
+
 def run(values: Values, seed: int) -> Outcome:
     """Four refills, the buyback share swept, and a year of each refill on the engine."""
     kept = values.fees * (1 - values.buyback_percent / 100)
@@ -151,12 +164,7 @@ def run(values: Values, seed: int) -> Outcome:
         rows.append([name, source.income, *(found[name][key] * (100 if key != "budget" else 1)
                                      for key in ("empty", "year", "budget")),
                      found[name]["ruin"] * 100, found[name]["refill"]])  # fmt: skip
-    swept: list[list[Cell]] = []
-    shares: list[float] = []
-    for percent in values.buybacks_percent:
-        one = simulate(values, Source(values.fees * (1 - percent / 100) / DAYS), seed)
-        shares.append(one["empty"] * 100)
-        swept.append([percent, one["empty"] * 100, one["budget"], one["ruin"] * 100])
+    swept, shares = _swept(values, seed)
     target = best_fund(values)
     limit = max(0.0, 1 - target / values.fees) * 100
     year, off, chains = through_the_fund(values, sources, seed)
@@ -166,9 +174,7 @@ def run(values: Values, seed: int) -> Outcome:
     outcome = Outcome(
         tables=[
             Table("refills", f"Newsvendor fund K* = {target:.3g} m USD", columns, rows),
-            Table("buybacks", "Fees alone, by the share that buys tokens",
-                  ["buyback (%)", "days with an empty fund (%)", "paid by winners a year (m USD)",
-                   "nearly empty at the end (%)"], swept),
+            swept,
             year,
         ],
         chains=chains,

@@ -28,6 +28,7 @@ from chainperp.lab.studies.endowments import endowments
 from chainperp.lab.studies.engine_waves import (
     LEVERAGE,
     SMALLEST,
+    Waved,
     crowd_of,
     through_waves,
     waved_figure,
@@ -221,10 +222,7 @@ def run(values: Values, seed: int) -> Outcome:
     five, _ = in_money(list(FIVE), [20 * USD], (0, 1))
     large, takes = in_money(winners, budgets, values.exempt_top)
     judged = [Judged(policy, winners, values) for policy in POLICIES]
-    crowd = crowd_of(winners, values.engine_winners, 10, LEVERAGE, SMALLEST)
-    able = -sum(crowd.lots.values()) * USD // 10
-    sizes = [usd * able // REAL_CAPACITY for usd in values.waves_usd]
-    waved = [through_waves(policy, crowd, sizes) for policy in POLICIES]
+    waved = _waved(winners, values)
     best = [min(one.scores()[judge] for one in judged) for judge in range(3)]
     tops = [
         code_of(one.policy)
@@ -270,6 +268,14 @@ def run(values: Values, seed: int) -> Outcome:
         )
     ]
     return outcome
+
+
+def _waved(winners: list[Winner], values: Values) -> list[Waved]:
+    """Every policy over the waves on the engine, budgets in proportion to what winners have."""
+    crowd = crowd_of(winners, values.engine_winners, 10, LEVERAGE, SMALLEST)
+    able = -sum(crowd.lots.values()) * USD // 10
+    sizes = [usd * able // REAL_CAPACITY for usd in values.waves_usd]
+    return [through_waves(policy, crowd, sizes) for policy in POLICIES]
 
 
 def lorenz(takes: dict[str, list[int]]) -> Figure:

@@ -166,14 +166,6 @@ def run(values: Values, seed: int) -> Outcome:
         [name, one["hole"] / USD / 1000, 0.0, one["winners"] / USD / 1000, one["left"]]
         for name, one in plain.items()
     ]
-    back: list[list[Cell]] = []
-    for times in values.liabilities:
-        for percent in values.recovery_percent:
-            for refuses in values.refuse_percent:
-                missing = ledger["after"] * refuses / 100
-                owed = times * ledger["after"]
-                later = missing * percent / 100 * (1 - values.discount_percent / 100)
-                back.append([times, percent, refuses, (1 - (missing - later) / owed) * 100])
     ratio = ledger["after"] / ledger["before"]
     outcome = Outcome(
         tables=[
@@ -187,9 +179,7 @@ def run(values: Values, seed: int) -> Outcome:
                    "hole after / before, engine", "hole after / before, closed form"],
                   [[ledger["nominal"], booked.raised / 1000, ledger["raised"], ledger["depth"],
                     booked.token_price, sold / hole if hole else None, ratio]]),
-            Table("recovery", "What customers get, by liabilities over hole",
-                  ["liabilities / hole", "recovered after a year (%)", "chance of refusal (%)",
-                   "customers' claims covered (%)"], back),
+            _recovery(values, ledger["after"]),
         ],
         figures=[Figure(name="holes", title="The hole, before and after the token is sold",
                         x="the venue's token", y="million USD", ticks=["counted", "sold"],
@@ -219,6 +209,21 @@ def run(values: Values, seed: int) -> Outcome:
                 "collateral that does not fall with the venue"),
     ]  # fmt: skip
     return outcome
+
+
+def _recovery(values: Values, hole: float) -> Table:
+    """What customers get back of their claims."""
+    rows: list[list[Cell]] = []
+    for times in values.liabilities:
+        for percent in values.recovery_percent:
+            for refuses in values.refuse_percent:
+                missing = hole * refuses / 100
+                later = missing * percent / 100 * (1 - values.discount_percent / 100)
+                share = (1 - (missing - later) / (times * hole)) * 100
+                rows.append([times, percent, refuses, share])
+    columns = ["liabilities / hole", "recovered after a year (%)", "chance of refusal (%)",
+               "customers' claims covered (%)"]  # fmt: skip
+    return Table("recovery", "What customers get, by liabilities over hole", columns, rows)
 
 
 def _by_step(values: Values, booked: Guaranteed) -> Figure:

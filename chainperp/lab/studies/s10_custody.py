@@ -122,6 +122,14 @@ def book_table(values: Values, found: Booked) -> tuple[Table, bool]:
                  rows), same  # fmt: skip
 
 
+def _claims(state: str, pledged: int, open_amount: int, paid: int) -> Pool:
+    """What both books say that they have at the custodian; in D the issuer's holders are told that
+    they have lost nothing, and the venue that it was paid."""
+    venue = open_amount if state == "D" else paid
+    issuer = pledged if state == "D" else pledged - paid
+    return Pool(f"custody ({state})", pledged, {"issuer": issuer, "venue": venue})
+
+
 def run(values: Values, seed: int) -> Outcome:
     """All four states, the option, and the ledger that refuses."""
     pledged = values.notional_usd * USD
@@ -132,15 +140,7 @@ def run(values: Values, seed: int) -> Outcome:
     refusal = ""
     for state in STATES:
         found = losses(state, open_amount, values.share_percent, values.posted_usd * USD)
-        # In D the issuer's holders are told that they have lost nothing.
-        claims = {"issuer": pledged - found["issuer's holders"], "venue": open_amount}
-        if state == "A":
-            claims["venue"] = 0
-        if state == "S":
-            claims["venue"] = found["issuer's holders"]
-        if state == "D":
-            claims["issuer"] = pledged
-        pool = Pool(f"custody ({state})", pledged, claims)
+        pool = _claims(state, pledged, open_amount, found["issuer's holders"])
         if state == "D":
             twice = pool.counted_twice
         else:
