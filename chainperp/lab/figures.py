@@ -26,7 +26,7 @@ def draw(figure: Figure) -> str:
     with mpl.rc_context(SETTINGS):
         canvas = Canvas(figsize=SIZE)
         axes = canvas.add_subplot()
-        if figure.kind == "bars":
+        if figure.kind in ("bars", "stacked"):
             _bars(axes, figure)
         else:
             _lines(axes, figure)
@@ -79,8 +79,19 @@ def _lines(axes: Any, figure: Figure) -> None:
 
 
 def _bars(axes: Any, figure: Figure) -> None:
+    if figure.kind == "stacked":
+        _stacked(axes, figure)
+        return
     count = max(1, len(figure.series))
     width = 0.8 / count
     for place, one in enumerate(figure.series):
         shift = (place - (count - 1) / 2) * width
         axes.bar([x + shift for x in one.x], one.y, width=width, label=one.label)
+
+
+def _stacked(axes: Any, figure: Figure) -> None:
+    """Parts of a whole, one on the other; all have the same places."""
+    below = [0.0] * len(figure.series[0].x)
+    for one in figure.series:
+        axes.bar(one.x, one.y, width=0.8, bottom=below, label=one.label)
+        below = [under + part for under, part in zip(below, one.y, strict=True)]

@@ -53,7 +53,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A drawing, described. `kind`: line, steps, points, bars; `log` names logarithmic axes."""
+    """A drawing, described. `kind`: line, steps, points, bars, stacked; `log` names the axes."""
 
     name: str
     title: str

@@ -351,7 +351,7 @@ def waterfall(found: list[Bill]) -> Figure:
         y="USD",
         series=[Series(name, places, [dollars(of(one)) for one in found])
                 for name, of in parts.items()],
-        kind="bars",
+        kind="stacked",
         ticks=[one.case.label.split()[0] for one in found],
     )  # fmt: skip
 

@@ -354,6 +354,6 @@ def _figures(endings: dict[tuple[int, str], Ending]) -> list[Figure]:
                               list(one.unpaid))
                        for p in shares if (one := endings[p, "A"])]),
         Figure(name="waterfall", title="Where losses come from (custodian may refuse)",
-               x="exempt share", y="million USD", series=bars, kind="bars",
+               x="exempt share", y="million USD", series=bars, kind="stacked",
                ticks=[f"{p} %" for p in shares]),
     ]  # fmt: skip
