@@ -24,7 +24,7 @@ BASE_FEE: Final = 1_000_000_000
 """Wei per gas in block 0; from there the London rule moves it."""
 TYPES: Final = (0, 1, 2, 4)
 """Transaction types that are taken: legacy, access list, dynamic fee, set code. Not blobs."""
-FRAMES: Final = 20_000
+FRAMES: Final = 100_000
 """30 million gas reach about 610 calls deep (each keeps back 1/64), at ten Python frames each."""
 
 
