@@ -24,7 +24,7 @@ BASE_FEE: Final = 1_000_000_000
 """Wei per gas in block 0; from there the London rule moves it."""
 TYPES: Final = (0, 1, 2, 4)
 """Transaction types that are taken: legacy, access list, dynamic fee, set code. Not blobs."""
-FRAMES: Final = 100_000
+FRAMES: Final = 20_000
 """30 million gas reach about 610 calls deep (each keeps back 1/64), at ten Python frames each."""
 
 
@@ -305,10 +305,11 @@ class Machine:
         try:
             with room_for_calls():
                 done = state.apply_transaction(self._spoof(vm, state, message))
+                refunded = int(done.get_gas_refund())  # asks every call that was made
         except (ValidationError, PyEVMError) as error:
             raise refuse(f"refused: {error}") from error
         used = message.gas - int(done.get_gas_remaining())
-        refund = min(int(done.get_gas_refund()), used // 5)
+        refund = min(refunded, used // 5)
         floor = int(done.data_floor_gas)
         failure = "" if done.is_success else _failure(done.error)
         return Tried(bytes(done.output), failure, used - refund + floor, refund)
