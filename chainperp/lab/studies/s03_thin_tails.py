@@ -17,6 +17,7 @@ from chainperp.lab.outcome import Cell, Outcome, Table, verdict
 from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.studies import damping
 from chainperp.lab.studies.damping import Losers
+from chainperp.lab.studies.funding_bias import bias_table
 from chainperp.lab.studies.tail_figures import figures, hill, moment_shape
 from chainperp.lab.venue import DOLLAR, USD, Venue
 
@@ -218,8 +219,9 @@ def run(values: Values, seed: int) -> Outcome:
     options, off = options_table(values, seed)
     tails, hill_holds = tails_table(values, seed)
     solvency = solvency_table(values)
+    funding, biased, chains["funding, last move"] = bias_table()
     outcome = Outcome(
-        tables=[caps, reference_ratios(values), engine, options, discounts_table(), tails,
+        tables=[caps, reference_ratios(values), engine, options, discounts_table(), funding, tails,
                 solvency],
         figures=figures(values.freedom, values.daily_percent, tail_sample(values, seed)),
         chains=chains,
@@ -230,7 +232,8 @@ def run(values: Values, seed: int) -> Outcome:
         f"Monte Carlo and closed form differ by at most {off:.2f} standard errors.",
         "Even the raw t(3) has thinner relative tails than a bond that may default: the comparison "
         "needs relativity more than it needs damping.",
-        "Damped forwards lie below 100: funding must pay the difference.",
+        "Damped forwards lie below 100: funding must pay the difference. Prediction and engine "
+        f"differ by at most {biased:.2g} basis points.",
         "Hill's estimator cannot see an end-point; the moment estimator can.",
     ]
     outcome.verdicts = _verdicts(values, plain, engine, (worst, off, hill_holds), solvency)
