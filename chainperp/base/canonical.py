@@ -22,6 +22,7 @@ Record = dict[str, Any]
 UNSIGNED: Final = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "u128": 16, "u256": 32}
 SIGNED: Final = {"i64": 8, "i128": 16}
 RAW: Final = {"b16": 16, "b20": 20, "b32": 32, "b64": 64}
+WIDTHS: Final = {**UNSIGNED, **SIGNED, **RAW}
 LIST_MAX: Final = 1_000_000
 
 
@@ -123,7 +124,20 @@ def decode(schema: Schema, raw: bytes) -> Record:
 
 def decode_from(schema: Schema, reader: Reader) -> Record:
     """Record that starts at the reader's place."""
-    return {name: _decode_one(kind, reader, name) for name, kind in schema}
+    record: Record = {}
+    raw = reader.raw
+    size = len(raw)
+    for name, kind in schema:
+        # Fields of fixed width are most of what there is: read without a call for each.
+        width = WIDTHS.get(kind, 0) if type(kind) is str else 0
+        end = reader.at + width
+        if width == 0 or end > size:
+            record[name] = _decode_one(kind, reader, name)
+            continue
+        piece = raw[reader.at : end]
+        reader.at = end
+        record[name] = piece if kind in RAW else int.from_bytes(piece, "big", signed=kind in SIGNED)
+    return record
 
 
 def _decode_one(kind: Any, reader: Reader, name: str) -> Any:

@@ -18,6 +18,7 @@ from chainperp.chain.replay import Recover
 from chainperp.cli.checking import verify_directory
 from chainperp.evidence.checkpoint import cosign_checkpoint, parse_checkpoint
 from chainperp.evidence.note import Sign, VerifierKey, parse_note
+from chainperp.storage.collector import collector_off, settle
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import rules_hash
 from chainperp.storage.recovery import inspect
@@ -95,7 +96,9 @@ def audit_segment(
     if segment.first:
         height = segment.first - 1
         seal = next(iter(read_blocks(directory.segments, height, height))).entries[-1]
-        auditor.start_from(dict(directory.list_snapshots())[height].read_bytes(), seal)
+        with collector_off():
+            auditor.start_from(dict(directory.list_snapshots())[height].read_bytes(), seal)
+        settle()
     blocks = read_blocks(directory.segments, segment.first, segment.last)
     return audit(auditor, ((block.height, block.entries) for block in blocks), step)
 

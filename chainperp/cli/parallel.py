@@ -4,7 +4,6 @@ Parts come back in order whoever finishes first, so the verdict never depends on
 workers. A part is a pure function of the chain and the rules: one whose worker died is done again.
 """
 
-import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
@@ -56,7 +55,6 @@ def _with_signatures(part: Part) -> ReplayReport:
                 _done.value += done - counted
         counted = done
 
-    gc.freeze()
     return run_part(part, recover, msgpack.unpackb, step=step)
 
 

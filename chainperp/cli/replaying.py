@@ -24,6 +24,7 @@ from chainperp.base.errors import (
 from chainperp.chain.decode import Unpack
 from chainperp.chain.replay import Recover, Replay, ReplayReport, replay
 from chainperp.cli.sources import Blocks, Source, open_source
+from chainperp.storage.collector import collector_off, settle
 from chainperp.storage.package import rules_hash
 
 Step = Callable[[int, int | None], None]
@@ -112,7 +113,8 @@ def run_part(
     run = Replay(source.genesis, rules_hash(), recover, unpack)
     if part.first:
         height = part.first - 1
-        run.start_from(source.snapshot(height), source.seal(height))
+        with collector_off():
+            run.start_from(source.snapshot(height), source.seal(height))
     snapshots = dict.fromkeys(source.snapshots)
     blocks = source.blocks(part.first, part.last)
     if ahead is not None:
@@ -128,6 +130,7 @@ def run_part(
         if step is not None:
             step(height - part.first + 1, part.length)
 
+    settle()
     return replay(run, compared(), progress)
 
 

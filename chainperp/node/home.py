@@ -13,6 +13,7 @@ import msgpack
 from chainperp.base.errors import InvalidBlock, InvalidSnapshot
 from chainperp.chain.engine import Engine
 from chainperp.chain.replay import Replay
+from chainperp.storage.collector import collector_off, settle
 from chainperp.storage.package import rules_hash
 from chainperp.storage.store import ChainStore
 
@@ -73,7 +74,9 @@ def _from_snapshot(store: ChainStore, notes: list[str]) -> tuple[Replay, int]:
         run = Replay(genesis, rules_hash(), None, msgpack.unpackb)
         seal = next(iter(store.read_blocks(height, height))).entries[-1]
         try:
-            run.start_from(path.read_bytes(), seal)
+            with collector_off():
+                run.start_from(path.read_bytes(), seal)
+            settle()
         except InvalidSnapshot as error:
             notes.append(f"{path.name} is not used: {error}")
             continue

@@ -26,6 +26,7 @@ from chainperp.node.clock import Clock
 from chainperp.node.effects import Effects, Published
 from chainperp.node.halt import save_block
 from chainperp.node.room import Busy, Place, Waiting, WaitingRoom
+from chainperp.storage.collector import collector_off
 from chainperp.storage.store import ChainStore
 
 BLOCK_TRANSACTIONS_MAX: Final = 1_000
@@ -197,7 +198,8 @@ class Producer:
         """The block on the engine. When it cannot be made, its inputs are kept for who looks."""
         height = self.engine.height + 1
         try:
-            return self.engine.execute(block)
+            with collector_off():
+                return self.engine.execute(block)
         except Exception as fault:
             self.halted = save_block(self.store.data.path, height, block, fault)
             raise

@@ -14,6 +14,7 @@ from chainperp.chain.decode import transaction_of, vote_input
 from chainperp.chain.engine import Engine, SealedBlock
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.envelope import encode_envelope
+from chainperp.storage.collector import collector_off
 from chainperp.storage.store import ChainStore
 from chainperp.wire.recovery import recover_signers
 from chainperp.wire.signing import admit, recover_envelope
@@ -67,7 +68,8 @@ class Sequencer:
             self.waiting,
         )
         self.system, self.waiting = [], []
-        sealed = self.engine.execute(block)
+        with collector_off():
+            sealed = self.engine.execute(block)
         self.store.commit(sealed)
         if self.engine.is_snapshot_height(sealed.height):
             self.store.save_snapshot(sealed.height, self.engine.snapshot())

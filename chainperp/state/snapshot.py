@@ -7,6 +7,7 @@ Sections are the leaves of every collection, the nonce lists that the leaves onl
 and each market's live orders: resting ones in queue order, waiting ones, and their groups.
 """
 
+from struct import Struct
 from typing import Final
 
 from chainperp.base import canonical
@@ -34,6 +35,7 @@ from chainperp.state.book import Book
 from chainperp.state.commitment import Commitment
 from chainperp.state.pairs import SpotPair
 from chainperp.state.store import Market, State
+from chainperp.state.tree import Tree
 
 MAGIC: Final = b"CPSNAP01"
 HEAD: Final[Schema] = (
@@ -41,6 +43,7 @@ HEAD: Final[Schema] = (
 )  # fmt: skip
 LEAF: Final[Schema] = (("key", "bytes"), ("value", "bytes"))
 NONCES: Final[Schema] = (("owner", "b20"), ("kept", [(("nonce", "u64"),)]))
+LENGTH: Final = Struct(">I")
 SECTIONS: Final = ("acct", "agent", "val", "oracle", "wd", "exempt", "meta")
 
 
@@ -66,8 +69,7 @@ def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal:
         ),
     ]  # fmt: skip
     for name in _section_names(state):
-        rows = [{"key": key, "value": value} for key, value, _ in commitment.trees[name].items()]
-        parts.append(canonical.encode_rows(LEAF, rows))
+        parts.append(_encode_leaves(commitment.trees[name]))
     for owners in (state.accounts, state.agents, state.validators):
         lists: list[Record] = []
         for address in sorted(owners):
@@ -80,6 +82,16 @@ def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal:
     for pair in state.pairs:
         parts.append(leaves.encode_spot_book(pair))
     return b"".join(parts)
+
+
+def _encode_leaves(tree: Tree) -> bytes:
+    """A tree's leaves: their rows of LEAF, packed by hand for their number."""
+    pack = LENGTH.pack
+    rows: list[bytes] = []
+    for leaf in tree.leaves():
+        key, value = leaf.key, leaf.value
+        rows.append(b"".join((pack(len(key)), key, pack(len(value)), value)))
+    return pack(len(rows)) + b"".join(rows)
 
 
 def _section_names(state: State) -> list[str]:
@@ -118,9 +130,11 @@ def _read(reader: Reader, state: State) -> Snapshot:
     state.time_ms = head["time_ms"]
     state.day = day_of(state.time_ms)
     for name in _section_names(state):
-        for row in _rows(LEAF, reader):
-            value = canonical.decode(schemas.schema_of(name), row["value"])
-            _restore_leaf(state, name, row["key"], value)
+        schema = schemas.schema_of(name)
+        for _ in range(reader.unsigned(4)):
+            key = reader.take(reader.unsigned(4))
+            value = canonical.decode(schema, reader.take(reader.unsigned(4)))
+            _restore_leaf(state, name, key, value)
     owners: tuple[dict[Address, Account], dict[Address, Agent], dict[Address, Validator]] = (
         state.accounts, state.agents, state.validators,
     )  # fmt: skip

@@ -137,12 +137,17 @@ class Tree:
 
     def items(self) -> Iterator[tuple[bytes, bytes, tuple[int, ...]]]:
         """Every (key, value, sums), committed, in path order: the order of a snapshot."""
+        for leaf in self.leaves():
+            yield leaf.key, leaf.value, decode_summary(leaf.summary).sums
+
+    def leaves(self) -> Iterator[Leaf]:
+        """Every leaf, committed, in path order. To read: changes go through `set`."""
         self.commit()
         stack = [] if self._top is None else [self._top]
         while stack:
             node = stack.pop()
             if type(node) is Leaf:
-                yield node.key, node.value, decode_summary(node.summary).sums
+                yield node
             elif type(node) is Inner:
                 if node.right is not None:
                     stack.append(node.right)

@@ -313,3 +313,21 @@ def test_a_rewritten_entry_is_found(kind: Kind, name: str) -> None:
 
     stage.blocks[at] = rewritten(stage.blocks[at], place, change)
     assert told(stage)
+
+
+@pytest.mark.parametrize("code", [0xFFFF, int(Rejection.DEPOSIT_NONCE)])
+def test_a_rewritten_result_is_found(code: int) -> None:
+    """Of an input that was accepted; also a number that is no result at all."""
+    stage = scene()
+    place = next(
+        place
+        for place, raw in enumerate(stage.blocks[1].entries)
+        if raw[1:3] == Kind.TX_SYSTEM.to_bytes(2, "big")
+    )
+
+    def change(raw: bytearray) -> None:
+        raw[19:21] = code.to_bytes(2, "big")
+
+    stage.blocks[1] = rewritten(stage.blocks[1], place, change)
+    assert "the rules say ACCEPTED" in told(stage)
+    assert "DEPOSIT user" in told(stage)  # which has no accepted input now
