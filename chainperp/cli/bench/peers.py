@@ -41,7 +41,7 @@ class Light:
     def __init__(self) -> None:
         self.module: Any = importlib.import_module("lightmatchingengine.lightmatchingengine")
         self.engine = self.module.LightMatchingEngine()
-        self.waiting: dict[int, tuple[int, str]] = {}
+        self.waiting: dict[int, Any] = {}
 
     def add(self, oid: int, order: OrderRequest) -> None:
         """By instrument, price and quantity."""
@@ -49,15 +49,15 @@ class Light:
         name = str(order.asset)
         placed, _ = self.engine.add_order(name, order.price // GRID, order.size // LOT, side)
         if placed.leaves_qty and order.tif is not TimeInForce.IOC:
-            self.waiting[oid] = (placed.order_id, name)
+            self.waiting[oid] = placed
         elif placed.leaves_qty:
             self.engine.cancel_order(placed.order_id, name)
 
     def cancel(self, oid: int) -> None:
-        """By its own id."""
+        """By its own id; of an order that was filled it must not be asked."""
         found = self.waiting.pop(oid, None)
-        if found is not None:
-            self.engine.cancel_order(*found)
+        if found is not None and found.leaves_qty:
+            self.engine.cancel_order(found.order_id, found.instmt)
 
 
 class Decimals:
