@@ -173,14 +173,14 @@ def _caches(_folder: str, names: list[str]) -> set[str]:
 
 def compile_copy() -> None:
     """Write build/compiled: the package as it is now, with its modules compiled beside it."""
-    reason = obstacle()
-    if reason is not None:
-        sys.stderr.write(f"warning: not compiled, {reason}; pure Python does the same work\n")
-        return
     if is_fresh():
         sys.stderr.write("build/compiled is up to date\n")
         return
     shutil.rmtree(OUTPUT, ignore_errors=True)
+    reason = obstacle()
+    if reason is not None:
+        sys.stderr.write(f"warning: not compiled, {reason}; pure Python does the same work\n")
+        return
     shutil.copytree(ROOT / "chainperp", OUTPUT / "chainperp", ignore=_caches)
     command = BuildModules(Distribution({"name": "chainperp", "ext_modules": extensions()}))
     command.build_lib, command.build_temp = str(OUTPUT), str(WORK / "objects")

@@ -8,8 +8,6 @@ from tempfile import mkdtemp
 from typing import Any
 
 import msgpack
-from eth.db.atomic import AtomicDB
-from eth.db.backends.memory import MemoryDB
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from web3 import Web3
@@ -123,6 +121,10 @@ def forked(machine: Machine) -> Machine:
     twin = Machine.__new__(Machine)
     stored = machine._chain.chaindb.db.wrapped_db.kv_store
     twin.genesis = machine.genesis
+    # Only now: the machine has imported py-evm, and kept Python's limit of recursion.
+    from eth.db.atomic import AtomicDB
+    from eth.db.backends.memory import MemoryDB
+
     twin._chain = type(machine._chain)(AtomicDB(MemoryDB(dict(stored))))
     twin.blocks = list(machine.blocks)
     twin.by_hash, twin.places = dict(machine.by_hash), dict(machine.places)

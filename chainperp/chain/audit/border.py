@@ -45,6 +45,7 @@ RECORD_OF: Final = {
     SystemType.BRIDGE_PAYOUT: Kind.WITHDRAW_DONE,
     SystemType.EVM_BUYBACK: Kind.EVM_BUYBACK,
 }
+RESULTS: Final = tuple(int(one) for one in Rejection)
 COUNTED: Final = ("custody", "deposits", "credited", "granted", "paid_out")
 
 
@@ -139,7 +140,7 @@ class BorderTrail:
         if system["code"] != expected:
             yield (
                 f"{kind.name} {_text(fields) or system['body'].hex()} has the result "
-                f"{Rejection(system['code']).name}, the rules say {expected.name}"
+                f"{_result(system['code'])}, the rules say {expected.name}"
             )
         if system["code"] == Rejection.ACCEPTED and fields:
             self.due = Due(RECORD_OF[kind], self._record_of(kind, fields))
@@ -284,6 +285,11 @@ def _pending(trees: Mapping[str, Tree]) -> dict[int, Record]:
         del fields["version"]
         found[int.from_bytes(key, "big")] = fields
     return found
+
+
+def _result(code: int) -> str:
+    """Name of a logged result; the log of a forger may have any number there."""
+    return Rejection(code).name if code in RESULTS else str(code)
 
 
 def _text(fields: Record) -> str:

@@ -82,9 +82,10 @@ class Flow:
         ]
         self.nonce += 1
         action = msgpack.pack({"type": "setGlobal", "pxs": prices})
-        return vote_input(self._envelope(action), VALIDATOR)
+        return vote_input(self.envelope(action), VALIDATOR)
 
-    def _envelope(self, action: bytes) -> bytes:
+    def envelope(self, action: bytes) -> bytes:
+        """Bytes of an unsigned envelope with the next nonce."""
         return encode_envelope(
             Envelope(L1, self.nonce, None, None, action, 27, bytes(32), bytes(32))
         )
@@ -118,7 +119,7 @@ class Flow:
             self._note(index, asset)
         self.nonce += 1
         return Transaction(
-            account_address(index), action, self.nonce, self._envelope(b"\x81" + b"\x00" * 92)
+            account_address(index), action, self.nonce, self.envelope(b"\x81" + b"\x00" * 92)
         )
 
     def _note(self, index: int, asset: int) -> None:

@@ -16,8 +16,6 @@ from time import perf_counter, process_time
 import coincurve
 import msgpack
 
-from chainperp.base.units import Address
-from chainperp.chain.decode import transaction_of
 from chainperp.cli.bench.flow import NEVER, Flow, flow_blocks, flow_engine
 from chainperp.client.wallet import development_key, sign_action
 from chainperp.model.envelope import encode_envelope
@@ -166,21 +164,6 @@ def durable_stage() -> Stage:
         return timed_wall(lambda: store.commit(sealed), 1)
 
     return Stage("durable commit, ~1,000 entries", "block", "raw SHA-256, 200 B", 3_000.0, run)
-
-
-def replay_stage() -> Stage:
-    """Re-execution of signed one-order transactions, signatures included, per transaction."""
-    bodies = signed_bodies(BATCH)
-    raws = [encode_envelope(admit(read_json(body), "Testnet")) for body in bodies]
-
-    def work() -> None:
-        found = signers_of(raws, "Testnet")
-        for raw, signer in zip(raws, found, strict=True):
-            transaction_of(raw, Address(bytes(signer, "ascii") if isinstance(signer, str)
-                           else signer), msgpack.unpackb)  # fmt: skip
-
-    return Stage("admit a logged tx for replay", "tx", "raw recover", None,
-                 lambda: timed(work, BATCH))  # fmt: skip
 
 
 def freeze() -> None:
