@@ -8,14 +8,14 @@ S12, and 12.
 """
 
 from math import exp
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from pydantic import Field
 
 from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws, generator
 from chainperp.lab.forensic import BY_NAME, Position, examine
-from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
+from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
 from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.rules.adl.choose import allocate, policy_named
@@ -123,13 +123,20 @@ def separation(honest: list[int], other: list[int]) -> float:
     return better / (len(honest) * len(other))
 
 
-def engine_rounds(values: Values, seed: int) -> tuple[int, int, dict[str, Chain]]:
-    """Rounds of the engine with an exemption, run again from what would be public without it.
+class Rerun(NamedTuple):
+    """Rounds in which the spared account would have been closed; of them, how many end in another
+    state root when they are run again without the list, and how many with it."""
 
-    Returns in how many rounds the spared account would have been closed, and in how many of those
-    the second run ends in another state root.
-    """
-    mattered, seen = 0, 0
+    mattered: int
+    secret: int
+    public: int
+    chains: dict[str, Chain]
+
+
+def engine_rounds(values: Values, seed: int) -> Rerun:
+    """Rounds of the engine with an exemption, run again from what is public: without a list that is
+    secret, and with a public one."""
+    mattered, seen, differing = 0, 0, 0
     chains: dict[str, Chain] = {}
     for number in range(values.engine_rounds):
         draws = Draws(seed, f"S12/engine/{number}")
@@ -140,9 +147,10 @@ def engine_rounds(values: Values, seed: int) -> tuple[int, int, dict[str, Chain]
         with_list = _fall(lots, multiples, spared)
         mattered += with_list.lots(spared) == lots[spared]
         seen += with_list.root != without.root
+        differing += _fall(lots, multiples, spared).root != with_list.root
         chains[f"round {number} with a list"] = with_list.evidence()
         chains[f"round {number} run again"] = without.evidence()
-    return mattered, seen, chains
+    return Rerun(mattered, seen, differing, chains)
 
 
 def _fall(lots: dict[str, int], multiples: dict[str, int], spared: str | None) -> Venue:
@@ -183,7 +191,7 @@ def run(values: Values, seed: int) -> Outcome:
              sum(count > 0 for count in clean) / len(clean) * 100,
              sum(count > limit for count in dirty) / len(dirty) * 100, areas[percent]]
         )  # fmt: skip
-    mattered, seen, chains = engine_rounds(values, seed)
+    rerun = engine_rounds(values, seed)
     outcome = Outcome(
         tables=[
             Table("full", f"Inputs public: {false_alarms} false alarms in {values.rounds} rounds",
@@ -192,9 +200,10 @@ def run(values: Values, seed: int) -> Outcome:
                   ["noise in account values (%)", "unexplained, honest rounds (mean)",
                    "unexplained, with exemptions (mean)", "honest rounds that look wrong (%)",
                    "caught at 5 % false alarms (%)", "separation (0.5 none, 1 certain)"], noisy),
-            Table("receipts", "Receipts: the block run again without the secret list",
-                  ["rounds in which the exemption mattered", "of them with another state root"],
-                  [[mattered, seen]]),
+            Table("receipts", "Receipts: the block run again from what is public",
+                  ["rounds in which the exemption mattered",
+                   "another state root, list kept secret", "another state root, list in public"],
+                  [[rerun.mattered, rerun.secret, rerun.public]]),
         ],
         figures=[
             Figure(name="separation", title=f"What fills alone say about {most} exemptions",
@@ -202,7 +211,7 @@ def run(values: Values, seed: int) -> Outcome:
                    y="separation (0.5 none, 1 certain)",
                    series=[Series("", [float(p) for p in areas], list(areas.values()))]),
         ],
-        chains=chains,
+        chains=rerun.chains,
         assumed={"U-ADL-1": "the published ranking is leverage times profit ratio",
                  "U3": "noise stands for isolated margin and transfers that fills do not show"},
         notes=["Exempt accounts are drawn at random: most would not have been reached by the "
@@ -210,14 +219,20 @@ def run(values: Values, seed: int) -> Outcome:
                "The published tables of October 2025 hold only accounts that were hit, so this "
                "test cannot be run on them."],
     )  # fmt: skip
+    outcome.verdicts = _verdicts(areas, rerun)
+    return outcome
+
+
+def _verdicts(areas: dict[int, float], rerun: Rerun) -> list[Verdict]:
     blurred = [percent for percent, area in areas.items() if area < 0.9]
-    outcome.verdicts = [
+    shows = rerun.secret == rerun.mattered > 0 == rerun.public
+    return [
         verdict("C17", bool(blurred), "with account values known to "
                 f"{min(blurred, default=0)} % or worse, fills of honest rounds look like rounds "
                 "with exemptions; with all inputs public there are no false alarms",
                 "public account values, or receipts", boundary=bool(blurred)),
-        verdict("C19", mattered > 0 and seen == mattered, f"of {mattered} rounds in which a secret "
-                f"exemption mattered, running the block again showed {seen}",
+        verdict("C19", shows, f"of {rerun.mattered} rounds in which a secret exemption mattered, "
+                f"running the block again showed {rerun.secret}; with the list in public "
+                f"{rerun.public} runs differ",
                 "a list that is part of the state: then the second run agrees"),
     ]  # fmt: skip
-    return outcome
