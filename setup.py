@@ -39,6 +39,8 @@ WORK = ROOT / "build/mypyc"
 # What stays Python: errors, because floors above derive their own from them, and tools of auditors
 # that are not on the path from a transaction to its entry.
 PURE = ("base/errors.py", "evidence/verifier/", "chain/audit/", "chain/proving/")
+# These are compiled all the same: a class of theirs derives from a compiled one.
+DERIVED = ("chain/proving/source.py",)
 RULE = re.compile(r'^(@rule\("[A-Z]{3}-\w+"\))\n((?:@.*\n)*def (\w+)\()', re.MULTILINE)
 
 
@@ -81,7 +83,7 @@ def stage_sources(stage: Path) -> list[str]:
     }
     names = [
         name for name in sources
-        if not name.startswith(PURE) and (package / name).stat().st_size
+        if (name in DERIVED or not name.startswith(PURE)) and (package / name).stat().st_size
     ]  # fmt: skip
     modules = [name.removesuffix(".py") for name in names]
     made = {"modules": sorted(modules), "optimisation": LEVEL, "sources": sources}
@@ -171,14 +173,14 @@ def _caches(_folder: str, names: list[str]) -> set[str]:
 
 def compile_copy() -> None:
     """Write build/compiled: the package as it is now, with its modules compiled beside it."""
-    reason = obstacle()
-    if reason is not None:
-        sys.stderr.write(f"warning: not compiled, {reason}; pure Python does the same work\n")
-        return
     if is_fresh():
         sys.stderr.write("build/compiled is up to date\n")
         return
     shutil.rmtree(OUTPUT, ignore_errors=True)
+    reason = obstacle()
+    if reason is not None:
+        sys.stderr.write(f"warning: not compiled, {reason}; pure Python does the same work\n")
+        return
     shutil.copytree(ROOT / "chainperp", OUTPUT / "chainperp", ignore=_caches)
     command = BuildModules(Distribution({"name": "chainperp", "ext_modules": extensions()}))
     command.build_lib, command.build_temp = str(OUTPUT), str(WORK / "objects")

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import import_module
 from typing import Any, Final
 
 from chainperp.base.errors import BadRequest
@@ -108,14 +109,20 @@ def room_for_calls() -> Iterator[None]:
 
 
 @cache
+def load_py_evm() -> None:
+    """Import py-evm. It raises Python's limit of recursion to 100,000 when it is imported first,
+    and deep JSON could then overrun the C stack: the limit stays as it was."""
+    before = sys.getrecursionlimit()
+    import_module("eth.vm.forks.prague")
+    sys.setrecursionlimit(before)
+
+
+@cache
 def chain_class(chain_id: int) -> Any:
     """py-evm's chain for our rules: Prague from block 0, a gas limit that never moves."""
-    before = sys.getrecursionlimit()
+    load_py_evm()
     from eth.chains.base import MiningChain
     from eth.vm.forks.prague import PragueVM
-
-    # py-evm raises the limit to 100,000 on import: deep JSON could then overrun the C stack.
-    sys.setrecursionlimit(before)
 
     class Chain(MiningChain):
         """Prague from the first block on."""
@@ -146,6 +153,7 @@ class Machine:
     __slots__ = ("_chain", "blocks", "by_hash", "genesis", "places")
 
     def __init__(self, genesis: Genesis) -> None:
+        load_py_evm()
         from eth.db.atomic import AtomicDB
 
         self.genesis = genesis
@@ -297,10 +305,11 @@ class Machine:
         try:
             with room_for_calls():
                 done = state.apply_transaction(self._spoof(vm, state, message))
+                refunded = int(done.get_gas_refund())  # asks every call that was made
         except (ValidationError, PyEVMError) as error:
             raise refuse(f"refused: {error}") from error
         used = message.gas - int(done.get_gas_remaining())
-        refund = min(int(done.get_gas_refund()), used // 5)
+        refund = min(refunded, used // 5)
         floor = int(done.data_floor_gas)
         failure = "" if done.is_success else _failure(done.error)
         return Tried(bytes(done.output), failure, used - refund + floor, refund)

@@ -38,7 +38,8 @@ class Cleared:
 
     payments: tuple[int, ...]
     left: dict[str, int]
-    rounds: int
+    unpaid: tuple[int, ...]
+    """Of all debts after each round, the first one being that nobody has failed yet."""
 
     def paid(self, system: System, debtor: str) -> int:
         """All that a firm pays."""
@@ -77,9 +78,9 @@ def clear(system: System) -> Cleared:
     """The greatest clearing payments. Raises BadRequest for a system that makes no sense."""
     check(system)
     payments = [debt.amount for debt in system.debts]
-    rounds = 0
+    owed = sum(payments)
+    unpaid = [0]
     while True:
-        rounds += 1
         income = dict(system.assets)
         for debt, amount in zip(system.debts, payments, strict=True):
             income[debt.creditor] += amount
@@ -92,6 +93,7 @@ def clear(system: System) -> Cleared:
         if new == payments:
             break
         payments = new
+        unpaid.append(owed - sum(payments))
     left = dict(system.assets)
     for name in short & system.keep.keys():
         share, whole = system.keep[name]
@@ -99,7 +101,7 @@ def clear(system: System) -> Cleared:
     for debt, amount in zip(system.debts, payments, strict=True):
         left[debt.creditor] += amount
         left[debt.debtor] -= amount
-    return Cleared(tuple(payments), left, rounds)
+    return Cleared(tuple(payments), left, tuple(unpaid))
 
 
 def _short(system: System, payments: list[int]) -> set[str]:

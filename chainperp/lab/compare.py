@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 
+from chainperp.lab.cases import find_case
 from chainperp.lab.outcome import Table
-from chainperp.lab.problem import find_policy
 from chainperp.lab.refusals import refuse
 from chainperp.lab.scenario import ShockFile, find_scenario, read_scenario
 from chainperp.lab.shock import bills, table_of
@@ -24,7 +24,7 @@ def compared(
         refuse(path.name, f"is the study {scenario.study}, only shocks can be compared by policy")
     if policies is not None:
         for name in policies:
-            find_policy("--policies", name)
+            find_case("--policies", name)
         scenario = scenario.model_copy(update={"policies": policies})
     if exempt is not None:
         scenario = scenario.model_copy(update={"exempt_top": exempt})

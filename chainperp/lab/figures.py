@@ -36,7 +36,8 @@ def draw(figure: Figure) -> str:
         axes.set_xlabel(figure.x, fontsize=9)
         axes.set_ylabel(figure.y, fontsize=9)
         if figure.ticks:
-            axes.set_xticks(range(len(figure.ticks)), figure.ticks, fontsize=8)
+            turned = 90 if len(figure.ticks) > CROWDED else 0
+            axes.set_xticks(range(len(figure.ticks)), figure.ticks, fontsize=8, rotation=turned)
         _legend(axes, figure)
         out = StringIO()
         canvas.savefig(out, format="svg", metadata={"Date": None, "Creator": None})

@@ -15,7 +15,15 @@ Source: adl-and-scenarios 8.4.
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
 
 from chainperp.lab.refusals import read_json, refuse, refuse_invalid, shown
 from chainperp.rules.adl.choose import POLICIES
@@ -28,7 +36,18 @@ LISTED: Final = (
     "rap_linear", "quadratic", "random",
 )  # fmt: skip
 """The policies of the published allocations; those that a problem asks for when it names none."""
-Amount = Annotated[int, StrictInt, Field(ge=0, lt=1 << 96)]
+
+
+def _whole(value: object) -> object:
+    """An amount must be a whole number; say of what."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError(
+            "must be a whole number (amounts are micro-USD, leverage is in millionths)"
+        )
+    return value
+
+
+Amount = Annotated[int, BeforeValidator(_whole), StrictInt, Field(ge=0, lt=1 << 96)]
 
 
 class Winner(NamedTuple):

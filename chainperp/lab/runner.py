@@ -25,7 +25,7 @@ from shutil import rmtree
 from typing import Any, Final, NamedTuple
 
 from chainperp import __version__
-from chainperp.base.errors import NotFound
+from chainperp.base.errors import BadRequest, NotFound
 from chainperp.lab.catalogue import claims_of, study_of, unsourced, values_of
 from chainperp.lab.chain import slug
 from chainperp.lab.figures import draw
@@ -75,7 +75,11 @@ def execute(
     else:
         study = study_of(path.name, scenario.study)
         checked = values_of(path.name, scenario, quick)
-        outcome = study.run(checked, scenario.seed)
+        try:
+            outcome = study.run(checked, scenario.seed)
+        except BadRequest as error:
+            # What only the experiment can see, such as a clearing without an answer.
+            refuse(f"{path.name}: values", str(error))
         values, sources = checked.model_dump(mode="json"), scenario.sources
         if values.get("data"):
             # A path of this machine says nothing elsewhere: the notes have the table's hash.

@@ -11,14 +11,27 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from chainperp.lab.cases import NOBODY, PERIOD, Case, find_case
 from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws
-from chainperp.lab.metrics import PPB, gini, largest_share_ppb, top_share
+from chainperp.lab.metrics import (
+    PPB,
+    Round,
+    gini,
+    herfindahl,
+    largest_share_ppb,
+    pmr,
+    ptsr,
+    rd_nse,
+    severity,
+    top_share,
+)
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table
-from chainperp.lab.problem import code_of, find_policy
 from chainperp.lab.scenario import ShockFile, Traders, micro
 from chainperp.lab.venue import DOLLAR, USD, Venue
-from chainperp.rules.adl.policy import Policy
+from chainperp.rules.adl import policy as adl
+from chainperp.rules.adl.choose import allocate, policy_named
+from chainperp.rules.adl.policy import Candidate, ExemptMode
 
 MAKER: Final = "maker"
 Step = Callable[[str], None]
@@ -37,18 +50,26 @@ class Crowd:
 class Bill:
     """What a shock cost under one policy; money in micro-USD by name where it is by name."""
 
-    policy: Policy
+    case: Case
     deficit: int = 0
-    """Negative equity of the losers at the mark that bankrupted them, before anybody paid."""
+    """Negative equity of the losers at the marks that bankrupted them, before anybody paid."""
+    owing: dict[str, int] = field(default_factory=dict)
+    """Of it, by loser: who stays below zero is counted once."""
     uncovered: int = 0
     """Of it, what neither fund nor winners paid."""
     fund: int = 0
+    recovered: int = 0
+    """Deficits that a rebound of the price made good, where positions stay."""
+    others: int = 0
+    """Paid by those who did not win, where a settlement reaches them."""
     at_round: dict[str, int] = field(default_factory=dict)
     """Lost by each winner in the rounds themselves, at their marks."""
     at_end: dict[str, int] = field(default_factory=dict)
     """Less than without auto-deleveraging at the end of the path (never below zero)."""
     equity: dict[str, int] = field(default_factory=dict)
     """Of each winner at the worst mark, had nobody been deleveraged."""
+    gains: dict[str, int] = field(default_factory=dict)
+    """Of each winner at that mark."""
     marked: int = 0
     """Gains of the winning side at the mark of the first bankruptcy."""
     kept: int = 0
@@ -114,16 +135,17 @@ def opened(crowd: Crowd, venue: Venue) -> None:
         venue.trade(MAKER, {n: c for n, c in crowd.lots.items() if c * sign > 0}, crowd.entry)
 
 
-def bill(scenario: ShockFile, policy: Policy) -> Bill:
+def bill(scenario: ShockFile, case: Case) -> Bill:
     """The shock under one policy."""
     crowd = crowd_of(scenario)
     venue = Venue(
-        policy_id=policy.policy_id,
+        policy_id=case.policy_id,
+        exempt_mode=ExemptMode.LAST_RESORT if case.is_last else ExemptMode.HARD,
         leverage=scenario.market[0].max_leverage,
         insurance=micro(scenario.insurance),
     )
     opened(crowd, venue)
-    found = Bill(policy)
+    found = Bill(case)
     path = [grid(text) for _, text in scenario.market[0].oracle]
     falls = path[-1] < crowd.entry
     winners = [name for name, count in crowd.lots.items() if (count < 0) is falls]
@@ -139,8 +161,43 @@ def bill(scenario: ShockFile, policy: Policy) -> Bill:
     found.uncovered += sum(
         max(0, -venue.value(name)) for name in crowd.lots if name not in found.at_end
     )
+    if case.settlement:
+        _settle(venue, crowd, winners, found)
+    if case.policy_id == policy_named(NOBODY).policy_id:
+        # Nobody was closed: what a rebound brought back was not needed of anybody.
+        found.recovered = needed(found) - sum(found.at_round.values())
     found.evidence = venue.evidence()
     return found
+
+
+def _settle(venue: Venue, crowd: Crowd, winners: list[str], found: Bill) -> None:
+    """What is missing at the end is taken from balances or from profits; positions stay."""
+    values = {name: venue.value(name) for name in crowd.lots}
+    missing = max(0, -sum(min(0, value) for value in values.values()) - max(0, venue.insurance))
+    able = {name: value for name, value in values.items() if value > 0}
+    if found.case.settlement == PERIOD:
+        rows = [
+            Candidate(
+                name.encode(),
+                1,
+                entry_notional=0,
+                notional=0,
+                account_value=value,
+                pnl=value - crowd.deposits[name],
+            )
+            for name, value in able.items()
+        ]
+        answer = allocate(policy_named("clawback"), adl.Round(seed=bytes(32), budget=missing), rows)
+        paid = dict(zip(able, answer.takes, strict=True))
+    else:
+        total = max(1, sum(able.values()))
+        paid = {name: min(value, missing * value // total) for name, value in able.items()}
+    found.at_round = {name: paid.get(name, 0) for name in winners}
+    found.at_end = dict(found.at_round)
+    found.equity = {name: max(1, values[name]) for name in winners}
+    found.uncovered = missing - sum(paid.values())
+    found.others = sum(paid.values()) - sum(found.at_round.values())
+    found.fund = min(max(0, venue.insurance), found.deficit)
 
 
 def _one_mark(venue: Venue, crowd: Crowd, winners: list[str], price: int, found: Bill) -> None:
@@ -156,10 +213,14 @@ def _one_mark(venue: Venue, crowd: Crowd, winners: list[str], price: int, found:
     if not losers:
         return
     if not found.deficit:
-        found.marked = sum(crowd.lots[name] * (price - crowd.entry) for name in winners)
+        found.gains = {name: crowd.lots[name] * (price - crowd.entry) for name in winners}
+        found.marked = sum(found.gains.values())
         found.equity = {name: values[name] for name in winners}
     if told.rounds:
-        found.deficit += sum(-values[name] for name in losers)
+        for name in losers:
+            more = max(0, -values[name] - found.owing.get(name, 0))
+            found.owing[name] = found.owing.get(name, 0) + more
+            found.deficit += more
         found.kept += sum(venue.value(name) for name in losers)
         for name in winners:
             paid = values[name] - venue.value(name)
@@ -196,13 +257,30 @@ COLUMNS: Final[dict[str, tuple[str, Callable[[Bill], Cell]]]] = {
         "largest payment / equity (%)",
         lambda one: largest_share_ppb(_payments(one), _equities(one)) / PPB * 100,
     ),
+    "hhi": ("HHI of payments", lambda one: float(herfindahl(_payments(one)))),
+    "severity": ("severity (paid / deficit)", lambda one: severity(round_of(one))),
+    "ptsr": ("PTSR", lambda one: ptsr(round_of(one))),
+    "pmr": ("PMR", lambda one: pmr(round_of(one))),
+    "rd_nse": ("RD-NSE", lambda one: rd_nse(round_of(one))),
 }  # fmt: skip
 ALWAYS: Final = ("deficit", "fund", "paid")
 
 
 def needed(one: Bill) -> int:
     """What winners had to pay: the deficit less what the fund paid and what stayed uncovered."""
-    return one.deficit - one.fund - one.uncovered
+    return one.deficit - one.fund - one.uncovered - one.others - one.recovered
+
+
+def round_of(one: Bill) -> Round:
+    """The shock as the metrics of the study see it: endowments are the winners' gains."""
+    left = [gain - one.at_round.get(name, 0) for name, gain in one.gains.items()]
+    return Round(
+        deficit=float(one.deficit),
+        largest_loss=float(max(one.owing.values(), default=0)),
+        removed=float(sum(one.at_round.values())),
+        needed=float(needed(one)),
+        survivor=float(max([0, *left])),
+    )
 
 
 def _payments(one: Bill) -> list[int]:
@@ -217,25 +295,18 @@ def bills(
     scenario: ShockFile, pool: Executor | None = None, step: Step | None = None
 ) -> list[Bill]:
     """The shock under each policy of the scenario, in its order."""
-    policies = [find_policy("policies", name) for name in scenario.policies]
+    cases = [find_case("policies", name) for name in scenario.policies]
     run: Iterable[Bill]
     if pool is None:
-        run = (bill(scenario, policy) for policy in policies)
+        run = (bill(scenario, case) for case in cases)
     else:
-        run = pool.map(bill_by_id, [scenario] * len(policies), [one.policy_id for one in policies])
+        run = pool.map(bill, [scenario] * len(cases), cases)
     found: list[Bill] = []
     for one in run:
         found.append(one)
         if step is not None:
-            step(one.policy.name)
+            step(one.case.label)
     return found
-
-
-def bill_by_id(scenario: ShockFile, policy_id: int) -> Bill:
-    """The same for a worker process, to which functions cannot be sent."""
-    from chainperp.rules.adl.choose import policy_with_id
-
-    return bill(scenario, policy_with_id(policy_id))
 
 
 def table_of(found: list[Bill], measures: list[str]) -> Table:
@@ -244,8 +315,7 @@ def table_of(found: list[Bill], measures: list[str]) -> Table:
     if "haircut_concentration" in measures:
         names += ["top10", "largest"]
     rows: list[list[Cell]] = [
-        [f"{code_of(one.policy)} {one.policy.name}", *(COLUMNS[name][1](one) for name in names)]
-        for one in found
+        [one.case.label, *(COLUMNS[name][1](one) for name in names)] for one in found
     ]
     return Table(
         "policies", "One shock under each policy", ["policy", *(COLUMNS[n][0] for n in names)], rows
@@ -261,7 +331,29 @@ def lorenz(one: Bill) -> Series:
         running += amount
         xs.append(place / len(amounts))
         ys.append(running / total if total else 0.0)
-    return Series(f"{code_of(one.policy)} {one.policy.name}", xs, ys)
+    return Series(one.case.label, xs, ys)
+
+
+def waterfall(found: list[Bill]) -> Figure:
+    """Who bore the deficit under each policy: fund, winners as far as needed, others, nobody."""
+    parts: dict[str, Callable[[Bill], int]] = {
+        "fund": lambda one: one.fund,
+        "winners, needed": lambda one: min(needed(one), sum(one.at_round.values())),
+        "winners, beyond need": lambda one: max(0, sum(one.at_round.values()) - needed(one)),
+        "others": lambda one: one.others,
+        "uncovered": lambda one: one.uncovered,
+    }
+    places = [float(place) for place in range(len(found))]
+    return Figure(
+        name="waterfall",
+        title="Where the deficit went",
+        x="policy",
+        y="USD",
+        series=[Series(name, places, [dollars(of(one)) for one in found])
+                for name, of in parts.items()],
+        kind="bars",
+        ticks=[one.case.label.split()[0] for one in found],
+    )  # fmt: skip
 
 
 def outcome_of(
@@ -279,10 +371,12 @@ def outcome_of(
                 x="share of winning accounts, smallest payments first",
                 y="share of payments",
                 series=[lorenz(one) for one in paying],
-            )
+            ),
+            waterfall(found),
         ],
         assumed={
             "U-ADL-1": "the queue ranks by leverage times profit ratio",
+            "U11": "P16 takes the same part of every positive balance, at the end of the path",
             "U-ADL-5": "the previous mark is the one in force before the latest mark update",
         },
         notes=[
@@ -291,5 +385,5 @@ def outcome_of(
             "bankrupt accounts keep their margin. The overshoot column shows it.",
             "Payments are counted on the realised marks of this path; on another path they differ.",
         ],
-        chains={code_of(one.policy): one.evidence for one in found if one.evidence},
+        chains={one.case.label.split()[0]: one.evidence for one in found if one.evidence},
     )

@@ -98,11 +98,14 @@ class Keeping:
         """Notice after a block that there is something to do."""
         state = self.producer.engine.state
         seen = (state.next_wid, len(state.withdrawals), state.fund.sent)
-        is_anchor_due = 0 < self.anchor_interval <= state.height - self._looked
-        if is_anchor_due or (seen != self._seen and self._waits()):
+        if self._is_anchor_due() or (seen != self._seen and self._waits()):
             self._fruitless = 0
             self._due.set()
         self._seen = seen
+
+    def _is_anchor_due(self) -> bool:
+        """Whether the log should be anchored without any other need."""
+        return 0 < self.anchor_interval <= self.producer.engine.height - self._looked
 
     async def when_read(self) -> None:
         """Return when the contracts were read, or when there are none that could be."""
@@ -175,13 +178,14 @@ class Keeping:
         return await self._record(report)
 
     async def _facts(self) -> LedgerFacts:
-        """Of the last durable block; with a checkpoint when a withdrawal waits for one."""
+        """Of the last durable block; with a checkpoint of it when it is to be anchored."""
         producer = self.producer
         await producer.when_settled()
         async with producer.between_blocks():
             engine, store = producer.engine, producer.store
             waiting = engine.state.withdrawals.values()
-            if any(one.entry_index >= store.signed_size for one in waiting):
+            is_wanted = any(one.entry_index >= store.signed_size for one in waiting)
+            if is_wanted or self._is_anchor_due():
                 await asyncio.to_thread(store.publish)
             return await asyncio.to_thread(facts_of, engine, view_of(store), self.report)
 
@@ -223,7 +227,9 @@ class Keeping:
     async def finish(self) -> None:
         """End the loop. What it was doing is found again at the next start."""
         if self._task is not None:
-            self._task.cancel()
+            # Not in the middle of a checkpoint: whoever publishes holds the blocks up.
+            async with self.producer.between_blocks():
+                self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 

@@ -31,7 +31,7 @@ class Source(IntEnum):
     OWN = 5  # between the fund's own cells
 
 
-SOURCES = {
+SOURCES: dict[int, Source] = {
     LedgerType.LIQUIDATION_PROFIT: Source.LIQUIDATIONS,
     LedgerType.FEE_SHARE: Source.VAULT_SHARE,
     LedgerType.REFERRAL_REWARD: Source.REFERRALS,
@@ -120,7 +120,7 @@ def source_of(kind: int) -> Source:
     >>> source_of(LedgerType.LIQUIDATION_PROFIT), source_of(LedgerType.WITHDRAWAL_FEE)
     (<Source.LIQUIDATIONS: 1>, <Source.OTHER: 2>)
     """
-    return SOURCES.get(LedgerType(kind), Source.OTHER) if kind else Source.OTHER
+    return SOURCES.get(kind, Source.OTHER)
 
 
 @rule("BUY-6")

@@ -62,8 +62,8 @@ def check_withdrawal(amount: int | None, available: int, fee: int, is_payable: b
 def is_next_deposit(nonce: int, deposits: int) -> bool:
     """Deposits are credited once each, in the order of their sequence number outside.
 
-    A deposit of the bridge is credited to its beneficiary, whoever paid. Source:
-    audit-log-and-consensus T13, U-BR-4.
+    A deposit of the bridge is credited to its beneficiary, whoever paid; what names the account of
+    referrals is the assistance fund's. Source: audit-log-and-consensus T13, U-BR-4, U-BR-8.
 
     >>> is_next_deposit(1, 0), is_next_deposit(3, 1)
     (True, False)

@@ -15,7 +15,13 @@ from chainperp.model.decisions import Kind, Rejection, rule_number
 from chainperp.model.fund import FUND_KEY
 from chainperp.rules.buyback import Receipt, check_vault_purchase, vault_transfer
 from chainperp.rules.transfers import AMOUNT_MAX, check_grant, is_next_deposit, payout_split
-from chainperp.state.store import ASSISTANCE_FUND, HLP_MEMBERS, LIQUIDITY_VAULT, State
+from chainperp.state.store import (
+    ASSISTANCE_FUND,
+    HLP_MEMBERS,
+    LIQUIDITY_VAULT,
+    REFERRALS,
+    State,
+)
 from chainperp.transition.accounts import claim_key
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.shares import is_liquidity_vault, seed_deposit, vault_value
@@ -77,6 +83,8 @@ def _credit(state: State, recorder: Recorder, credit: Credit) -> None:
     vault = state.vaults.get(user)
     if vault is not None and not is_liquidity_vault(vault):
         user = vault.leader  # nobody can pay into a vault but for shares (U-REL-3)
+    if user == REFERRALS:
+        user = ASSISTANCE_FUND  # that account holds what referrers can claim, no more (U-BR-8)
     account = state.open_account(user)
     liquidity = state.vaults[LIQUIDITY_VAULT]
     if user in HLP_MEMBERS:

@@ -4,7 +4,9 @@ Each forger runs the engine with one function altered, so that the chain is cons
 What only the EVM knows (whether a cited event happened) is checked against the EVM, not here.
 """
 
+import os
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from chainperp.model.accounts import Account
 from chainperp.model.actions import Withdraw
 from chainperp.model.bridge import CANCELLED
 from chainperp.model.decisions import Kind, Rejection, SystemType
-from chainperp.model.entries import decode_entry, decode_payload, encode_entry
+from chainperp.model.entries import HEADER_SIZE, decode_entry, decode_payload, encode_entry
 from chainperp.model.records import SCHEMAS
 from chainperp.rules.buyback import vault_transfer
 from chainperp.rules.transfers import payout_split
@@ -32,6 +34,7 @@ from tests.support.forgers import rewritten
 from tests.support.proofs import audited
 from tests.support.world import address_of
 
+LONG = os.environ.get("CHAINPERP_LONG") == "1"
 Patch = pytest.MonkeyPatch
 BORDER, FUND = "deposits and payouts", "fund and buybacks"
 MINUTE = 60_000
@@ -313,3 +316,60 @@ def test_a_rewritten_entry_is_found(kind: Kind, name: str) -> None:
 
     stage.blocks[at] = rewritten(stage.blocks[at], place, change)
     assert told(stage)
+
+
+@pytest.mark.parametrize("code", [0xFFFF, int(Rejection.DEPOSIT_NONCE)])
+def test_a_rewritten_result_is_found(code: int) -> None:
+    """Of an input that was accepted; also a number that is no result at all."""
+    stage = scene()
+    place = next(
+        place
+        for place, raw in enumerate(stage.blocks[1].entries)
+        if raw[1:3] == Kind.TX_SYSTEM.to_bytes(2, "big")
+    )
+
+    def change(raw: bytearray) -> None:
+        raw[19:21] = code.to_bytes(2, "big")
+
+    stage.blocks[1] = rewritten(stage.blocks[1], place, change)
+    assert "the rules say ACCEPTED" in told(stage)
+    assert "DEPOSIT user" in told(stage)  # which has no accepted input now
+
+
+def test_a_block_of_a_day_that_never_comes_is_a_finding() -> None:
+    """The time in a SEAL is anybody's number of 64 bits; leaves hold days of 32."""
+    stage = scene()
+
+    def change(raw: bytearray) -> None:
+        raw[51:59] = b"\xff" * 8
+
+    last = len(stage.blocks[-1].entries) - 1
+    stage.blocks[-1] = rewritten(stage.blocks[-1], last, change)
+    report = audited(stage)
+    assert [one.check for one in report.findings] == ["execution"]
+
+
+GIVEN = ((51, 59), (171, 203), (343, 363))
+
+
+def test_any_byte_that_is_another_is_found_and_nothing_fails() -> None:
+    """Of any entry behind its header. What a SEAL gives to its block (time, hash of the rules,
+    proposer) is compared with nothing in the last block; its checkpoint signs it."""
+    stage, draw = scene(), Random(2026)
+    stage.inputs_of(stage.events.payout(1), stage.events.payout(2))
+    stage.inputs_of(stage.events.bought(1, usdc("50")))
+    honest = list(stage.blocks)
+    for _ in range(1_500 if LONG else 40):
+        at = draw.randrange(1, len(honest))
+        place = draw.randrange(len(honest[at].entries))
+        entry = honest[at].entries[place]
+        byte, flip = draw.randrange(HEADER_SIZE, len(entry)), draw.randrange(1, 256)
+
+        def change(raw: bytearray, byte: int = byte, flip: int = flip) -> None:
+            raw[byte] ^= flip
+
+        stage.blocks = [*honest]
+        stage.blocks[at] = rewritten(honest[at], place, change)
+        is_seal = entry[1:3] == Kind.SEAL.to_bytes(2, "big")
+        is_free = is_seal and any(first <= byte < end for first, end in GIVEN)
+        assert is_free or not audited(stage).is_clean, (at, place, byte)

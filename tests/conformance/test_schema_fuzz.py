@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.support.node import ROOT, running_node
 
-SECONDS = int(os.environ.get("CHAINPERP_FUZZ_SECONDS", "20"))
+SECONDS = int(os.environ.get("CHAINPERP_FUZZ_SECONDS", "10"))
 CASES_MIN = 40
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"

@@ -1,15 +1,15 @@
 """What the keeper does when something is wrong: a note, and everything else goes on."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from chainperp.evm.facts import Head
+from chainperp.evm.facts import Head, KeeperReport, Pointer
 from chainperp.evm.keeper import Settings
 from chainperp.state.store import ASSISTANCE_FUND
 from chainperp.storage.files import StorageFault
-from contracts_py.anchor import Anchor
 from contracts_py.bridge import LOCKER, Status, Withdrawal
 from tests.evm.bridged import CONTRACTS, KEYS, USD, Bridged, account, address_of
 from tests.evm.test_keeper import anchor_now
@@ -283,14 +283,49 @@ def test_a_disk_that_refuses_stops_the_keeper(made: Bridged) -> None:
         made.step()
 
 
+def test_a_gap_in_the_deposits_is_not_jumped_over(made: Bridged) -> None:
+    """An event that the node keeps back stops what comes after it, until it is there."""
+    blocks = [made.bridge.deposit(CAT, usd * USD).block for usd in (10, 20, 30)]
+    made.provider.hidden = blocks[1]
+    report = made.tick()
+    assert (len(report.inputs), report.notes) == (1, ("deposits: number 3 has no event",))
+    made.provider.hidden = -1
+    assert len(made.tick().inputs) == 2
+    assert made.cash("cat") == 60 * USD
+
+
+def test_what_is_not_signed_yet_is_not_asked_for(made: Bridged) -> None:
+    """A withdrawal behind the last checkpoint waits for the next, without a wasted transaction."""
+    made.store.checkpoint_interval_ms = 10**9
+    made.withdraw("ann", 10)
+    before = made.provider.sent
+    report = made.tick()
+    assert (made.provider.sent, report.notes) == (before, ())
+    made.store.publish()
+    assert made.tick().done.requested == (1,)
+
+
+def test_facts_answer_only_what_the_log_has(made: Bridged) -> None:
+    """No decision from an entry that is no such request, no evidence beyond what is anchored."""
+    wid = made.withdraw("ann", 10)
+    index = made.engine.state.withdrawals[wid].entry_index
+    report = made.tick()
+    asked = (
+        Pointer(wid, index), Pointer(wid + 1, index), Pointer(wid, index - 1), Pointer(wid, 10**6),
+    )  # fmt: skip
+    made.last = replace(report, transfers=asked, suspects=asked)
+    facts = made.facts()
+    assert [one.wid for one in facts.transfers] == [wid]
+    assert [one.index for one in facts.evidence] == [index, index, index - 1]
+
+
 def test_facts_of_a_log_behind_the_anchor(made: Bridged) -> None:
     """An Anchor that has more than this log: no proof, no traceback, nothing anchored."""
     made.withdraw("ann", 10)
-    report = made.tick()
     before = made.facts()
-    made.last = type(report)((), before.head.size + 50, 0)
+    beyond = before.head.size + 50
+    made.last = KeeperReport((), beyond, 0, suspects=(Pointer(7, 2),))
     facts = made.facts()
-    assert facts.anchored == Head(0, before.head.size + 50, bytes(32))
-    assert facts.consistency == ()
+    assert facts.anchored == Head(0, beyond, bytes(32))
+    assert (facts.consistency, facts.evidence) == ((), ())
     assert made.step().done.anchored == 0
-    assert isinstance(made.keeper.anchor, Anchor)

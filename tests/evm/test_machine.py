@@ -1,6 +1,7 @@
 """The EVM machine and its journal: deterministic, refusing, and the same again after a crash."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from chainperp.evm.journal import FILE, TORN, Journal
 from chainperp.evm.machine import GAS_LIMIT, Genesis, Machine, Message
 from chainperp.storage.files import DamagedFile
 from tests.evm.world import ACCOUNTS, ETHER, START
+from tests.support.chain import ROOT
 
 ANN, BEN = ACCOUNTS[:2]
 GENESIS = Genesis(((bytes.fromhex(ANN.address[2:]), ETHER),), START)
@@ -236,3 +238,13 @@ def test_account_of_a_signature_is_the_sender() -> None:
     assert Account.recover_transaction(raw) == ANN.address
     block = Machine(GENESIS).submit(raw, START)
     assert bytes(block.transaction.sender).hex() == ANN.address[2:].lower()  # type: ignore[union-attr]
+
+
+def test_a_first_machine_leaves_the_recursion_limit_as_it_was() -> None:
+    """In a process that never imported py-evm: deep JSON there must not overrun the C stack."""
+    code = (
+        "import sys; before = sys.getrecursionlimit();"
+        "from chainperp.evm.machine import Genesis, Machine; Machine(Genesis());"
+        "assert sys.getrecursionlimit() == before, sys.getrecursionlimit()"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -1,7 +1,8 @@
 """The two builds give the same bytes: `python -m tests.golden.builds` (docs/compiled.md).
 
 Each build in a process of its own: the golden chains, the standard flow, the hash of the rules.
-Exit code 0 when all agree, or when there is no compiled build to compare.
+Exit code 0 when all agree, or when there is no compiled build to compare. With `--speed` the flow
+is timed instead: the builds in turn, three processes each.
 """
 
 import json
@@ -13,6 +14,7 @@ from time import perf_counter
 from typing import Any
 
 from chainperp import BUILD
+from chainperp.cli.bench import stages
 from chainperp.cli.bench.flow import Flow, flow_blocks, flow_engine
 from chainperp.storage.package import rules_hash
 from tests.golden.chains import all_chains
@@ -41,14 +43,14 @@ def digests() -> dict[str, str]:
     return found
 
 
-def run_in(path: str) -> dict[str, Any]:
+def run_in(path: str, wanted: str = "--one") -> dict[str, Any]:
     """The answer of a process that finds the package in this place first."""
     environment = {
         **os.environ,
         "PYTHONSAFEPATH": "1",
         "PYTHONPATH": os.pathsep.join((path, str(ROOT))),
     }
-    command = [sys.executable, "-m", "tests.golden.builds", "--one"]
+    command = [sys.executable, "-m", "tests.golden.builds", wanted]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -73,6 +75,31 @@ def main() -> int:
     return 0 if same else 1
 
 
+def flow_times() -> dict[str, Any]:
+    """Microseconds of processor time for an operation of the flow and for a hash, least of five."""
+    hashing = stages.hash_stage()
+    flow = stages.flow_stage(10_000, "standard flow", None)
+    stages.freeze()
+    rounds = [(flow.run(), hashing.run()) for _ in range(6)][1:]
+    return {
+        "build": BUILD.words,
+        "flow": round(min(one for one, _ in rounds), 2),
+        "hash": round(min(one for _, one in rounds), 3),
+    }
+
+
+def speed() -> int:
+    """Time the flow in both builds, one after the other, three times."""
+    for _ in range(3):
+        for path in (ROOT, COMPILED):
+            found = run_in(str(path), "--flow")
+            sys.stdout.write(
+                f"{found['build']:<24}{found['flow']:6.2f} us an operation, "
+                f"{found['flow'] / found['hash']:5.1f} hashes of 200 B\n"
+            )
+    return 0
+
+
 def one() -> None:
     """This process's own answer, as JSON."""
     start = perf_counter()
@@ -87,7 +114,12 @@ def one() -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["--one"]:
-        one()
-    else:
-        sys.exit(main())
+    match sys.argv[1:]:
+        case ["--one"]:
+            one()
+        case ["--flow"]:
+            sys.stdout.write(json.dumps(flow_times()) + "\n")
+        case ["--speed"]:
+            sys.exit(speed())
+        case _:
+            sys.exit(main())

@@ -11,13 +11,20 @@ from random import Random
 import pytest
 
 from chainperp.base.units import Address
+from chainperp.chain.audit.audit import Auditor, audit
 from chainperp.chain.engine import Engine
 from chainperp.chain.genesis import parse_genesis
 from chainperp.model.actions import Withdraw
 from chainperp.model.blocks import SystemInput, Transaction
 from chainperp.model.bridge import CANCELLED, PAID
 from chainperp.model.decisions import Kind, Rejection, SystemType
-from chainperp.state.store import ASSISTANCE_FUND, State
+from chainperp.model.vault_actions import CreateVault
+from chainperp.state.store import (
+    ASSISTANCE_FUND,
+    LIQUIDITY_VAULT,
+    SYSTEM_ACCOUNTS,
+    State,
+)
 from tests.support.border import CONTRACTS, BorderStage, codes
 from tests.support.proofs import audited
 from tests.support.world import RULES, address_of
@@ -255,3 +262,32 @@ def test_the_seeds_reach_every_record_and_refusal() -> None:
     }  # fmt: skip
     assert gifts > 0
     assert cancelled > 0
+
+
+@pytest.mark.parametrize("source", ["deposit", "grant"])
+def test_money_for_vaults_and_system_accounts_is_credited_as_the_rules_say(source: str) -> None:
+    """A leader gets what names his vault; the liquidity vault's shares go to the insurance; the
+    audit knows both, from genesis and from a snapshot."""
+    stage = BorderStage(snapshot_interval=1)
+    stage.bridged("Ann", "20000")
+    made = CreateVault("Calm", "a vault of the border", 500 * USD)
+    assert stage.act("Ann", made).codes == [OK]
+    liquidity = stage.state.accounts[LIQUIDITY_VAULT]
+    before, held = stage.account("Ann").raw, liquidity.raw
+    snapshot, height = stage.engine.snapshot(), stage.engine.height
+    assert stage.state.fund.sent > 0  # the fee for the vault: a transfer waits
+    for address in (address_of("Ann$1"), *SYSTEM_ACCOUNTS):
+        if source == "grant":
+            stage.inputs_of(stage.events.grant(address, 50 * USD))
+        else:
+            stage.bridged(address, "50")
+    stage.inputs_of(stage.events.bought(1, 7), stage.events.payout(1, CANCELLED))
+    assert stage.account("Ann").raw == before + 50 * USD
+    assert liquidity.raw == held + 50 * USD
+    late = Auditor(stage.engine.genesis, RULES)
+    late.start_from(snapshot, stage.blocks[height].entries[-1])
+    after = [(one.height, one.entries) for one in stage.blocks[height + 1 :]]
+    for report in (audited(stage), audit(late, after)):
+        assert report.is_clean, [one.text for one in report.findings]
+        assert report.border.grants == (8 if source == "grant" else 0)
+        assert (report.border.receipts, report.border.cancelled) == (1, 1)

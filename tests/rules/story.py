@@ -125,6 +125,7 @@ from chainperp.state.store import (
     INSURANCE,
     LIQUIDITY_VAULT,
     MARKET_MAKER,
+    REFERRALS,
     State,
 )
 from chainperp.storage.package import default_markets
@@ -144,7 +145,7 @@ ORDER = re.compile(
 SYSTEM_NAMES = {
     "bridge-contract": CONTRACTS.bridge, "nobody": Address(bytes(20)),
     "liquidity-vault": LIQUIDITY_VAULT, "backstop-vault": BACKSTOP_VAULT, "insurance": INSURANCE,
-    "market-maker": MARKET_MAKER, "assistance-fund": ASSISTANCE_FUND,
+    "market-maker": MARKET_MAKER, "assistance-fund": ASSISTANCE_FUND, "referrals": REFERRALS,
 }  # fmt: skip
 USER_SIGNED = (
     UsdSend, Withdraw, ApproveAgent, ApproveBuilderFee, ConvertToMultiSig, ClassTransfer, SendAsset,

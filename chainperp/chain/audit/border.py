@@ -29,7 +29,7 @@ from chainperp.rules.transfers import (
     payout_split,
 )
 from chainperp.state.schemas import COUNTERS, FUND, VAULT, WITHDRAWAL
-from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT
+from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, REFERRALS
 from chainperp.state.tree import Tree
 from chainperp.transition.block import SYSTEM_INPUTS
 
@@ -45,6 +45,7 @@ RECORD_OF: Final = {
     SystemType.BRIDGE_PAYOUT: Kind.WITHDRAW_DONE,
     SystemType.EVM_BUYBACK: Kind.EVM_BUYBACK,
 }
+RESULTS: Final = tuple(int(one) for one in Rejection)
 COUNTED: Final = ("custody", "deposits", "credited", "granted", "paid_out")
 
 
@@ -139,7 +140,7 @@ class BorderTrail:
         if system["code"] != expected:
             yield (
                 f"{kind.name} {_text(fields) or system['body'].hex()} has the result "
-                f"{Rejection(system['code']).name}, the rules say {expected.name}"
+                f"{_result(system['code'])}, the rules say {expected.name}"
             )
         if system["code"] == Rejection.ACCEPTED and fields:
             self.due = Due(RECORD_OF[kind], self._record_of(kind, fields))
@@ -193,7 +194,10 @@ class BorderTrail:
         return {**record, "l1_nonce": fields["l1_nonce"], "l1_ref": fields["l1_ref"]}
 
     def _receiver(self, user: bytes) -> bytes:
-        """Whose account is credited: a vault's money from outside is its leader's (U-REL-3)."""
+        """Whose account is credited: a vault's money from outside is its leader's (U-REL-3), that
+        of the account of referrals the fund's (U-BR-8)."""
+        if user == REFERRALS:
+            return ASSISTANCE_FUND
         is_vault = user in self.leaders and user != LIQUIDITY_VAULT
         return self.leaders[user] if is_vault else user
 
@@ -281,6 +285,11 @@ def _pending(trees: Mapping[str, Tree]) -> dict[int, Record]:
         del fields["version"]
         found[int.from_bytes(key, "big")] = fields
     return found
+
+
+def _result(code: int) -> str:
+    """Name of a logged result; the log of a forger may have any number there."""
+    return Rejection(code).name if code in RESULTS else str(code)
 
 
 def _text(fields: Record) -> str:

@@ -18,6 +18,7 @@ from chainperp.base.units import address_text, usd_text
 from chainperp.cli import output
 
 if TYPE_CHECKING:
+    from chainperp.cli.demo.border import Border
     from chainperp.cli.demo.run import Demo, Tally
 
 Check = tuple[str, bool, str]
@@ -65,7 +66,7 @@ def demo(
         "waterfall": tally.waterfall.document(run.sequencer.engine.state),
         "money": run.money_table().document(),
         "border": None if run.border is None else asdict(run.border),
-        "try": _to_try(directory, tally),
+        "try": _to_try(directory, tally, run.border),
         "checks": [{"check": name, "ok": ok, "detail": detail} for name, ok, detail in checks],
     }
     if as_json:
@@ -152,19 +153,22 @@ def _anchored(directory: Path) -> tuple[bool, str]:
     return code == 0 and found["ok"], f"{found['checks'][1]['detail']}; the EVM executed again"
 
 
-def _to_try(directory: Path, tally: "Tally") -> list[str]:
-    """One command line about a winner who was closed, one about a loser who was sold."""
+def _to_try(directory: Path, tally: "Tally", border: "Border | None" = None) -> list[str]:
+    """One command line about a winner who was closed, one about a loser who was sold, and so on."""
     found = tally.waterfall
-    return [
+    lines = [
         f"chainperp explain {what} {directory} {address_text(case.address)} --height {case.height}"
         for what, case in (("adl", found.taken), ("liq", found.liquidated))
         if case.address
-    ] + [
+    ]
+    lines += [
         f"chainperp query fund {directory} --history",
         f"chainperp explain buyback {directory}",
-        f"chainperp verify {directory} --anchor genesis",
-        f"chainperp audit {directory} --jobs 2",
     ]
+    if border is not None:
+        lines.append(f"chainperp verify {directory} --anchor genesis")
+        lines.append(f"chainperp audit {directory} --jobs 2")
+    return lines
 
 
 def _replayed(directory: Path, tally: "Tally") -> tuple[bool, str]:

@@ -18,7 +18,7 @@ from pydantic import Field
 from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Move, PartPercent, Strict
 from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.model.actions import TimeInForce
 
@@ -37,8 +37,14 @@ class Values(Strict):
     """Seconds, percent, and the fund as a share of open interest in percent."""
 
     check_seconds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 5, 15, 60)
-    gaps_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (2, 5, 10, 20, 50)
-    funds_percent: Annotated[tuple[float, ...], Field(min_length=1)] = (0.1, 0.5, 1.0, 5.0, 25.0)
+    gaps_percent: Annotated[tuple[Move, ...], Field(min_length=1)] = (2, 5, 10, 20, 50)
+    funds_percent: Annotated[tuple[PartPercent, ...], Field(min_length=1)] = (
+        0.1,
+        0.5,
+        1.0,
+        5.0,
+        25.0,
+    )
     traders: Annotated[int, Field(ge=4, le=1000)] = 60
     leverage_low: Annotated[int, Field(ge=1, le=50)] = 2
     leverage_high: Annotated[int, Field(ge=1, le=50)] = 50

@@ -14,9 +14,10 @@ from pydantic import Field
 from chainperp.lab.chain import Chain
 from chainperp.lab.draws import generator
 from chainperp.lab.outcome import Cell, Outcome, Table, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.studies import damping
 from chainperp.lab.studies.damping import Losers
+from chainperp.lab.studies.funding_bias import bias_table
 from chainperp.lab.studies.tail_figures import figures, hill, moment_shape
 from chainperp.lab.venue import DOLLAR, USD, Venue
 
@@ -33,8 +34,8 @@ class Values(Strict):
 
     daily_percent: Annotated[float, Field(gt=0, le=50)] = 4.0
     freedom: Annotated[float, Field(gt=2, le=30)] = 3.0
-    caps_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (8, 10, 20, 40, 100)
-    engine_caps_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (8, 10, 20, 40)
+    caps_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (8, 10, 20, 40, 100)
+    engine_caps_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (8, 10, 20, 40)
     engine_moves: Annotated[int, Field(ge=5, le=400)] = 45
     bond_daily_percent: Annotated[float, Field(gt=0, le=10)] = 0.1
     bond_default: Annotated[float, Field(gt=0, lt=1)] = 1e-4
@@ -218,8 +219,9 @@ def run(values: Values, seed: int) -> Outcome:
     options, off = options_table(values, seed)
     tails, hill_holds = tails_table(values, seed)
     solvency = solvency_table(values)
+    funding, biased, chains["funding, last move"] = bias_table()
     outcome = Outcome(
-        tables=[caps, reference_ratios(values), engine, options, discounts_table(), tails,
+        tables=[caps, reference_ratios(values), engine, options, discounts_table(), funding, tails,
                 solvency],
         figures=figures(values.freedom, values.daily_percent, tail_sample(values, seed)),
         chains=chains,
@@ -230,7 +232,8 @@ def run(values: Values, seed: int) -> Outcome:
         f"Monte Carlo and closed form differ by at most {off:.2f} standard errors.",
         "Even the raw t(3) has thinner relative tails than a bond that may default: the comparison "
         "needs relativity more than it needs damping.",
-        "Damped forwards lie below 100: funding must pay the difference.",
+        "Damped forwards lie below 100: funding must pay the difference. Prediction and engine "
+        f"differ by at most {biased:.2g} basis points.",
         "Hill's estimator cannot see an end-point; the moment estimator can.",
     ]
     outcome.verdicts = _verdicts(values, plain, engine, (worst, off, hill_holds), solvency)

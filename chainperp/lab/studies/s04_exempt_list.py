@@ -13,7 +13,7 @@ from pydantic import Field
 from chainperp.lab.chain import Chain
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
 from chainperp.lab.problem import Winner
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.studies.endowments import endowments
 from chainperp.lab.studies.growth import Terms, grow, median_time
 from chainperp.lab.venue import DOLLAR, USD, Venue
@@ -32,7 +32,7 @@ class Values(Strict):
     alpha: Annotated[float, Field(gt=0, le=10)] = 0.85
     budget_usd: Annotated[int, Field(ge=1)] = 30_000_000
     engine_winners: Annotated[int, Field(ge=10, le=2000)] = 200
-    engine_deficit_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (10, 30, 60)
+    engine_deficit_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (10, 30, 60)
     fund_percent: Annotated[int, Field(ge=0, le=100)] = 2
     grant_percent: Annotated[int, Field(ge=0, le=100)] = 50
     fee_share_percent: Annotated[float, Field(ge=0, le=100)] = 0.5

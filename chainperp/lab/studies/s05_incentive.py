@@ -16,7 +16,7 @@ from pydantic import Field
 from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.token_venue import TokenVenue
 from chainperp.lab.venue import DOLLAR, USD
 from chainperp.model.actions import TimeInForce
@@ -38,14 +38,14 @@ SPENT_MS: Final = 1_000
 class Values(Strict):
     """Percent of maintenance, percent a step, seconds, and runs."""
 
-    thresholds_percent: Annotated[tuple[int, ...], Field(min_length=2)] = (30, 45, 67, 80, 100)
+    thresholds_percent: Annotated[tuple[Percent, ...], Field(min_length=2)] = (30, 45, 67, 80, 100)
     traders: Annotated[int, Field(ge=5, le=500)] = 40
     steps: Annotated[int, Field(ge=5, le=400)] = 60
     step_percent: Annotated[float, Field(gt=0, le=5)] = 0.35
     drift_percent: float = -0.15
     fall_percent: Annotated[int, Field(ge=1, le=100)] = 60
     """Of the steps; in the rest the price comes back."""
-    rebounds_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 50, 100)
+    rebounds_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (0, 50, 100)
     """Of the fall, won back; the middle one in all tables but the last."""
     gap_percent: Annotated[float, Field(ge=0, le=20)] = 2.5
     gap_chance_percent: Annotated[float, Field(ge=0, le=100)] = 2.0

@@ -14,7 +14,7 @@ from pydantic import Field
 from chainperp.lab.chain import Chain
 from chainperp.lab.draws import generator
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import PartPercent, Strict
 from chainperp.lab.studies.fund_year import (
     Pool,
     Source,
@@ -34,7 +34,7 @@ class Values(Strict):
     fees: Annotated[float, Field(gt=0)] = 874.0
     outside: Annotated[float, Field(ge=0)] = 200.0
     buyback_percent: Annotated[float, Field(ge=0, le=100)] = 99.0
-    buybacks_percent: Annotated[tuple[float, ...], Field(min_length=1)] = (
+    buybacks_percent: Annotated[tuple[PartPercent, ...], Field(min_length=1)] = (
         99.0, 95.0, 90.0, 75.0, 50.0, 0.0,
     )  # fmt: skip
     fund: Annotated[float, Field(ge=0)] = 10.0

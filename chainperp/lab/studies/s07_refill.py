@@ -16,7 +16,7 @@ from pydantic import Field
 
 from chainperp.lab.chain import Chain
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.studies.refill_paths import (
     LUNA,
     BookPath,
@@ -40,11 +40,11 @@ class Values(Strict):
     pool_tokens: Annotated[int, Field(ge=1)] = 1_250_000
     treasury_tokens: Annotated[int, Field(ge=0)] = 10_000_000
     raises_usd: tuple[int, ...] = (10_000_000, 25_000_000, 40_000_000, 44_000_000, 50_000_000)
-    deficits_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (
+    deficits_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (
         5, 10, 20, 30, 40, 50, 60, 80,
     )  # fmt: skip
     reactions: Annotated[tuple[float, ...], Field(min_length=1)] = (0.0, 0.5, 1.0, 1.5, 2.0)
-    collateral_percent: tuple[int, ...] = (0, 20, 40)
+    collateral_percent: tuple[Percent, ...] = (0, 20, 40)
     days: Annotated[int, Field(ge=2, le=365)] = 30
     daily_cap_percent: Annotated[int, Field(ge=1, le=100)] = 5
     adl_percent: Annotated[int, Field(ge=0, le=1000)] = 20

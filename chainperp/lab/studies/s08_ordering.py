@@ -23,7 +23,7 @@ from chainperp.lab.metrics import (
 )
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
 from chainperp.lab.problem import Run, Winner, code_of
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.studies.endowments import endowments
 from chainperp.lab.studies.engine_waves import (
     LEVERAGE,
@@ -58,7 +58,7 @@ class Values(Strict):
     winners: Annotated[int, Field(ge=10, le=50_000)] = 2000
     alpha: Annotated[float, Field(gt=0, le=10)] = 0.85
     budgets_usd: Annotated[tuple[int, ...], Field(min_length=1)] = (5_000_000, 30_000_000)
-    budget_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (2, 10, 30)
+    budget_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (2, 10, 30)
     exempt_top: tuple[int, ...] = (0, 10)
     engine_winners: Annotated[int, Field(ge=5, le=1000)] = 60
     hedged_percent: Annotated[int, Field(ge=0, le=100)] = 30

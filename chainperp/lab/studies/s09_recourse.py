@@ -17,7 +17,7 @@ from pydantic import Field
 from chainperp.base.errors import ensure
 from chainperp.lab.chain import Chain
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.token_venue import TokenVenue
 from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.model.actions import TimeInForce
@@ -38,10 +38,10 @@ class Values(Strict):
     hole: Annotated[int, Field(ge=1)] = 47
     token_loss: Annotated[int, Field(ge=0)] = 37
     liabilities: Annotated[tuple[int, ...], Field(min_length=1)] = (5, 7, 10)
-    recovery_percent: tuple[int, ...] = (0, 15, 30)
+    recovery_percent: tuple[Percent, ...] = (0, 15, 30)
     discount_percent: Annotated[int, Field(ge=0, le=100)] = 20
     steps: Annotated[int, Field(ge=2, le=100)] = 35
-    refuse_percent: tuple[int, ...] = (0, 50, 100)
+    refuse_percent: tuple[Percent, ...] = (0, 50, 100)
 
 
 def without_exemption(values: Values, has_book: bool) -> dict[str, Any]:

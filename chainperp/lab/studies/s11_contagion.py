@@ -16,7 +16,7 @@ from pydantic import Field
 from chainperp.base.errors import BadRequest
 from chainperp.lab.clearing import Debt, Pool, System, clear, debt_rank, open_ledger
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Millions, Move, Percent, Strict
 from chainperp.lab.studies.run_dynamics import FREE, Ran
 from chainperp.lab.studies.run_tables import (
     STOPPED,
@@ -47,19 +47,19 @@ class Values(Strict):
 
     fall_percent: Annotated[int, Field(ge=1, le=60)] = 20
     margin_percent: Annotated[int, Field(ge=1, le=60)] = 8
-    exempt_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 20, 40, 50, 60, 80)
-    open_interest: tuple[int, int, int, int] = (14_000, 9_000, 7_000, 3_000)
-    cash: tuple[int, int, int, int] = (20_000, 11_000, 4_000, 2_500)
-    funds: tuple[int, int, int, int] = (1_000, 300, 350, 100)
+    exempt_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (0, 20, 40, 50, 60, 80)
+    open_interest: tuple[Millions, Millions, Millions, Millions] = (14_000, 9_000, 7_000, 3_000)
+    cash: tuple[Millions, Millions, Millions, Millions] = (20_000, 11_000, 4_000, 2_500)
+    funds: tuple[Millions, Millions, Millions, Millions] = (1_000, 300, 350, 100)
     credit: Annotated[int, Field(ge=0)] = 600
     issuer: Annotated[int, Field(ge=0)] = 14_600
-    issuer_percent: tuple[int, int, int, int] = (45, 35, 5, 15)
+    issuer_percent: tuple[Percent, Percent, Percent, Percent] = (45, 35, 5, 15)
     thin_percent: Annotated[int, Field(ge=1, le=100)] = 35
     equity_permille: Annotated[int, Field(ge=0, le=1000)] = 20
-    keep_percent: tuple[int, int] = (70, 90)
+    keep_percent: tuple[Percent, Percent] = (70, 90)
     """Assets kept in a winding-up: after a run, and when withdrawals are limited."""
-    falls_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (20, 40)
-    others_percent: tuple[int, int, int] = (20, 10, 0)
+    falls_percent: Annotated[tuple[Move, ...], Field(min_length=1)] = (20, 40)
+    others_percent: tuple[Percent, Percent, Percent] = (20, 10, 0)
     """Exempt shares of the first three venues in the run."""
     liquid_percent: Annotated[int, Field(ge=1, le=100)] = 60
     haste_percent: Annotated[int, Field(ge=1, le=100)] = 90
@@ -110,6 +110,8 @@ class Ending:
     classes: dict[str, float]
     ways: dict[str, float]
     failed: tuple[str, ...]
+    unpaid: tuple[float, ...]
+    """After each round of the clearing."""
 
     @property
     def total(self) -> float:
@@ -210,6 +212,7 @@ def _ending(values: Values, system: System, haircuts: int, first: int, law: str)
         {name: amount / m for name, amount in classes.items()},
         {name: amount / m for name, amount in ways.items()},
         tuple(failed),
+        tuple(amount / m for amount in done.unpaid),
     )
 
 
@@ -345,6 +348,11 @@ def _figures(endings: dict[tuple[int, str], Ending]) -> list[Figure]:
     return [
         Figure(name="amplification", title="Total loss over first loss", x="exempt share (%)",
                y="amplification", series=lines),
+        Figure(name="rounds", title="Contagion, round by round (custodian may refuse)",
+               x="round of the clearing", y="debts unpaid (million USD)", kind="steps",
+               series=[Series(f"{p} % exempt", [float(k) for k in range(len(one.unpaid))],
+                              list(one.unpaid))
+                       for p in shares if (one := endings[p, "A"])]),
         Figure(name="waterfall", title="Where losses come from (custodian may refuse)",
                x="exempt share", y="million USD", series=bars, kind="bars",
                ticks=[f"{p} %" for p in shares]),

@@ -16,7 +16,7 @@ from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws, generator
 from chainperp.lab.forensic import BY_NAME, Position, examine
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, verdict
-from chainperp.lab.scenario import Strict
+from chainperp.lab.scenario import Percent, Strict
 from chainperp.lab.venue import DOLLAR, USD, Venue
 from chainperp.rules.adl.choose import allocate, policy_named
 from chainperp.rules.adl.policy import Candidate, Round
@@ -36,7 +36,7 @@ class Values(Strict):
     rounds: Annotated[int, Field(ge=10, le=5000)] = 300
     need_percent: Annotated[int, Field(ge=1, le=90)] = 30
     exempt: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 5, 10)
-    noise_percent: Annotated[tuple[int, ...], Field(min_length=1)] = (0, 1, 5, 20, 50, 100)
+    noise_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (0, 1, 5, 20, 50, 100)
     engine_rounds: Annotated[int, Field(ge=1, le=200)] = 12
 
 

@@ -143,7 +143,10 @@ BAD: tuple[tuple[object, str], ...] = (
     (tree(policies=["P99"]), r'policies\[0\]: "P99" is no policy: there are P0 market_unwind'),
     (tree(policies=["P1"]), r'policies\[0\]: "P1" hands out lots'),
     (tree(runs=[{"budget": -1}]), r"runs\[0\]\.budget: was -1, input should be greater"),
-    (tree(runs=[{"budget": 1.5}]), r"runs\[0\]\.budget: was 1.5, input should be a valid integer"),
+    (
+        tree(runs=[{"budget": 1.5}]),
+        r"runs\[0\]\.budget: was 1.5, must be a whole number \(amounts are micro-USD",
+    ),
     (tree(runs=[{"budget": "1"}]), r'runs\[0\]\.budget: was "1"'),
     (tree(runs=[{}]), r"runs\[0\]\.budget: is missing"),
     (tree(runs=[{"budget": 1, "exempt_top": 6}]), r"exempt_top: was 6, there are 5 candidates"),

@@ -6,9 +6,11 @@ from chainperp.lab.problem import find_policy
 from chainperp.lab.studies import fund_year, s07_refill
 from chainperp.lab.studies import s05_incentive as s05
 from chainperp.lab.studies import s09_recourse as s09
+from chainperp.lab.studies import s10_custody as s10
 from chainperp.lab.studies import s11_contagion as s11
 from chainperp.lab.studies.endowments import drawn
 from chainperp.lab.studies.engine_waves import crowd_of, through_waves, waved_table
+from chainperp.lab.studies.funding_bias import bias_table
 from chainperp.lab.studies.refill_paths import LUNA, BookPath, Case, Path, calibrated, follow
 from chainperp.lab.studies.refill_paths import redeemed_in_book as luna_in_book
 from chainperp.lab.studies.run_dynamics import FREE, HALT, LEAVERS, LIMIT, WAIT
@@ -166,3 +168,26 @@ def test_a_year_of_the_fund(source: fund_year.Source) -> None:
     assert found.sold == pytest.approx(exact.sold, abs=slack)
     assert (found.empty > 0) == (source.income < 1)
     assert fund_year.shocks_of(365, 0.02, 4.0, 1.5, 1)[0].deficit >= 4
+
+
+def test_funding_that_damping_asks_for() -> None:
+    """S3: damped forwards of the reference, and the engine's gains integrated: the same bias."""
+    table, worst, _ = bias_table()
+    assert [row[2] for row in table.rows] == pytest.approx(
+        [99.990332, 99.706353, 99.735788], abs=1e-6
+    )
+    assert worst < 1e-3
+    assert all(float(row[4] or 0) > 0 for row in table.rows), "shorts pay"
+
+
+def test_a_venue_whose_issuer_refuses() -> None:
+    """S10: users' claims on the engine's book less what is held for them is the move since the last
+    settlement, whatever moved before; a state decides how much of it the custodian pays."""
+    values = s10.Values(notional_usd=10_000, move_percent=2, settled_percent=(5, 1))
+    found = s10.booked(values)
+    assert found.claims - found.backing == 200 * 10**6
+    assert found.moved == (500 + 100) * 10**6
+    assert found.claims == (10_000 + 500 - 100 + 200) * 10**6
+    table, agrees = s10.book_table(values, found)
+    assert agrees
+    assert [row[5] for row in table.rows] == [200, 0, 100]

@@ -1,12 +1,14 @@
 """Scenario files: what is refused and how; built-in files; results and pages."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chainperp.base.errors import BadRequest
+from chainperp.lab.cases import find_case
 from chainperp.lab.catalogue import STUDIES, claims_of, study_of, unsourced, values_of
 from chainperp.lab.chain import Chain
 from chainperp.lab.claims import CLAIMS, DEFECTS, OVERCLAIMS
@@ -155,6 +157,60 @@ def test_verdicts_and_numbers() -> None:
     assert verdict("C1", True, "", "").finding is Finding.SUPPORTED
     assert plain((1, True, 2 / 3)) == [1, True, 0.6666666667]
     assert csv_text({"columns": ["a"], "rows": [[1], ["x,y"]]}) == 'a\n1\n"x,y"\n'
+
+
+BAD_VALUES: tuple[tuple[str, str, str, str], ...] = (
+    ("S11", "cash", "[-20_000, 1, 1, 1]", r"cash\[0\]: was -20000, input should be greater"),
+    ("S11", "exempt_percent", "[0, 200]", r"exempt_percent\[1\]: was 200, input should be less"),
+    ("S11", "fall_percent", "0.2", r"fall_percent: was 0\.2, input should be a valid integer"),
+    ("S7", "pool_usd", '"50m"', r'pool_usd: was "50m", input should be a valid integer'),
+    ("S8", "waves_usd", "[]", r"waves_usd: was \[\], tuple should have at least 1 item"),
+    ("S8", "gap_percent", '10\ndata = "DIR"', r"adl_by_user_half\.csv: line 1: has no column clo"),
+)
+
+
+@pytest.mark.parametrize(("code", "name", "value", "sentence"), BAD_VALUES)
+def test_bad_values(tmp_path: Path, code: str, name: str, value: str, sentence: str) -> None:
+    """Wrong units and ranges in a study's file: file, field, place in a list; what only the run
+    sees, such as a column that a table lacks, names the scenario as well."""
+    (tmp_path / "gpl3").mkdir()
+    (tmp_path / "gpl3" / "adl_by_user_half.csv").write_text("user,adl_notional\n")
+    text = find_scenario(code).read_text(encoding="utf-8").partition("[quick]")[0]
+    value = value.replace("DIR", str(tmp_path))
+    text = re.sub(rf"^{name} = .*$", lambda _: f"{name} = {value}", text, flags=re.MULTILINE)
+    path = tmp_path / "bad.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(BadRequest, match=rf"bad\.toml: values: {sentence}"):
+        execute(path)
+
+
+def test_settlements_and_exempt_last(tmp_path: Path) -> None:
+    """P16 takes the same part of every balance, P18 profits only, P20 what P6 takes in all, from
+    the exempt account too; they leave nothing uncovered where P0 leaves all."""
+    path = tmp_path / "x.toml"
+    text = SHOCK.replace('"P1"', '"P0", "P6", "P16", "P18", "P20", "P1+last"')
+    asked = ["accounts_hit", "shortfall", "overshoot", "severity", "ptsr", "rd_nse"]
+    text += f"[measure]\nreport = {json.dumps(asked)}\n"
+    path.write_text(text.replace("seed = 1\n", "seed = 1\nexempt_top = 1\n", 1), encoding="utf-8")
+    [table] = execute(path)["tables"]
+    rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
+    assert list(rows)[-2:] == ["P20 exempt_last", "P1 hyperliquid+last"]
+    assert rows["P6 pro_rata_pnl"]["severity (paid / deficit)"] == pytest.approx(1)
+    assert rows["P6 pro_rata_pnl"]["PTSR"] is None
+    spared = rows["P0 market_unwind"]
+    assert spared["RD-NSE"] == pytest.approx(spared["PTSR"] / (1 + spared["PTSR"]))
+    owed = spared["uncovered (USD)"]
+    assert owed > 0
+    paid = {name: row["winners paid at the round (USD)"] for name, row in rows.items()}
+    assert 0 < paid["P16 withdrawal_haircut"] < owed, "the others' balances pay as well"
+    assert paid["P18 period_profits"] == pytest.approx(owed)
+    assert rows["P16 withdrawal_haircut"]["uncovered (USD)"] < 1e-3
+    assert rows["P16 withdrawal_haircut"]["overshoot at the round (USD)"] == 0
+    assert paid["P20 exempt_last"] == paid["P6 pro_rata_pnl"]
+    hit = {name: row["accounts hit"] for name, row in rows.items()}
+    assert hit["P6 pro_rata_pnl"] == 3 < hit["P18 period_profits"] == 4
+    with pytest.raises(BadRequest, match=r'policies: "P99\+last" is no policy|"P99" is no policy'):
+        find_case("policies", "P99+last")
 
 
 def test_a_shock_runs_and_writes_a_folder(tmp_path: Path) -> None:
