@@ -130,10 +130,10 @@ def _read(reader: Reader, state: State) -> Snapshot:
     state.time_ms = head["time_ms"]
     state.day = day_of(state.time_ms)
     for name in _section_names(state):
-        schema = schemas.schema_of(name)
+        layout = canonical.Layout(schemas.schema_of(name))
         for _ in range(reader.unsigned(4)):
             key = reader.take(reader.unsigned(4))
-            value = canonical.decode(schema, reader.take(reader.unsigned(4)))
+            value = layout.decode(reader.take(reader.unsigned(4)))
             _restore_leaf(state, name, key, value)
     owners: tuple[dict[Address, Account], dict[Address, Agent], dict[Address, Validator]] = (
         state.accounts, state.agents, state.validators,

@@ -87,7 +87,8 @@ def _resting(engine: Engine, flow: Flow, asset: int, numbers: range) -> BlockInp
         )
         flow.nonce += 1
         flow.oid += 1
-        owner = account_address(number % flow.accounts)
+        # One market for each account: what an account costs grows with its markets.
+        owner = account_address((number * flow.markets + asset) % flow.accounts)
         raw = flow.envelope(b"\x81" + bytes(92))
         found.append(Transaction(owner, PlaceOrders([order]), flow.nonce, raw))
     time_ms = engine.state.time_ms + 200
