@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.support.node import ROOT, running_node
 
-SECONDS = int(os.environ.get("CHAINPERP_FUZZ_SECONDS", "10"))
-CASES_MIN = 40
+SECONDS = int(os.environ.get("CHAINPERP_FUZZ_SECONDS", "15"))
+CASES_MIN = 20
 CHECKS = (
     "not_a_server_error,status_code_conformance,content_type_conformance,"
     "response_schema_conformance,unsupported_method"
