@@ -9,13 +9,13 @@ ledger's, to the last field, is never finalised here but named as a suspect, and
 evidence that the next facts bring. Source: audit-log-and-consensus 15; decision 0015.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chainperp.base.errors import InvalidBytes
 from chainperp.evm.deployment import text
-from chainperp.evm.events import Span, find, topic, word
+from chainperp.evm.events import Seen, Span, find, topic, word
 from chainperp.evm.facts import (
     Evidence,
     KeeperReport,
@@ -31,7 +31,7 @@ from chainperp.state.store import ASSISTANCE_FUND
 from contracts_py.anchor import Anchor
 from contracts_py.bridge import BATCH_MAX, WIDS_MAX, Bridge, Withdrawal
 from contracts_py.buyback import BuybackVault
-from contracts_py.handle import Reverted
+from contracts_py.handle import Handle, Reverted
 from contracts_py.tokens import TestUSD
 
 if TYPE_CHECKING:
@@ -148,19 +148,28 @@ class Keeper:
         return max(0, int(now.head["number"]) - self.settings.confirmations)
 
     def _read_deposits(self, now: Step) -> None:
-        """Deposits that were not credited, in the order of their numbers, without a gap."""
-        last, credited = self._settled(now), now.facts.deposits
-        count = int(self.bridge.call("deposit_nonce", block=last))
-        if count < credited:
-            now.note(f"deposits: the ledger credited {credited}, the EVM has {count} only")
-        wanted = range(credited + 1, min(count, credited + DEPOSITS_MAX) + 1)
-        span = Span(self.settings.first_block, last)
-        seen = find(self.bridge, ("Deposit",), span, [word(nonce) for nonce in wanted])
-        for nonce, one in zip(wanted, seen, strict=False):
-            if one.fields["nonce"] != nonce:
-                now.note(f"deposits: number {nonce} has no event")
-                return
+        """Deposits that were not credited."""
+        count = int(self.bridge.call("deposit_nonce", block=self._settled(now)))
+        event = (self.bridge, "Deposit", "nonce")
+        for one in self._unrecorded(now, "deposits", event, now.facts.deposits, count):
             now.inputs.append(deposit_input(one))
+
+    def _unrecorded(
+        self, now: Step, what: str, event: tuple[Handle, str, str], recorded: int, count: int
+    ) -> Iterator[Seen]:
+        """Events that are numbered from 1, after the last one recorded, without a gap; `event` is
+        their contract, name, and the field with the number."""
+        contract, name, field = event
+        if count < recorded:
+            now.note(f"{what}: the ledger recorded {recorded}, the EVM has {count} only")
+        wanted = range(recorded + 1, min(count, recorded + DEPOSITS_MAX) + 1)
+        span = Span(self.settings.first_block, self._settled(now))
+        seen = find(contract, (name,), span, [word(number) for number in wanted])
+        for number, one in zip(wanted, seen, strict=False):
+            if one.fields[field] != number:
+                now.note(f"{what}: number {number} has no event")
+                return
+            yield one
 
     def _read_payouts(self, now: Step) -> None:
         """Withdrawals that ended on the EVM and whose end the ledger has not recorded."""
@@ -174,18 +183,10 @@ class Keeper:
             now.inputs.append(payout_input(claim.ended))
 
     def _read_purchases(self, now: Step) -> None:
-        """Purchases of the vault that were not recorded, in the order of their numbers."""
-        last, recorded = self._settled(now), now.facts.purchases
-        count = int(self.vault.call("count", block=last))
-        if count < recorded:
-            now.note(f"purchases: the ledger recorded {recorded}, the EVM has {count} only")
-        wanted = range(recorded + 1, min(count, recorded + DEPOSITS_MAX) + 1)
-        span = Span(self.settings.first_block, last)
-        seen = find(self.vault, ("Bought",), span, [word(number) for number in wanted])
-        for number, one in zip(wanted, seen, strict=False):
-            if one.fields["number"] != number:
-                now.note(f"purchases: number {number} has no event")
-                return
+        """Purchases of the vault that were not recorded."""
+        count = int(self.vault.call("count", block=self._settled(now)))
+        event = (self.vault, "Bought", "number")
+        for one in self._unrecorded(now, "purchases", event, now.facts.purchases, count):
             header = self.web3.eth.get_block(one.at.block)
             now.inputs.append(buyback_input(one, bytes(header["receiptsRoot"])))
 

@@ -261,7 +261,7 @@ def test_an_evm_that_lost_its_memory_is_a_note(made: Bridged, tmp_path: Path) ->
     facts = made.facts()
     fresh = Bridged(tmp_path / "fresh")
     report = fresh.keeper.step(facts)
-    assert "deposits: the ledger credited 1, the EVM has 0 only" in report.notes
+    assert "deposits: the ledger recorded 1, the EVM has 0 only" in report.notes
     assert report.inputs == ()
 
 
