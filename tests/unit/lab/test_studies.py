@@ -41,6 +41,8 @@ from chainperp.lab.studies import s08_ordering as s08
 from chainperp.lab.studies import s12_detection as s12
 from chainperp.lab.studies.endowments import drawn
 from chainperp.lab.studies.growth import Terms, grow, hazard, median_time
+from chainperp.lab.studies.overload import Question
+from chainperp.lab.studies.safety_report import Report
 from chainperp.lab.studies.waves import through, waves_table
 from chainperp.rules.adl.choose import policy_named
 
@@ -313,10 +315,24 @@ def test_report_is_a_bound_and_breaks_where_it_is_blind() -> None:
     found = verdicts_of(s01_bitmex.run(values, 3))
     assert found["C4"] is Finding.CONDITIONAL
     assert found["C19"] is Finding.SUPPORTED
-    report = s01_bitmex.Report(100, 0, ((100, 50 * 10**6), (100, 5 * 10**6)))
+    report = Report(100, 0, ((100, 50 * 10**6), (100, 5 * 10**6)))
     assert report.shortfall(Fraction(1, 10)) == 5 * 10**6
     assert report.payout(Fraction(1, 10)) == Fraction(3, 4)
     assert report.survivable() == Fraction(1, 20)
+
+
+def test_overload_stretches_what_the_blocks_show() -> None:
+    """S1: intervals by the formula, and again by the block times of the engine's chain; later
+    checks help nobody."""
+    values = s01_bitmex.Values(traders=10)
+    world = s01_bitmex.world_of(values, 3)
+    calm, late = (
+        s01_bitmex.move(values, world, Question(15, 20, 0.1, peak=peak)) for peak in (0, 300)
+    )
+    assert calm.report.checked == late.report.checked == (15, 15, 15)
+    assert calm.checked == (15, 15, 15)
+    assert late.checked == (15, 26.25, 45.938), "15 (1 + 3 t / 60) from t = 0, 15, 41.25"
+    assert late.winners_lost >= calm.winners_lost > 0
 
 
 def test_orderings_agree_with_the_vectors() -> None:
