@@ -14,7 +14,15 @@ from chainperp.lab.studies.funding_bias import bias_table
 from chainperp.lab.studies.refill_paths import LUNA, BookPath, Case, Path, calibrated, follow
 from chainperp.lab.studies.refill_paths import redeemed_in_book as luna_in_book
 from chainperp.lab.studies.run_dynamics import FREE, HALT, LEAVERS, LIMIT, WAIT
-from chainperp.lab.studies.run_tables import Question, answer, calibration, day_table, stopping
+from chainperp.lab.studies.run_tables import (
+    Question,
+    answer,
+    beyond,
+    calibration,
+    day_table,
+    redemption_table,
+    stopping,
+)
 from chainperp.lab.token_venue import SELLER, TokenVenue
 
 
@@ -133,6 +141,27 @@ def test_runs_under_each_rule() -> None:
         assert one.total >= one.first - 1e-6, "no loss vanishes"
     _, names = stopping(values, 80, (20, 40))
     assert names == {20: ["custodian must pay", "withdrawal limits"], 40: ["custodian must pay"]}
+
+
+def test_redemptions_and_an_outside_lender() -> None:
+    """S11: 13 % of what lies at venues is gone after two days where all pay; a lender after users
+    takes losses off them and is the only one to lose its own loan; no loss vanishes."""
+    values = s11.Values()
+    table = redemption_table(values)
+    two_days = next(row for row in table.rows if row[0] == 48)
+    assert two_days[1:] == pytest.approx([13, 0.13 * 14_600, 0.13 * 1_460])
+    calm = answer(values, Question(0, "B", redeems=True, has_lender=True))
+    assert calm.amplification == 1
+    assert calm.out_in_a_day > answer(values, Question(0, "B")).out_in_a_day
+    equal, last = (
+        answer(values, Question(60, "A", has_lender=True, is_lender_last=rank))
+        for rank in (False, True)
+    )
+    assert 0 < equal.classes["outside lender"] < last.classes["outside lender"] <= 4 * 600
+    assert last.classes["other users"] < equal.classes["other users"]
+    rows = beyond(values, 60, (20,))[0].rows
+    assert float(rows[0][5] or 0) == answer(values, Question(60, "A")).amplification
+    assert all(float(row[4] or 0) >= 1022 - 1e-6 for row in rows)
 
 
 def test_a_guarantee_booked_as_money() -> None:
