@@ -10,6 +10,8 @@ import pytest
 from chainperp.base.errors import BadRequest
 from chainperp.lab.clearing import Debt, Pool, System, clear, debt_rank, open_ledger
 from chainperp.lab.draws import Draws, generator
+from chainperp.lab.forensic import Position
+from chainperp.lab.group_test import Count, below_marginal, p_published, p_unrelated
 from chainperp.lab.metrics import (
     Round,
     churn,
@@ -354,6 +356,30 @@ def test_detection() -> None:
     sure = s12.separation(s12.counts(values, 0, 0.0, 1), s12.counts(values, 5, 0.0, 1))
     assert s12.separation(clean, dirty) < sure
     assert s12.engine_rounds(values, 1)[:3] == (2, 2, 0)
+
+
+def test_p_values_of_groups() -> None:
+    """S12: what cannot be tested says why; with all inputs an honest group and one with exemptions
+    have nothing below, another order has; p-values are at most as often small as they say."""
+    draws = Draws(3, "groups")
+    rows = s12.candidates_of(12, draws)
+    whole = [Position(one, one.lots, one.lots) for one in rows]
+    assert below_marginal(whole, s12.RANKING) == "no position closed in part"
+    half = [Position(one, one.lots - 1, one.lots) for one in rows]
+    assert below_marginal(half, s12.RANKING) == "several closed in part"
+    assert below_marginal(half[:1], s12.RANKING) == "no position closed whole"
+    values = s12.Values(positions=40, rounds=60, exempt=(5,))
+    honest, spared, other = (s12.groups_of(values, world, 0.0, 1) for world in s12.WORLDS)
+    assert len(honest) > 40
+    assert {one.below for one in honest} == {one.below for one in spared} == {0}
+    assert sum(one.below > 0 for one in other) > len(other) // 3
+    many = s12.Values(positions=40, rounds=300, exempt=(5,))
+    noisy = [one.below for one in s12.groups_of(many, s12.WORLDS[0], 0.5, 2)]
+    again = s12.groups_of(values, s12.WORLDS[0], 0.5, 1)
+    small = sum(p_published(one.below, noisy) <= 0.05 for one in again)
+    assert small <= 0.15 * len(again)
+    places = [p_unrelated(Count(9, k, k)) for k in range(10)]
+    assert places == pytest.approx([k / 10 for k in range(1, 11)]), "uniform when unrelated"
 
 
 def test_other_studies_find_what_they_should() -> None:
