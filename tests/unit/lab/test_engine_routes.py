@@ -3,11 +3,11 @@
 import pytest
 
 from chainperp.lab.problem import find_policy
-from chainperp.lab.studies import fund_year, s07_refill
-from chainperp.lab.studies import s05_incentive as s05
+from chainperp.lab.studies import fund_year, s07_refill, vault_paths
 from chainperp.lab.studies import s09_recourse as s09
 from chainperp.lab.studies import s10_custody as s10
 from chainperp.lab.studies import s11_contagion as s11
+from chainperp.lab.studies.book_success import fee_table, success_table
 from chainperp.lab.studies.endowments import drawn
 from chainperp.lab.studies.engine_waves import crowd_of, through_waves, waved_table
 from chainperp.lab.studies.funding_bias import bias_table
@@ -93,12 +93,16 @@ def test_waves_through_the_engine() -> None:
 def test_routed_margin_buys_the_token() -> None:
     """S5: the same fall under both routings. What is seized buys tokens and lifts their price, the
     vault has that much less; deep prints provoke rounds that marks do not."""
-    values = s05.Values(traders=12, steps=25, paths=1, book_percent=1, wick_percent=3.0,
+    values = vault_paths.Values(traders=12, steps=25, paths=1, book_percent=1, wick_percent=3.0,
                         wick_chance_percent=100.0)  # fmt: skip
-    worlds = [s05.world_of(values, 0, 20251010, 50)]
+    worlds = [vault_paths.world_of(values, 0, 20251010, 50)]
     kept, spent, wild = (
-        s05.cell(values, worlds, terms)
-        for terms in (s05.Terms(100), s05.Terms(100, "mark", 10_000), s05.Terms(100, "last price"))
+        vault_paths.cell(values, worlds, terms)
+        for terms in (
+            vault_paths.Terms(100),
+            vault_paths.Terms(100, "mark", 10_000),
+            vault_paths.Terms(100, "last price"),
+        )
     )
     assert kept.accounts == spent.accounts > 0
     assert kept.bought == 0
@@ -109,6 +113,23 @@ def test_routed_margin_buys_the_token() -> None:
     pool = (1 + spent.bought / 10**6 / values.pool_usd) ** 2
     assert spent.price == pytest.approx(pool, rel=3e-3)
     assert kept.rounds == 0 < wild.rounds, "prints jump over what marks would have met"
+
+
+def test_success_of_a_book_and_fees() -> None:
+    """S5: single lots take next to nothing, deep ones all, and more is never worse; fees are the rate times
+    what went through the book, and the slope is their difference."""
+    values = vault_paths.Values(traders=12, steps=25, paths=1, depths_percent=(0, 1, 100))
+    worlds = [vault_paths.world_of(values, 0, 20251010, 50)]
+    table, points = success_table(values, worlds, 67)
+    assert [share for _, share in points["mark"]][::2] == pytest.approx([0, 100], abs=0.1)
+    assert points["mark"] == sorted(points["mark"])
+    assert 0 < int(table.rows[0][2] or 0) <= 25, "one lot a step at most"
+    assert table.rows[-1][3] == 0, "nothing is left to the vault"
+    one, two = vault_paths.Sum(through_book=10**10), vault_paths.Sum(through_book=3 * 10**10)
+    cells = {("r", "mark", 30): one, ("r", "mark", 67): one, ("r", "mark", 100): two}
+    fees, per_point = fee_table(values, cells, {("r", "mark"): 2.0}, (30, 67, 100))
+    assert fees.rows[0][2:5] == pytest.approx([4.5, 4.5, 13.5])
+    assert per_point["r", "mark"] == pytest.approx(9 / 70)
 
 
 def test_day_zero_by_two_routes() -> None:
