@@ -116,8 +116,8 @@ def test_routed_margin_buys_the_token() -> None:
 
 
 def test_success_of_a_book_and_fees() -> None:
-    """S5: single lots take next to nothing, deep ones all, and more is never worse; fees are the rate times
-    what went through the book, and the slope is their difference."""
+    """S5: single lots take next to nothing, deep ones all, and more is never worse; fees
+    are the rate times what went through the book, and the slope is their difference."""
     values = vault_paths.Values(traders=12, steps=25, paths=1, depths_percent=(0, 1, 100))
     worlds = [vault_paths.world_of(values, 0, 20251010, 50)]
     table, points = success_table(values, worlds, 67)

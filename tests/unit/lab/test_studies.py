@@ -41,9 +41,16 @@ from chainperp.lab.studies import (
 from chainperp.lab.studies import s04_exempt_list as s04
 from chainperp.lab.studies import s08_ordering as s08
 from chainperp.lab.studies import s12_detection as s12
+from chainperp.lab.studies.commitment import (
+    commit,
+    commitment_table,
+    hashes_of,
+    some_list_explains,
+)
 from chainperp.lab.studies.endowments import drawn
 from chainperp.lab.studies.growth import Terms, grow, hazard, median_time
 from chainperp.lab.studies.overload import Question
+from chainperp.lab.studies.queue_rounds import candidates_of, closed_in_round
 from chainperp.lab.studies.safety_report import Report
 from chainperp.lab.studies.waves import through, waves_table
 from chainperp.rules.adl.choose import policy_named
@@ -358,11 +365,42 @@ def test_detection() -> None:
     assert s12.engine_rounds(values, 1)[:3] == (2, 2, 0)
 
 
+def test_what_a_commitment_lets_an_outsider_refute() -> None:
+    """S12: nothing of a venue that keeps to its list; everything else at its moment, always."""
+    table = commitment_table(20, 30, 30, 5)
+    found = {str(row[0]): row[1:] for row in table.rows}
+    assert found["keeps to its list"] == [0, 0, 0, 0, 100]
+    assert found["writes its list in the last block"] == [0, 0, 0, 0, 100]
+    assert found["keeps to its list, a fresh salt each block"] == [0, 0, 0, 0, 0]
+    assert found["spares an account that is not on its list"][1:3] == [0, 100]
+    assert found["opens another list than it committed to"][1:3] == [100, 0]
+    assert found["says that its list was empty"][1:3] == [100, 100]
+    assert found["never opens"] == [0, 0, 0, 100, 100]
+    assert found["closes half of the spared account"][0] == 100
+
+
+def test_lists_that_explain_closures() -> None:
+    """Against trying every list of a small round; hashes change where the list does."""
+    rows = candidates_of(6, Draws(2, "lists"))
+    need = sum(one.lots for one in rows) // 2
+    keys = [one.key for one in rows]
+    every = [
+        closed_in_round(rows, {key for at, key in enumerate(keys) if mask >> at & 1}, need)
+        for mask in range(1 << len(keys))
+    ]
+    assert all(some_list_explains(rows, takes) for takes in every)
+    wrong = [max(1, one.lots // 2) for one in rows]
+    assert wrong not in every
+    assert not some_list_explains(rows, wrong)
+    hashes = hashes_of(frozenset(keys[:1]), b"salt", 3, is_fresh=False)
+    assert [one == commit(keys[:1], b"salt") for one in hashes] == [False] * 17 + [True] * 3
+
+
 def test_p_values_of_groups() -> None:
     """S12: what cannot be tested says why; with all inputs an honest group and one with exemptions
     have nothing below, another order has; p-values are at most as often small as they say."""
     draws = Draws(3, "groups")
-    rows = s12.candidates_of(12, draws)
+    rows = candidates_of(12, draws)
     whole = [Position(one, one.lots, one.lots) for one in rows]
     assert below_marginal(whole, s12.RANKING) == "no position closed in part"
     half = [Position(one, one.lots - 1, one.lots) for one in rows]
