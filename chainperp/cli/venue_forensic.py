@@ -10,6 +10,7 @@ from typing import Any
 from chainperp.base.errors import BadRequest
 from chainperp.cli.output import counted
 from chainperp.lab.forensic import BY_NAME, RANKINGS, Fit, Ranking, examine
+from chainperp.lab.group_test import below_marginal, p_unrelated
 from chainperp.lab.venue_csv import read_venue
 from chainperp.lab.venue_round import VenueRound
 
@@ -63,6 +64,7 @@ def _venue_document(
             row |= {"tested": False, "lacks": [need for need in ranking.needs if need not in known]}
         else:
             row |= _fit_row(fits[ranking.name])
+            row["groups"] = [_group_row(one, ranking) for one in rounds]
         rows.append(row)
     return {
         "rounds": len(rounds),
@@ -103,6 +105,28 @@ def _fit_row(found: list[tuple[VenueRound, Fit]]) -> dict[str, Any]:
     }
 
 
+def _group_row(one: VenueRound, ranking: Ranking) -> dict[str, Any]:
+    """A round's own p-value, or why it has none."""
+    count = below_marginal(one.positions, ranking)
+    if isinstance(count, str):
+        return {"round": one.name, "p_unrelated": None, "why_not": count}
+    p = round(p_unrelated(count), 9)
+    return {"round": one.name, "whole": count.whole, "below": count.below, "p_unrelated": p}
+
+
+def _group_line(row: dict[str, Any]) -> list[str]:
+    groups = row["groups"]
+    testable = [one for one in groups if one["p_unrelated"] is not None]
+    if not testable:
+        return [f"  p-values: in no round, {groups[0]['why_not']}"] if groups else []
+    low = sum(one["p_unrelated"] <= 0.05 for one in testable)
+    below = sum(one["below"] for one in testable)
+    return [
+        f"  p-values: {len(testable)} of {counted(len(groups), 'round')}; {below} whole closures "
+        f"rank below a partly closed one; {low} have p <= 0.05 that its place is chance"
+    ]
+
+
 def _venue_lines(document: dict[str, Any]) -> list[str]:
     lines = [
         f"{document['positions']} positions in {counted(document['rounds'], 'round')}: "
@@ -129,6 +153,7 @@ def _venue_lines(document: dict[str, Any]) -> list[str]:
                 f"{row['out_of_order']} out of order: {len(row['passed_over'])} passed over, "
                 f"{len(row['before_turn'])} closed before their turn"
             )
+            lines += _group_line(row)
     lines += _named(tested)
     if not document["left"]:
         lines.append(UNTESTED)

@@ -203,7 +203,7 @@ def is_archive(path: Path) -> bool:
     return head == MAGIC or head[:1] in (b"[", b"{")
 
 
-def rounds_of(path: Path) -> list[VenueRound]:
+def rounds_of(name: str, archive: Iterator[ArchiveFill]) -> list[VenueRound]:
     """Deleveraged positions of an archive of fills by (coin, time), as rounds of a venue.
 
     Size is the position before the first fill of a group, entry price what closed profit and price
@@ -212,7 +212,7 @@ def rounds_of(path: Path) -> list[VenueRound]:
     """
     known = frozenset(("notional", "entry_notional", "pnl"))
     rounds: list[VenueRound] = []
-    for (time_ms, coin), fills in sorted(adl_groups(read_fills(path)).items()):
+    for (time_ms, coin), fills in sorted(adl_groups(archive).items()):
         one = VenueRound(f"{coin} {time_ms}", known)
         users: dict[str, list[ArchiveFill]] = {}
         for fill in fills:
@@ -220,7 +220,7 @@ def rounds_of(path: Path) -> list[VenueRound]:
         one.positions = [_position(user, mine) for user, mine in users.items()]
         rounds.append(one)
     if not rounds:
-        refuse(path.name, f"has no fill with the direction {ADL}")
+        refuse(name, f"has no fill with the direction {ADL}")
     return rounds
 
 

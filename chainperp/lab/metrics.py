@@ -141,6 +141,36 @@ def severity(one: Round) -> float | None:
     return one.removed / one.deficit if one.deficit > 0 else None
 
 
+def severity_load(removed: int, endowments: Sequence[int]) -> float | None:
+    """Kappa = theta n / b(n): what is removed, over the largest endowment; undefined without one.
+
+    Endowments are in units of the deficit per winner, so theta n is what is removed, and b(n), the
+    scale of the winners' extremes, is their largest. Bounded kappa is the published study's
+    condition for a static rule; it is about 1 / PTSR.
+
+    >>> severity_load(30, [20, 60])
+    0.5
+    """
+    top = max(endowments, default=0)
+    return removed / top if top > 0 else None
+
+
+def leverage_imbalance(
+    winners: Sequence[tuple[int, int]], losers: Sequence[tuple[int, int]]
+) -> float | None:
+    """Lambda: sum of notional / equity over winners, over that of notional / |equity| over losers;
+    rows are (notional, equity). Who has an equity of zero has no leverage and is left out.
+
+    >>> leverage_imbalance([(10, 5), (6, 2)], [(20, -2)])
+    0.5
+    """
+    above, below = (
+        sum(notional / abs(equity) for notional, equity in side if equity)
+        for side in (winners, losers)
+    )
+    return above / below if below else None
+
+
 def overshoot(one: Round) -> float:
     """Removed minus needed, with its sign."""
     return one.removed - one.needed

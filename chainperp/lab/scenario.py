@@ -48,7 +48,9 @@ FOLDER: Final = Path(__file__).resolve().parent / "scenarios"
 MEASURES: Final = (
     "shortfall", "overshoot", "haircut_concentration", "accounts_hit", "second_round_losses",
 )  # fmt: skip
-MORE_MEASURES: Final = ("hhi", "severity", "ptsr", "pmr", "rd_nse")
+MORE_MEASURES: Final = (
+    "hhi", "severity", "severity_load", "leverage_imbalance", "ptsr", "pmr", "rd_nse",
+)  # fmt: skip
 """Those that a file asks for by name: the last three are defined where a deficit is left only."""
 Seed = Annotated[int, Field(ge=0, lt=1 << 64)]
 Percent = Annotated[int, Field(ge=0, le=100)]

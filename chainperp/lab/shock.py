@@ -20,10 +20,12 @@ from chainperp.lab.metrics import (
     gini,
     herfindahl,
     largest_share_ppb,
+    leverage_imbalance,
     pmr,
     ptsr,
     rd_nse,
     severity,
+    severity_load,
     top_share,
 )
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table
@@ -72,6 +74,8 @@ class Bill:
     """Of each winner at that mark."""
     marked: int = 0
     """Gains of the winning side at the mark of the first bankruptcy."""
+    imbalance: float | None = None
+    """Lambda at that mark: winners' leverages over those of the bankrupt."""
     kept: int = 0
     """What bankrupt accounts own after their rounds: it was taken from winners too much."""
     rounds: int = 0
@@ -216,6 +220,8 @@ def _one_mark(venue: Venue, crowd: Crowd, winners: list[str], price: int, found:
         found.gains = {name: crowd.lots[name] * (price - crowd.entry) for name in winners}
         found.marked = sum(found.gains.values())
         found.equity = {name: values[name] for name in winners}
+        sides = [[(abs(held[n]) * price, values[n]) for n in side] for side in (winners, losers)]
+        found.imbalance = leverage_imbalance(*sides)
     if told.rounds:
         for name in losers:
             more = max(0, -values[name] - found.owing.get(name, 0))
@@ -259,6 +265,11 @@ COLUMNS: Final[dict[str, tuple[str, Callable[[Bill], Cell]]]] = {
     ),
     "hhi": ("HHI of payments", lambda one: float(herfindahl(_payments(one)))),
     "severity": ("severity (paid / deficit)", lambda one: severity(round_of(one))),
+    "severity_load": (
+        "severity load (kappa)",
+        lambda one: severity_load(sum(_payments(one)), list(one.gains.values())),
+    ),
+    "leverage_imbalance": ("leverage imbalance (Lambda)", lambda one: one.imbalance),
     "ptsr": ("PTSR", lambda one: ptsr(round_of(one))),
     "pmr": ("PMR", lambda one: pmr(round_of(one))),
     "rd_nse": ("RD-NSE", lambda one: rd_nse(round_of(one))),

@@ -172,13 +172,13 @@ class Venue:
             ]
             self.block(system=[SystemInput(SystemType.EXEMPTION, body) for body in bodies])
 
-    def mark(self, price: int) -> Told:
+    def mark(self, price: int, after_ms: int = STEP_MS) -> Told:
         """An oracle round that also names the price elsewhere, so the mark moves to it."""
         at = strip_decimal(price * E8_PER_UNIT, 8)
         vote = self.signed(
             VALIDATOR, {"type": "setGlobal", "pxs": [{"a": ASSET, "p": at, "x": at}]}
         )
-        return self.block(system=[vote_input(vote.envelope, vote.signer)])
+        return self.block(system=[vote_input(vote.envelope, vote.signer)], after_ms=after_ms)
 
     # --- what is there ----------------------------------------------------------------------------
 

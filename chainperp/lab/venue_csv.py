@@ -40,7 +40,8 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from chainperp.base.errors import BadRequest, NotFound
-from chainperp.lab.archives import is_archive, rounds_of
+from chainperp.lab.archive_tables import fills_in
+from chainperp.lab.archives import is_archive, read_fills, rounds_of
 from chainperp.lab.forensic import Position
 from chainperp.lab.venue_round import MONEY, SIZE, VenueRound
 from chainperp.rules.adl.policy import Candidate
@@ -69,12 +70,12 @@ def read_venue(path: Path, fills: Path | None = None) -> list[VenueRound]:
 
     Raises: NotFound; BadRequest naming line and column for anything that is not as documented.
     """
-    if is_archive(path):
+    if path.is_dir() or is_archive(path):
         if fills is not None:
             raise BadRequest(
                 "columns", f"{path} says what was closed already: --fills adds nothing"
             )
-        return rounds_of(path)
+        return rounds_of(path.name, fills_in(path) if path.is_dir() else read_fills(path))
     columns, rows = _read(path)
     if "closed" not in columns and fills is None:
         raise BadRequest("columns", f"{path} does not say what was closed: no column closed")

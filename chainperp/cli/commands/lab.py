@@ -19,7 +19,7 @@ def lab() -> None:
 @app.command("forensic")
 def forensic(
     path: Annotated[
-        Path, typer.Argument(help="Table of another venue (CSV), or a data directory.")
+        Path, typer.Argument(help="Another venue's table or fills, or a data directory.")
     ],
     fills: Annotated[
         Path | None, typer.Option("--fills", help="What was closed, if the table does not say.")
@@ -38,8 +38,9 @@ def forensic(
     """
     from chainperp.cli.forensic import examine_own
     from chainperp.cli.venue_forensic import examine_venue
+    from chainperp.lab.archive_tables import holds_fills
 
-    if path.is_dir():
+    if path.is_dir() and not holds_fills(path):
         if fills is not None or policy is not None:
             output.usage("--fills and --policy are for tables: our own log says both")
         (document, lines), fits = examine_own(path)
@@ -236,7 +237,7 @@ def replay(
 
 @app.command("sql")
 def sql(
-    folder: Annotated[Path, typer.Argument(help="Results, or any folder with CSV tables.")],
+    folder: Annotated[Path, typer.Argument(help="Results, CSV tables, or node archives.")],
     query: Annotated[str, typer.Argument(help="A query; tables are named S4_growth and so on.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
 ) -> None:

@@ -4,8 +4,10 @@ Day 0 comes from the engine: each venue's fall with its exempt winners gives the
 hole. Then exempt firms ask for all at once and stay out; others leave at a pace once their own
 venue paid less than it owed, or once any venue halted. A venue pays from liquid assets, then sells
 the rest in haste; one that cannot pay halts. Traders frozen there cannot top up elsewhere: a second
-round. At the end what is left is cleared with the credit lines. Amounts are millions of USD.
-Source: adl-and-scenarios 11.4; DYD for the limits, PDX for the haircut on leavers.
+round. At the end what is left is cleared with the credit lines, and with an outside lender's loans.
+The issuer's holders redeem on a curve meanwhile, so what it has lying at venues is asked for as
+well. Amounts are millions of USD.
+Source: adl-and-scenarios 11.1, 11.4; DYD for the limits, PDX for the haircut on leavers.
 """
 
 from dataclasses import dataclass, field
@@ -33,6 +35,19 @@ DAILY: Final = (0.10, 10.0)
 """dYdX: at most so much of all deposits, or so many millions if that is more."""
 BYBIT: Final = 1 - (2 / 3) ** (1 / 24)
 """An hour's share of those who leave, so that a third is gone in a day."""
+LENDER: Final = "lender"
+TWO_DAYS: Final = 48
+KINDS: Final = ("exempt", "others", "issuer")
+"""Who a venue owes: exempt firms, other users, the issuer for its holders."""
+
+
+def redeemed_hourly(percent: float) -> float:
+    """An hour's share of what holders still have, so that `percent` is redeemed in two days.
+
+    >>> round(1 - (1 - redeemed_hourly(13)) ** 48, 9)
+    0.13
+    """
+    return float(1 - (1 - percent / 100) ** (1 / TWO_DAYS))
 
 
 class Terms(NamedTuple):
@@ -57,6 +72,13 @@ class Terms(NamedTuple):
     """Kept of what a halted venue still has."""
     frozen_percent: int = 20
     second_gap_percent: int = 5
+    redeem_percent: float = 0.0
+    """Of the issuer's debt in two days; its holders' money at each venue is `at_venues`."""
+    at_venues: tuple[float, ...] = ()
+    loans: int = 0
+    """Of an outside lender to each venue."""
+    is_lender_last: bool = False
+    """Whether users come before lenders, venues with their lines among them."""
 
 
 class Day(NamedTuple):
@@ -105,20 +127,19 @@ class House:
     name: str
     liquid: float
     slow: float
-    exempt: float
-    others: float
+    owed: dict[str, float]
     is_alarmed: bool
     short: float = 0.0
     """P16's X: what bankrupt accounts left beyond the fund, still to be had from leavers."""
     halted: int | None = None
-    lost: dict[str, float] = field(default_factory=lambda: {"exempt": 0.0, "others": 0.0})
+    lost: dict[str, float] = field(default_factory=lambda: dict.fromkeys(KINDS, 0.0))
     gone: float = 0.0
     paid_today: float = 0.0
 
     @property
     def claims(self) -> float:
         """What users are still owed."""
-        return self.exempt + self.others
+        return sum(self.owed.values())
 
     def lose(self, amount: float) -> None:
         """A loss of assets, liquid ones first."""
@@ -161,12 +182,11 @@ def simulate(terms: Terms, days: list[Day], holders: float = 0.0) -> Ran:
         if terms.rule not in (LEAVERS, WAIT):
             taken = min(missing, day.haircuts + elsewhere, day_able(terms, place))
         haircuts += taken
-        users = terms.cash[place] * (1 - terms.equity_permille / 1000)
         liquid = terms.cash[place] * terms.liquid_percent / 100
         houses.append(House(
-            f"venue {place + 1}", liquid, terms.cash[place] - liquid,
-            users * terms.exempt[place] / 100, users * (100 - terms.exempt[place]) / 100,
-            missing > 0, missing - taken if terms.rule in (LEAVERS, WAIT) else 0.0,
+            f"venue {place + 1}", liquid + terms.loans, terms.cash[place] - liquid,
+            _owed(terms, place), missing > 0,
+            missing - taken if terms.rule in (LEAVERS, WAIT) else 0.0,
         ))  # fmt: skip
         houses[-1].lose(missing - taken)
     # A credit line was drawn: the debtor has the money, and owes it.
@@ -181,15 +201,23 @@ def simulate(terms: Terms, days: list[Day], holders: float = 0.0) -> Ran:
     return _settled(terms, houses, (first, haircuts, holders), out)
 
 
+def _owed(terms: Terms, place: int) -> dict[str, float]:
+    """Claims on a venue by kind; what the issuer has there is part of what users have."""
+    users = terms.cash[place] * (1 - terms.equity_permille / 1000)
+    others = users * (100 - terms.exempt[place]) / 100
+    issuer = min(others, terms.at_venues[place]) if terms.at_venues else 0.0
+    return {"exempt": users * terms.exempt[place] / 100, "others": others - issuer,
+            "issuer": issuer}  # fmt: skip
+
+
 def _last_haircut(house: House) -> None:
     """P16 has no end of its own: who is still there after the run bears what leavers left."""
     rest = min(house.short, house.claims) if house.halted is None else 0.0
     if rest > 0:
         share = rest / house.claims
-        house.lost["exempt"] += house.exempt * share
-        house.lost["others"] += house.others * share
-        house.exempt *= 1 - share
-        house.others *= 1 - share
+        for kind in KINDS:
+            house.lost[kind] += house.owed[kind] * share
+            house.owed[kind] *= 1 - share
 
 
 def day_able(terms: Terms, place: int) -> float:
@@ -210,7 +238,7 @@ def _hour(terms: Terms, houses: list[House], hour: int) -> None:
             continue
         is_waiting = terms.rule == WAIT and house.short > 0
         leaves = (house.is_alarmed or is_panic) and not is_waiting
-        leaving = house.others * BYBIT if leaves else 0.0
+        leaving = house.owed["others"] * BYBIT if leaves else 0.0
         if not _serve(terms, house, leaving):
             _halt(terms, houses, place, hour)
 
@@ -218,7 +246,8 @@ def _hour(terms: Terms, houses: list[House], hour: int) -> None:
 def _serve(terms: Terms, house: House, leaving: float) -> bool:
     """Pay who asks this hour; False when the venue cannot. Exempt firms ask for all, and are first
     where service is in order; a limit serves all alike."""
-    asked = {"exempt": house.exempt, "others": leaving}
+    redeemed = house.owed["issuer"] * redeemed_hourly(terms.redeem_percent)
+    asked = {"exempt": house.owed["exempt"], "others": leaving, "issuer": redeemed}
     total = sum(asked.values())
     share = 1.0
     if terms.rule == LIMIT and total > 0:
@@ -237,10 +266,7 @@ def _serve(terms: Terms, house: House, leaving: float) -> bool:
         house.short = max(0.0, house.short - (leaves - due))
         house.gone += leaves
         house.paid_today += leaves
-        if kind == "exempt":
-            house.exempt -= leaves
-        else:
-            house.others -= leaves
+        house.owed[kind] -= leaves
     return True
 
 
@@ -266,11 +292,8 @@ def _halt(terms: Terms, houses: list[House], place: int, hour: int) -> None:
             house.lose(thin * terms.frozen_percent / 100 * gap / len(houses))
 
 
-def _settled(
-    terms: Terms, houses: list[House], before: tuple[float, float, float], out: float
-) -> Ran:
-    """Clear what is left with the ring of credit lines."""
-    first, haircuts, holders = before
+def _books(terms: Terms, houses: list[House]) -> System:
+    """What venues have left, and owe to users, to each other and to an outside lender."""
     assets: dict[str, int] = {}
     keep: dict[str, tuple[int, int]] = {}
     debts: list[Debt] = []
@@ -279,15 +302,29 @@ def _settled(
     for house, lender in zip(houses, names[1:] + names[:1], strict=True):
         assets[house.name] = int((house.liquid + house.slow) * MICRO)
         keep[house.name] = (terms.wound_up_percent, 100)
-        for kind, amount in (("exempt", house.exempt), ("others", house.others)):
-            assets[f"{house.name} {kind}"] = 0
-            debts.append(Debt(house.name, f"{house.name} {kind}", int(amount * MICRO)))
+        for kind, amount in house.owed.items():
+            who = f"{house.name} {kind}"
+            assets[who] = 0
+            debts.append(Debt(house.name, who, int(amount * MICRO), terms.is_lender_last))
         if line:
             debts.append(Debt(house.name, lender, line))
-    done = clear(System(assets, tuple(debts), keep))
-    lost = {"exempt": 0.0, "others": 0.0}
+        if terms.loans:
+            debts.append(Debt(house.name, LENDER, terms.loans * MICRO))
+    if terms.loans:
+        assets[LENDER] = 0
+    return System(assets, tuple(debts), keep)
+
+
+def _settled(
+    terms: Terms, houses: list[House], before: tuple[float, float, float], out: float
+) -> Ran:
+    """Clear what is left with the ring of credit lines."""
+    first, haircuts, holders = before
+    system = _books(terms, houses)
+    done = clear(system)
+    lost = dict.fromkeys((*KINDS, LENDER), 0.0)
     failed: dict[str, None] = {}
-    for debt, amount in zip(debts, done.payments, strict=True):
+    for debt, amount in zip(system.debts, done.payments, strict=True):
         kind = debt.creditor.rpartition(" ")[2]
         if kind in lost:
             lost[kind] += (debt.amount - amount) / MICRO
@@ -298,10 +335,11 @@ def _settled(
         had = terms.cash[place] * terms.equity_permille / 1000
         owners += max(0.0, had - max(0, done.left[house.name]) / MICRO)
     for house in houses:
-        for kind in lost:
+        for kind in KINDS:
             lost[kind] += house.lost[kind]
     classes = {"exempt users": lost["exempt"], "other users": lost["others"] + haircuts,
-               "issuer's holders": holders, "owners": owners}  # fmt: skip
+               "issuer's holders": holders + lost["issuer"], "owners": round(owners, 6),
+               "outside lender": lost[LENDER]}  # fmt: skip
     halts = [(h.name, HOURS if h.halted is None else h.halted) for h in houses
              if h.halted is not None or h.name in failed]  # fmt: skip
     return Ran(first, classes, tuple(sorted(halts, key=lambda row: (row[1], row[0]))), out)

@@ -9,17 +9,29 @@ from chainperp.lab.studies.run_dynamics import (
     BYBIT,
     FREE,
     HOLDERS,
+    HOURS,
     LIMIT,
     RULES,
+    TWO_DAYS,
     Day,
     Ran,
     Terms,
     day_zero,
     day_zero_closed,
+    redeemed_hourly,
     simulate,
 )
 
 STOPPED: Final = 1.2
+BESIDES: Final = (
+    (False, "", False),
+    (True, "", False),
+    (False, "equal with users", False),
+    (False, "after users", True),
+    (True, "equal with users", False),
+    (True, "after users", True),
+)
+"""Whether holders redeem, the lender's rank, and whether users come first."""
 NEARLY_ALL: Final = 95
 """Exempt share of venue 4 on day 0's table: there what is left cannot pay a large fall."""
 MEASURES: Final = ("no exemptions", "custodian must pay", "withdrawal limits", "no credit lines")
@@ -44,16 +56,23 @@ class Sizes(Protocol):
     wound_up_percent: int
     frozen_percent: int
     second_gap_percent: int
+    redeem_percent: float
+    at_venues_percent: int
+    loans: int
 
 
 class Question(NamedTuple):
-    """The last venue's exempt share, the custody state, the rule, and whether others are exempt."""
+    """The last venue's exempt share, the custody state, the rule of withdrawal, and what there is
+    besides venues: the ring's lines, redemptions at the issuer, an outside lender."""
 
     exempt: int
     law: str
     rule: str = FREE
     has_lines: bool = True
     fall: int = 0
+    redeems: bool = False
+    has_lender: bool = False
+    is_lender_last: bool = False
 
 
 def terms_of(values: Sizes, question: Question) -> Terms:
@@ -78,7 +97,17 @@ def terms_of(values: Sizes, question: Question) -> Terms:
         wound_up_percent=values.wound_up_percent,
         frozen_percent=values.frozen_percent,
         second_gap_percent=values.second_gap_percent,
+        redeem_percent=values.redeem_percent,
+        at_venues=at_venues(values) if question.redeems else (),
+        loans=values.loans if question.has_lender else 0,
+        is_lender_last=question.is_lender_last,
     )  # fmt: skip
+
+
+def at_venues(values: Sizes) -> tuple[float, ...]:
+    """Millions that the issuer has lying at each venue itself, outside its custodian."""
+    part = values.issuer * values.at_venues_percent / 100
+    return tuple(part * share / 100 for share in values.issuer_percent)
 
 
 def answer(values: Sizes, question: Question, days: list[Day] | None = None) -> Ran:
@@ -132,7 +161,8 @@ def run_table(
     columns = ["fall (%)", "withdrawals", "custody state", "exempt share of venue 4 (%)",
                "first loss (m)", "total loss (m)", "amplification", "who cannot pay, when",
                "left within a day (%)", "exempt users lose (m)", "other users lose (m)",
-               "issuer's holders lose (m)", "owners lose (m)"]  # fmt: skip
+               "issuer's holders lose (m)", "owners lose (m)",
+               "outside lender loses (m)"]  # fmt: skip
     return Table("run", "The run: rules of withdrawal", columns, rows), found
 
 
@@ -184,6 +214,46 @@ def stopping(
                "venues that cannot pay", "verdict"]  # fmt: skip
     title = f"Which measures stop the chain (venue 4 exempt {exempt} %, state A)"
     return Table("measures", title, columns, rows), names
+
+
+def beyond(
+    values: Sizes, exempt: int, falls: tuple[int, ...]
+) -> tuple[Table, dict[int, list[float]]]:
+    """Free withdrawals with redemptions at the issuer and a lender outside the ring, each alone and
+    both, the lender equal with users and after them; for each fall all amplifications in state A.
+    """
+    rows: list[list[Cell]] = []
+    found: dict[int, list[float]] = {fall: [] for fall in falls}
+    for fall in falls:
+        for law in ("A", "B"):
+            for redeems, lender, is_last in BESIDES:
+                one = answer(values, Question(exempt, law, FREE, True, fall, redeems,
+                                              bool(lender), is_last))  # fmt: skip
+                if law == "A":
+                    found[fall].append(one.amplification)
+                rows.append([fall, law, "yes" if redeems else "no", lender or "none", one.total,
+                             one.amplification, len(one.halts), *one.classes.values()])  # fmt: skip
+    columns = ["fall (%)", "custody state", "holders redeem", "outside lender", "total loss (m)",
+               "amplification", "venues that cannot pay", "exempt users lose (m)",
+               "other users lose (m)", "issuer's holders lose (m)", "owners lose (m)",
+               "outside lender loses (m)"]  # fmt: skip
+    title = (
+        f"Beyond the ring: {values.redeem_percent:g} % redeemed in two days, and loans of "
+        f"{values.loans} m to each venue (venue 4 exempt {exempt} %)"
+    )
+    return Table("beyond", title, columns, rows), found
+
+
+def redemption_table(values: Sizes) -> Table:
+    """The issuer's curve: what holders have asked for, and what venues are asked for by it."""
+    rows: list[list[Cell]] = []
+    hourly = redeemed_hourly(values.redeem_percent)
+    lying = sum(at_venues(values))
+    for hour in (0, 6, 12, 24, TWO_DAYS, HOURS):
+        gone = 1 - (1 - hourly) ** hour
+        rows.append([hour, gone * 100, gone * values.issuer, gone * lying])
+    columns = ["hour", "redeemed (%)", "paid out to holders (m)", "of it asked of venues (m)"]
+    return Table("redemptions", "The issuer's redemption curve", columns, rows)
 
 
 def run_figure(found: dict[Question, Ran], fall: int) -> Figure:

@@ -4,11 +4,13 @@ Before the move the venue publishes a safety-net report from its state: open ris
 each gap g the shortfall sum over losers of max(0, gap loss - margin), hence the payout ratio that a
 winner may count on. Then the price falls by g within a minute, looked at every tau seconds, through
 the real engine: liquidated positions go to the vault, its profit to the fund; deficits are paid by
-the fund, then by winners. Then the same with what the report cannot see: positions opened after it,
-a list that is not published; and under P2, whose price rule lets winners pay before the fund.
-Source: adl-and-scenarios 9, S1.
+the fund, then by winners. The report also says at which intervals the venue looked, by the times of
+its own blocks, before the move and in it: overload stretches them. Then the same with what the
+report cannot see: positions opened after it, a list that is not published; and under P2, whose
+price rule lets winners pay before the fund. Source: adl-and-scenarios 9, S1.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Final
@@ -19,24 +21,34 @@ from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
 from chainperp.lab.scenario import Move, PartPercent, Strict
-from chainperp.lab.venue import DOLLAR, USD, Venue
+from chainperp.lab.studies.overload import (
+    MINUTE,
+    MINUTE_MS,
+    Achieved,
+    Question,
+    achieved,
+    check_times,
+)
+from chainperp.lab.studies.safety_report import ENTRY, Report
+from chainperp.lab.venue import USD, Venue
 from chainperp.model.actions import TimeInForce
 
 TITLE: Final = "Periodic checks, a fund, and a report that can be relied on or not"
-ENTRY: Final = 100 * DOLLAR
-MINUTE: Final = 60
 P2: Final = 200
 P6: Final = 600
 """The fund pays first, then all winners in proportion: the order that BitMEX documents. In our
 engine P2 closes at the bankruptcy price, where nothing is missing that the fund could pay."""
-GRID: Final = 200
-"""Steps of the report's curve: half percents."""
+QUIET: Final = 2
+"""Checks before the report: their intervals are what it can say of them."""
+Seconds = Annotated[int, Field(ge=1, le=60)]
 
 
 class Values(Strict):
     """Seconds, percent, and the fund as a share of open interest in percent."""
 
-    check_seconds: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 5, 15, 60)
+    check_seconds: Annotated[tuple[Seconds, ...], Field(min_length=1)] = (1, 5, 15, 60)
+    overload_percent: tuple[Annotated[int, Field(ge=1, le=2000)], ...] = (100, 300, 900)
+    """Orders per second at the end of the fall, as percent of what the venue can take."""
     gaps_percent: Annotated[tuple[Move, ...], Field(min_length=1)] = (2, 5, 10, 20, 50)
     funds_percent: Annotated[tuple[PartPercent, ...], Field(min_length=1)] = (
         0.1,
@@ -49,36 +61,6 @@ class Values(Strict):
     leverage_low: Annotated[int, Field(ge=1, le=50)] = 2
     leverage_high: Annotated[int, Field(ge=1, le=50)] = 50
     book_percent: Annotated[int, Field(ge=0, le=100)] = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a venue publishes: `losses` are (lots, margin) of the side that would lose."""
-
-    open_interest: int
-    fund: int
-    losers: tuple[tuple[int, int], ...]
-
-    def shortfall(self, gap: Fraction) -> int:
-        """Losers' losses beyond their margins at a gap, in micro-USD."""
-        total = 0
-        for lots, margin in self.losers:
-            total += max(0, int(lots * ENTRY * gap) - margin)
-        return total
-
-    def payout(self, gap: Fraction) -> Fraction:
-        """What winners get of their marked gains, at least."""
-        gains = sum(lots for lots, _ in self.losers) * ENTRY * gap
-        return 1 - Fraction(max(0, self.shortfall(gap) - self.fund)) / gains
-
-    def survivable(self) -> Fraction:
-        """The largest gap on the grid whose shortfall the fund pays."""
-        found = Fraction(0)
-        for step in range(1, GRID + 1):
-            if self.shortfall(Fraction(step, GRID)) > self.fund:
-                break
-            found = Fraction(step, GRID)
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +86,15 @@ def world_of(values: Values, seed: int) -> World:
     return World(longs)
 
 
-def report_of(venue: Venue, world: World) -> Report:
-    """The report from the state: margins are account values; the vault's capital is no promise."""
+def report_of(venue: Venue, world: World, tau: int = 1) -> Report:
+    """The report from the state: margins are account values; the vault's capital is no promise.
+    Looks at the unmoved price a few times before, so that there are intervals to report."""
+    times = [venue.engine.state.time_ms]
+    for _ in range(QUIET):
+        venue.mark(ENTRY, tau * 1000)
+        times.append(venue.engine.state.time_ms)
     losers = tuple((venue.lots(name), venue.value(name)) for name in world.longs)
-    return Report(sum(lots for lots, _ in losers), venue.insurance, losers)
+    return Report(sum(lots for lots, _ in losers), venue.insurance, losers, achieved(times))
 
 
 @dataclass(slots=True)
@@ -115,6 +102,8 @@ class Run:
     """What happened in one move."""
 
     report: Report
+    checked: Achieved
+    """Seconds between the checks of the move."""
     realised: Fraction
     winners_lost: int
     adl_rounds: int
@@ -126,15 +115,12 @@ class Run:
     evidence: Chain
 
 
-def move(values: Values, world: World, tau: int, gap: int, fund_percent: float) -> Run:
-    """The fall through the engine, checked every tau seconds of a minute."""
-    return _move(values, world, tau, gap, fund_percent, "")
-
-
-def _move(values: Values, world: World, tau: int, gap: int, fund_percent: float, trick: str) -> Run:
-    fund = int(world.lots * USD * fund_percent / 100)
+def move(values: Values, world: World, question: Question) -> Run:
+    """The fall of a minute through the engine, looked at as often as the venue can."""
+    fund = int(world.lots * USD * question.fund / 100)
+    trick = question.trick
     venue, shorts = _opened(values, world, fund, trick)
-    report = report_of(venue, world)
+    report = report_of(venue, world, question.tau)
     vault = venue.value("vault")
     counted = list(shorts)
     if trick == "opened after":
@@ -143,13 +129,13 @@ def _move(values: Values, world: World, tau: int, gap: int, fund_percent: float,
         venue.exempt(counted[: len(counted) // 2])
         counted = counted[len(counted) // 2 :]
     rounds, absorbed, seized, lost = 0, 0, 0, 0
-    steps = MINUTE // tau
-    for step in range(1, steps + 1):
-        price = _on_grid(ENTRY - ENTRY * gap * step // (100 * steps))
+    times = [venue.engine.state.time_ms]
+    for price, after_ms in _falling(question):
         now = venue.engine.state.markets[0].mark
         held = {n: venue.value(n) + venue.lots(n) * (price - now) for n in world.longs}
         due = {name: venue.value(name) + venue.lots(name) * (price - now) for name in counted}
-        told = venue.mark(price)
+        told = venue.mark(price, after_ms)
+        times.append(venue.engine.state.time_ms)
         # Paid in rounds at the marks of the rounds; what a closed position misses later is no loss.
         lost += sum(max(0, due[name] - venue.value(name)) for name in counted)
         rounds += len(told.rounds)
@@ -160,6 +146,7 @@ def _move(values: Values, world: World, tau: int, gap: int, fund_percent: float,
     end = venue.value("vault") + venue.insurance
     return Run(
         report,
+        achieved(times),
         1 - Fraction(lost, marked),
         lost,
         rounds,
@@ -170,6 +157,15 @@ def _move(values: Values, world: World, tau: int, gap: int, fund_percent: float,
         venue.insurance,
         venue.evidence(),
     )
+
+
+def _falling(question: Question) -> Iterator[tuple[int, int]]:
+    """Price at each check, and milliseconds since the one before."""
+    before = 0
+    for at in check_times(question.tau, question.peak):
+        fallen = ENTRY * question.gap * min(at, MINUTE_MS) // (100 * MINUTE_MS)
+        yield _on_grid(ENTRY - fallen), at - before
+        before = at
 
 
 def _opened(
@@ -224,7 +220,7 @@ def run(values: Values, seed: int) -> Outcome:
     for fund in values.funds_percent:
         for gap in values.gaps_percent:
             for tau in values.check_seconds:
-                one = move(values, world, tau, gap, fund)
+                one = move(values, world, Question(tau, gap, fund))
                 promised = one.report.payout(Fraction(gap, 100))
                 kept = one.realised >= promised - Fraction(1, 10**6)
                 if not kept:
@@ -246,13 +242,18 @@ def run(values: Values, seed: int) -> Outcome:
                "vault's result (USD)", "fund and vault at the end (USD)", "promise"]  # fmt: skip
     outcome.tables = [Table("runs", "Report and reality", columns, rows), _curve(world, values)]
     tricked, tricks = _tricks(values, world)
-    outcome.tables.append(tricked)
+    loaded, late = _overloads(values, world, outcome)
+    outcome.tables += [tricked, loaded]
     outcome.figures = [_figure(world, values)]
     outcome.assumed = {
-        "U12": "BitMEX's check interval is not public: a grid of 1, 5, 15 and 60 seconds",
+        "U12": "BitMEX's check interval is not public: a grid of 1, 5, 15 and 60 seconds, "
+        "and under overload an interval times 1 + orders per second / capacity, orders rising "
+        "with the fall",
         "U-ADL-5": "a policy that takes money closes at the mark; P2 at the bankruptcy price",
     }
     outcome.notes = [
+        "Intervals are differences of block times: anybody who has the log can check the report's. "
+        "What is reported before a move says nothing of the intervals in it.",
         "Under P2 the fund is not used: at the bankruptcy price nothing is missing, so winners pay "
         "first. BitMEX documents the other order; the table of tricks has both.",
         "The report takes the whole move as one gap and no help from the book: checks in between "
@@ -260,7 +261,8 @@ def run(values: Values, seed: int) -> Outcome:
         "An account below maintenance is offered to the vault; what the vault cannot afford waits "
         "until its account value is negative.",
     ]
-    outcome.verdicts = _verdicts(len(rows), broken, tricks, (taken_over, negative), emptied)
+    rows += loaded.rows
+    outcome.verdicts = _verdicts(len(rows), broken + late, tricks, (taken_over, negative), emptied)
     return outcome
 
 
@@ -284,7 +286,7 @@ def _tricks(values: Values, world: World) -> tuple[Table, dict[str, bool]]:
     for trick in ("opened after", "secret list", "P2"):
         fund = max(values.funds_percent) if trick == "P2" else min(values.funds_percent)
         for gap in values.gaps_percent:
-            one = _move(values, world, MINUTE, gap, fund, trick)
+            one = move(values, world, Question(MINUTE, gap, fund, trick))
             promised = one.report.payout(Fraction(gap, 100))
             is_broken = one.realised < promised - Fraction(1, 10**6)
             breaks[trick] = breaks.get(trick, False) or is_broken
@@ -293,6 +295,36 @@ def _tricks(values: Values, world: World) -> tuple[Table, dict[str, bool]]:
     columns = ["what the report does not see", "gap (%)", "reported payout (%)",
                "payout of those not exempt (%)", "promise"]  # fmt: skip
     return Table("tricks", "Where the report misleads", columns, rows), breaks
+
+
+def _overloads(values: Values, world: World, outcome: Outcome) -> tuple[Table, list[str]]:
+    """The same falls when the venue looks less often the more is ordered, with the smallest fund;
+    and runs in which the report's promise was broken."""
+    rows: list[list[Cell]] = []
+    broken: list[str] = []
+    fund = min(values.funds_percent)
+    for tau in values.check_seconds:
+        for peak in (0, *values.overload_percent):
+            for gap in values.gaps_percent:
+                one = move(values, world, Question(tau, gap, fund, peak=peak))
+                promised = one.report.payout(Fraction(gap, 100))
+                kept = one.realised >= promised - Fraction(1, 10**6)
+                if not kept:
+                    broken.append(f"overload {peak} %, gap {gap} %, check {tau} s")
+                if peak:
+                    name = f"overload {peak} gap {gap} check {tau}"
+                    outcome.chains[name] = one.evidence
+                rows.append(
+                    [tau, peak, gap, one.report.checked.middle, *one.checked,
+                     float(promised) * 100, float(one.realised) * 100, one.winners_lost / USD,
+                     one.adl_rounds, "kept" if kept else "broken"]
+                )  # fmt: skip
+    columns = ["check interval meant (s)", "orders / capacity at the end of the fall (%)",
+               "gap (%)", "interval reported before (s, median)", "achieved: least (s)",
+               "achieved: median (s)", "achieved: most (s)", "reported payout (%)",
+               "realised payout (%)", "winners paid (USD)", "ADL rounds", "promise"]  # fmt: skip
+    title = f"Overload: checks come late, fund of {fund:g} %"
+    return Table("overload", title, columns, rows), broken
 
 
 def _figure(world: World, values: Values) -> Figure:

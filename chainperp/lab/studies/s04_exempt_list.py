@@ -214,6 +214,9 @@ def run(values: Values, seed: int) -> Outcome:
         f"Engine and closed form differ by at most {worst} micro-USD in any account: the units of "
         "the largest-remainder split.",
         "The venue of the growth part is arithmetic on the same capacities; months are assumed.",
+        "A list of which only a salted hash is published grows like a secret one until it is "
+        "opened: nobody can price a multiplier that he does not know. What the hash lets an "
+        "outsider refute, and when, is in S12.",
     ]
     outcome.assumed = {
         "U14": "grant probability, fee threshold and the size of the fund are assumptions",

@@ -21,8 +21,10 @@ from chainperp.lab.studies.run_dynamics import FREE, Ran
 from chainperp.lab.studies.run_tables import (
     STOPPED,
     Question,
+    beyond,
     calibration,
     day_table,
+    redemption_table,
     run_figure,
     run_table,
     stopping,
@@ -66,6 +68,11 @@ class Values(Strict):
     wound_up_percent: Annotated[int, Field(ge=1, le=100)] = 85
     frozen_percent: Annotated[int, Field(ge=0, le=100)] = 20
     second_gap_percent: Annotated[int, Field(ge=0, le=100)] = 5
+    redeem_percent: Annotated[float, Field(ge=0, lt=100)] = 13
+    at_venues_percent: Percent = 10
+    """Of the issuer's collateral, lying at venues and not at its custodian."""
+    loans: Millions = 600
+    """Of a lender outside the ring to each venue."""
 
 
 def five_firms(issuer_pays: int, cash: int) -> System:
@@ -241,6 +248,7 @@ def run(values: Values, seed: int) -> Outcome:
     day, off, chains = day_table(values, values.falls_percent)
     ran, found = run_table(values, values.exempt_percent, values.falls_percent)
     stops, enough = stopping(values, worst, values.falls_percent)
+    besides, wider = beyond(values, worst, values.falls_percent)
     twice = Pool("custody (D)", 60 * MILLION, {"issuer": 60 * MILLION, "venue": 60 * MILLION})
     refused = ""
     try:
@@ -259,6 +267,8 @@ def run(values: Values, seed: int) -> Outcome:
             calibration(values),
             ran,
             stops,
+            besides,
+            redemption_table(values),
         ],
         figures=[*_figures(endings), *(run_figure(found, fall) for fall in values.falls_percent)],
         chains=chains,
@@ -266,16 +276,36 @@ def run(values: Values, seed: int) -> Outcome:
                  "U13": "the custody state: both run; D is refused",
                  "U11": "P16's factor is the loss still uncovered over all positive balances; both "
                  "leavers who go on and leavers who wait are run"},
-        notes=[f"State D is not cleared: {refused}.",
-               "Only sizes are taken from real venues, and conclusions are about regions.",
-               f"Day 0 through the engine and in closed form differ by at most {off:,.2f} USD.",
-               "An exempt share of 0 at venue 4 means no exemptions anywhere; the other venues "
-               f"have {values.others_percent} % otherwise.",
-               "P16 takes no winners' gains on day 0; what leavers have not paid after "
-               "the run is borne by those who stayed."],
+        notes=_notes(values, refused, off, wider),
     )  # fmt: skip
     outcome.verdicts = _verdicts(endings, found, enough, off)
     return outcome
+
+
+def _notes(values: Values, refused: str, off: float, wider: dict[int, list[float]]) -> list[str]:
+    return [
+        f"State D is not cleared: {refused}.",
+        "Only sizes are taken from real venues, and conclusions are about regions.",
+        f"Day 0 through the engine and in closed form differ by at most {off:,.2f} USD.",
+        "An exempt share of 0 at venue 4 means no exemptions anywhere; the other venues "
+        f"have {values.others_percent} % otherwise.",
+        _wider_note(wider),
+        "P16 takes no winners' gains on day 0; what leavers have not paid after "
+        "the run is borne by those who stayed.",
+    ]
+
+
+def _wider_note(wider: dict[int, list[float]]) -> str:
+    """What redemptions and an outside lender change."""
+    ranges = "; ".join(
+        f"a fall of {fall} %: {min(found):.2f} to {max(found):.2f}, {found[0]:.2f} without both"
+        for fall, found in wider.items()
+    )
+    return (
+        "Redemptions ask venues only for what the issuer has lying there, which is an assumption; "
+        "with them and an outside lender amplification in state A is, by "
+        f"{ranges}. Loans that are not repaid count as losses of their lender."
+    )
 
 
 def _distress(values: Values) -> Table:

@@ -15,11 +15,13 @@ from pydantic import Field
 from chainperp.lab.chain import Chain
 from chainperp.lab.draws import Draws, generator
 from chainperp.lab.forensic import BY_NAME, Position, examine
+from chainperp.lab.group_test import Count, below_marginal, p_published, p_unrelated
 from chainperp.lab.outcome import Cell, Figure, Outcome, Series, Table, Verdict, verdict
 from chainperp.lab.scenario import Percent, Strict
+from chainperp.lab.studies.commitment import commitment_table, guessing_table
+from chainperp.lab.studies.queue_rounds import candidates_of, closed_in_round
 from chainperp.lab.venue import DOLLAR, USD, Venue
-from chainperp.rules.adl.choose import allocate, policy_named
-from chainperp.rules.adl.policy import Candidate, Round
+from chainperp.rules.adl.policy import Candidate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +29,28 @@ if TYPE_CHECKING:
 TITLE: Final = "Can an outsider detect a secret exemption?"
 RANKING: Final = BY_NAME["hyperliquid"]
 ENTRY: Final = 100 * DOLLAR
+LEVEL: Final = 0.05
+HONEST: Final = 300
+"""Least number of simulated honest groups behind a p-value."""
+WORLDS: Final = ("published order", "published order, secret exemptions", "another order")
+NOTES: Final = (
+    "A commitment binds, and hides: until it is opened every omission has a list that "
+    "explains it, and only an order that no list explains is refuted. At the opening "
+    "another list is refuted by its hash, and an account spared without being on it by "
+    "running the round again. Who never opens is refuted by a deadline alone, so the "
+    "rules must have one. A list written in the last block before a fall is refuted by "
+    "nothing: what speaks of it is when the commitment changed, if its salt is kept.",
+    "A group has a p-value when exactly one position was closed in part and another "
+    "whole; an exempt account is in no fill, so honest and exempting groups look "
+    "alike: p-values speak of the order, never of exemptions. Against the "
+    "published order noise must be assumed, against an unrelated one nothing.",
+    "Exempt accounts are drawn at random: most would not have been reached by the "
+    "queue, and an exemption that changes nothing cannot be seen by anybody.",
+    "The published tables of October 2025 hold only accounts that were hit, summed over "
+    "the day: neither test can be run on them. Archives of fills have groups "
+    "(`chainperp lab forensic`), but no account values: of them only orders by profit "
+    "or size have p-values.",
+)
 
 
 class Values(Strict):
@@ -38,38 +62,6 @@ class Values(Strict):
     exempt: Annotated[tuple[int, ...], Field(min_length=1)] = (1, 2, 5, 10)
     noise_percent: Annotated[tuple[Percent, ...], Field(min_length=1)] = (0, 1, 5, 20, 50, 100)
     engine_rounds: Annotated[int, Field(ge=1, le=200)] = 12
-
-
-def candidates_of(count: int, draws: Draws) -> list[Candidate]:
-    """Shorts in profit, with drawn entries, sizes and account values."""
-    found: list[Candidate] = []
-    mark = 90 * DOLLAR
-    for place in range(count):
-        lots = int(draws.log_even(100, 100_000))
-        entry = lots * draws.whole(91 * DOLLAR, 110 * DOLLAR)
-        value = int(lots * mark / draws.log_even(0.5, 20.0))
-        found.append(
-            Candidate(
-                f"c{place:04d}".encode(),
-                lots,
-                entry_notional=entry,
-                notional=lots * mark,
-                account_value=value,
-                pnl=entry - lots * mark,
-                is_long=False,
-            )
-        )
-    return found
-
-
-def closed_in_round(candidates: list[Candidate], spared: set[bytes], need: int) -> list[int]:
-    """Lots that the queue takes when some are left out without a word."""
-    this_round = Round(seed=bytes(32), lots=need, mark=90 * DOLLAR, price=90 * DOLLAR,
-                       is_target_long=True)  # fmt: skip
-    able = [one for one in candidates if one.key not in spared]
-    takes = allocate(policy_named("hyperliquid"), this_round, able).takes
-    by_key = {one.key: take for one, take in zip(able, takes, strict=True)}
-    return [by_key.get(one.key, 0) for one in candidates]
 
 
 def seen_with_noise(
@@ -110,6 +102,58 @@ def counts(values: Values, exempt: int, noise: float, seed: int) -> list[int]:
         seen = rows if noise == 0 else seen_with_noise(rows, noise, noisy)
         found.append(out_of_order(seen, takes))
     return found
+
+
+def other_rule(candidates: list[Candidate], need: int) -> list[int]:
+    """Lots that a queue by profit takes, which nobody was told of."""
+    takes: dict[bytes, int] = {}
+    for one in sorted(candidates, key=lambda one: (-one.pnl, one.key)):
+        takes[one.key] = min(one.lots, need)
+        need -= takes[one.key]
+    return [takes[one.key] for one in candidates]
+
+
+def groups_of(values: Values, world: str, noise: float, seed: int) -> list[Count]:
+    """Groups of fills as an outsider sees them, of those rounds that can be tested."""
+    noisy = generator(seed, f"S12/groups/{world}/{noise}")
+    found: list[Count] = []
+    for number in range(values.rounds):
+        draws = Draws(seed, f"S12/groups/{world}/{number}")
+        rows = candidates_of(values.positions, draws)
+        need = sum(one.lots for one in rows) * values.need_percent // 100
+        count = max(values.exempt) if world == WORLDS[1] else 0
+        spared = {rows[draws.whole(0, len(rows) - 1)].key for _ in range(count)}
+        takes = closed_in_round(rows, spared, need)
+        if world == WORLDS[2]:
+            takes = other_rule(rows, need)
+        seen = rows if noise == 0 else seen_with_noise(rows, noise, noisy)
+        sides = [Position(one, take, one.lots) for one, take in zip(seen, takes, strict=True)]
+        group = below_marginal(sides, RANKING)
+        if isinstance(group, Count):
+            found.append(group)
+    return found
+
+
+def groups_table(values: Values, seed: int) -> Table:
+    """P-values of single groups in three worlds, at each noise."""
+    rows: list[list[Cell]] = []
+    many = values.model_copy(update={"rounds": max(values.rounds, HONEST)})
+    for percent in values.noise_percent:
+        honest = [one.below for one in groups_of(many, WORLDS[0], percent / 100, seed + 2)]
+        for world in WORLDS:
+            groups = groups_of(values, world, percent / 100, seed)
+            if not groups:
+                rows.append([percent, world, 0, None, None, None])
+                continue
+            against = sum(p_published(one.below, honest) <= LEVEL for one in groups)
+            chance = sum(p_unrelated(one) <= LEVEL for one in groups)
+            rows.append([percent, world, len(groups), sum(g.below for g in groups) / len(groups),
+                         against / len(groups) * 100, chance / len(groups) * 100])  # fmt: skip
+    columns = ["noise in account values (%)", "what happened", "groups that can be tested",
+               "whole closures below the partly closed one (mean)",
+               "p <= 0.05 against the published order (% of groups)",
+               "p <= 0.05 against an unrelated order (% of groups)"]  # fmt: skip
+    return Table("groups", "A p-value for each group of fills", columns, rows)
 
 
 def separation(honest: list[int], other: list[int]) -> float:
@@ -204,6 +248,9 @@ def run(values: Values, seed: int) -> Outcome:
                   ["rounds in which the exemption mattered",
                    "another state root, list kept secret", "another state root, list in public"],
                   [[rerun.mattered, rerun.secret, rerun.public]]),
+            groups_table(values, seed),
+            commitment_table(values.rounds, values.positions, values.need_percent, seed),
+            guessing_table(values.positions),
         ],
         figures=[
             Figure(name="separation", title=f"What fills alone say about {most} exemptions",
@@ -214,10 +261,7 @@ def run(values: Values, seed: int) -> Outcome:
         chains=rerun.chains,
         assumed={"U-ADL-1": "the published ranking is leverage times profit ratio",
                  "U3": "noise stands for isolated margin and transfers that fills do not show"},
-        notes=["Exempt accounts are drawn at random: most would not have been reached by the "
-               "queue, and an exemption that changes nothing cannot be seen by anybody.",
-               "The published tables of October 2025 hold only accounts that were hit, so this "
-               "test cannot be run on them."],
+        notes=list(NOTES),
     )  # fmt: skip
     outcome.verdicts = _verdicts(areas, rerun)
     return outcome

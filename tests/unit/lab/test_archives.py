@@ -92,6 +92,11 @@ def test_forensic_reads_fills(tmp_path: Path) -> None:
     assert half.candidate.entry_notional - half.candidate.notional == 1000 * 10**6, "a short"
     (document, _), fits = examine_venue(path, None, "profit")
     assert not fits
+    groups = document["rankings"][0]["groups"]
+    assert groups[0]["why_not"] == "no position closed in part"
+    assert groups[1] == {
+        "round": "ETH 1760130964831", "whole": 1, "below": 1, "p_unrelated": 1.0,
+    }  # fmt: skip
     assert document["rankings"][0]["passed_over"] == [
         {"round": "ETH 1760130964831", "account": "0xbb"}
     ]

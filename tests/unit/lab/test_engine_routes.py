@@ -3,18 +3,26 @@
 import pytest
 
 from chainperp.lab.problem import find_policy
-from chainperp.lab.studies import fund_year, s07_refill
-from chainperp.lab.studies import s05_incentive as s05
+from chainperp.lab.studies import fund_year, s07_refill, vault_paths
 from chainperp.lab.studies import s09_recourse as s09
 from chainperp.lab.studies import s10_custody as s10
 from chainperp.lab.studies import s11_contagion as s11
+from chainperp.lab.studies.book_success import fee_table, success_table
 from chainperp.lab.studies.endowments import drawn
 from chainperp.lab.studies.engine_waves import crowd_of, through_waves, waved_table
 from chainperp.lab.studies.funding_bias import bias_table
 from chainperp.lab.studies.refill_paths import LUNA, BookPath, Case, Path, calibrated, follow
 from chainperp.lab.studies.refill_paths import redeemed_in_book as luna_in_book
 from chainperp.lab.studies.run_dynamics import FREE, HALT, LEAVERS, LIMIT, WAIT
-from chainperp.lab.studies.run_tables import Question, answer, calibration, day_table, stopping
+from chainperp.lab.studies.run_tables import (
+    Question,
+    answer,
+    beyond,
+    calibration,
+    day_table,
+    redemption_table,
+    stopping,
+)
 from chainperp.lab.token_venue import SELLER, TokenVenue
 
 
@@ -85,12 +93,16 @@ def test_waves_through_the_engine() -> None:
 def test_routed_margin_buys_the_token() -> None:
     """S5: the same fall under both routings. What is seized buys tokens and lifts their price, the
     vault has that much less; deep prints provoke rounds that marks do not."""
-    values = s05.Values(traders=12, steps=25, paths=1, book_percent=1, wick_percent=3.0,
+    values = vault_paths.Values(traders=12, steps=25, paths=1, book_percent=1, wick_percent=3.0,
                         wick_chance_percent=100.0)  # fmt: skip
-    worlds = [s05.world_of(values, 0, 20251010, 50)]
+    worlds = [vault_paths.world_of(values, 0, 20251010, 50)]
     kept, spent, wild = (
-        s05.cell(values, worlds, terms)
-        for terms in (s05.Terms(100), s05.Terms(100, "mark", 10_000), s05.Terms(100, "last price"))
+        vault_paths.cell(values, worlds, terms)
+        for terms in (
+            vault_paths.Terms(100),
+            vault_paths.Terms(100, "mark", 10_000),
+            vault_paths.Terms(100, "last price"),
+        )
     )
     assert kept.accounts == spent.accounts > 0
     assert kept.bought == 0
@@ -101,6 +113,23 @@ def test_routed_margin_buys_the_token() -> None:
     pool = (1 + spent.bought / 10**6 / values.pool_usd) ** 2
     assert spent.price == pytest.approx(pool, rel=3e-3)
     assert kept.rounds == 0 < wild.rounds, "prints jump over what marks would have met"
+
+
+def test_success_of_a_book_and_fees() -> None:
+    """S5: single lots take next to nothing, deep ones all, and more is never worse; fees
+    are the rate times what went through the book, and the slope is their difference."""
+    values = vault_paths.Values(traders=12, steps=25, paths=1, depths_percent=(0, 1, 100))
+    worlds = [vault_paths.world_of(values, 0, 20251010, 50)]
+    table, points = success_table(values, worlds, 67)
+    assert [share for _, share in points["mark"]][::2] == pytest.approx([0, 100], abs=0.1)
+    assert points["mark"] == sorted(points["mark"])
+    assert 0 < int(table.rows[0][2] or 0) <= 25, "one lot a step at most"
+    assert table.rows[-1][3] == 0, "nothing is left to the vault"
+    one, two = vault_paths.Sum(through_book=10**10), vault_paths.Sum(through_book=3 * 10**10)
+    cells = {("r", "mark", 30): one, ("r", "mark", 67): one, ("r", "mark", 100): two}
+    fees, per_point = fee_table(values, cells, {("r", "mark"): 2.0}, (30, 67, 100))
+    assert fees.rows[0][2:5] == pytest.approx([4.5, 4.5, 13.5])
+    assert per_point["r", "mark"] == pytest.approx(9 / 70)
 
 
 def test_day_zero_by_two_routes() -> None:
@@ -133,6 +162,27 @@ def test_runs_under_each_rule() -> None:
         assert one.total >= one.first - 1e-6, "no loss vanishes"
     _, names = stopping(values, 80, (20, 40))
     assert names == {20: ["custodian must pay", "withdrawal limits"], 40: ["custodian must pay"]}
+
+
+def test_redemptions_and_an_outside_lender() -> None:
+    """S11: 13 % of what lies at venues is gone after two days where all pay; a lender after users
+    takes losses off them and is the only one to lose its own loan; no loss vanishes."""
+    values = s11.Values()
+    table = redemption_table(values)
+    two_days = next(row for row in table.rows if row[0] == 48)
+    assert two_days[1:] == pytest.approx([13, 0.13 * 14_600, 0.13 * 1_460])
+    calm = answer(values, Question(0, "B", redeems=True, has_lender=True))
+    assert calm.amplification == 1
+    assert calm.out_in_a_day > answer(values, Question(0, "B")).out_in_a_day
+    equal, last = (
+        answer(values, Question(60, "A", has_lender=True, is_lender_last=rank))
+        for rank in (False, True)
+    )
+    assert 0 < equal.classes["outside lender"] < last.classes["outside lender"] <= 4 * 600
+    assert last.classes["other users"] < equal.classes["other users"]
+    rows = beyond(values, 60, (20,))[0].rows
+    assert float(rows[0][5] or 0) == answer(values, Question(60, "A")).amplification
+    assert all(float(row[4] or 0) >= 1022 - 1e-6 for row in rows)
 
 
 def test_a_guarantee_booked_as_money() -> None:

@@ -15,7 +15,14 @@ from chainperp.lab.claims import CLAIMS, DEFECTS, OVERCLAIMS
 from chainperp.lab.outcome import Figure, Finding, Outcome, Series, Table, plain, verdict
 from chainperp.lab.report import html_page, index_markdown, markdown_page
 from chainperp.lab.runner import csv_text, execute, write_result
-from chainperp.lab.scenario import StudyFile, built_in, find_scenario, read_scenario
+from chainperp.lab.scenario import (
+    ShockFile,
+    StudyFile,
+    built_in,
+    find_scenario,
+    read_scenario,
+)
+from chainperp.lab.shock import crowd_of, grid
 from tests.support.chain import run_cli
 
 SHOCK = """
@@ -184,12 +191,31 @@ def test_bad_values(tmp_path: Path, code: str, name: str, value: str, sentence: 
         execute(path)
 
 
+def imbalance_of(path: Path) -> float:
+    """Lambda by the definition, from the people before the shock and the first mark that bankrupts
+    somebody; as results print it."""
+    scenario = read_scenario(path)
+    assert isinstance(scenario, ShockFile)
+    crowd = crowd_of(scenario)
+    for _, text in scenario.market[0].oracle[1:]:
+        price = grid(text)
+        equity = {n: crowd.deposits[n] + lots * (price - crowd.entry)
+                  for n, lots in crowd.lots.items()}  # fmt: skip
+        leverage = {n: abs(crowd.lots[n]) * price / abs(e) for n, e in equity.items() if e}
+        bankrupt = sum(one for n, one in leverage.items() if equity[n] < 0)
+        if bankrupt:
+            winning = sum(one for n, one in leverage.items() if crowd.lots[n] < 0)
+            return float(plain(winning / bankrupt))
+    raise AssertionError("nobody is bankrupt")
+
+
 def test_settlements_and_exempt_last(tmp_path: Path) -> None:
     """P16 takes the same part of every balance, P18 profits only, P20 what P6 takes in all, from
     the exempt account too; they leave nothing uncovered where P0 leaves all."""
     path = tmp_path / "x.toml"
     text = SHOCK.replace('"P1"', '"P0", "P6", "P16", "P18", "P20", "P1+last"')
-    asked = ["accounts_hit", "shortfall", "overshoot", "severity", "ptsr", "rd_nse"]
+    asked = ["accounts_hit", "shortfall", "overshoot", "severity", "severity_load",
+             "leverage_imbalance", "ptsr", "rd_nse"]  # fmt: skip
     text += f"[measure]\nreport = {json.dumps(asked)}\n"
     path.write_text(text.replace("seed = 1\n", "seed = 1\nexempt_top = 1\n", 1), encoding="utf-8")
     [table] = execute(path)["tables"]
@@ -197,6 +223,9 @@ def test_settlements_and_exempt_last(tmp_path: Path) -> None:
     assert list(rows)[-2:] == ["P20 exempt_last", "P1 hyperliquid+last"]
     assert rows["P6 pro_rata_pnl"]["severity (paid / deficit)"] == pytest.approx(1)
     assert rows["P6 pro_rata_pnl"]["PTSR"] is None
+    assert {row["leverage imbalance (Lambda)"] for row in rows.values()} == {imbalance_of(path)}
+    load = "severity load (kappa)"
+    assert rows["P0 market_unwind"][load] == 0 < rows["P6 pro_rata_pnl"][load]
     spared = rows["P0 market_unwind"]
     assert spared["RD-NSE"] == pytest.approx(spared["PTSR"] / (1 + spared["PTSR"]))
     owed = spared["uncovered (USD)"]

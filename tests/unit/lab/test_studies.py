@@ -10,6 +10,8 @@ import pytest
 from chainperp.base.errors import BadRequest
 from chainperp.lab.clearing import Debt, Pool, System, clear, debt_rank, open_ledger
 from chainperp.lab.draws import Draws, generator
+from chainperp.lab.forensic import Position
+from chainperp.lab.group_test import Count, below_marginal, p_published, p_unrelated
 from chainperp.lab.metrics import (
     Round,
     churn,
@@ -39,8 +41,17 @@ from chainperp.lab.studies import (
 from chainperp.lab.studies import s04_exempt_list as s04
 from chainperp.lab.studies import s08_ordering as s08
 from chainperp.lab.studies import s12_detection as s12
+from chainperp.lab.studies.commitment import (
+    commit,
+    commitment_table,
+    hashes_of,
+    some_list_explains,
+)
 from chainperp.lab.studies.endowments import drawn
 from chainperp.lab.studies.growth import Terms, grow, hazard, median_time
+from chainperp.lab.studies.overload import Question
+from chainperp.lab.studies.queue_rounds import candidates_of, closed_in_round
+from chainperp.lab.studies.safety_report import Report
 from chainperp.lab.studies.waves import through, waves_table
 from chainperp.rules.adl.choose import policy_named
 
@@ -313,10 +324,24 @@ def test_report_is_a_bound_and_breaks_where_it_is_blind() -> None:
     found = verdicts_of(s01_bitmex.run(values, 3))
     assert found["C4"] is Finding.CONDITIONAL
     assert found["C19"] is Finding.SUPPORTED
-    report = s01_bitmex.Report(100, 0, ((100, 50 * 10**6), (100, 5 * 10**6)))
+    report = Report(100, 0, ((100, 50 * 10**6), (100, 5 * 10**6)))
     assert report.shortfall(Fraction(1, 10)) == 5 * 10**6
     assert report.payout(Fraction(1, 10)) == Fraction(3, 4)
     assert report.survivable() == Fraction(1, 20)
+
+
+def test_overload_stretches_what_the_blocks_show() -> None:
+    """S1: intervals by the formula, and again by the block times of the engine's chain; later
+    checks help nobody."""
+    values = s01_bitmex.Values(traders=10)
+    world = s01_bitmex.world_of(values, 3)
+    calm, late = (
+        s01_bitmex.move(values, world, Question(15, 20, 0.1, peak=peak)) for peak in (0, 300)
+    )
+    assert calm.report.checked == late.report.checked == (15, 15, 15)
+    assert calm.checked == (15, 15, 15)
+    assert late.checked == (15, 26.25, 45.938), "15 (1 + 3 t / 60) from t = 0, 15, 41.25"
+    assert late.winners_lost >= calm.winners_lost > 0
 
 
 def test_orderings_agree_with_the_vectors() -> None:
@@ -338,6 +363,61 @@ def test_detection() -> None:
     sure = s12.separation(s12.counts(values, 0, 0.0, 1), s12.counts(values, 5, 0.0, 1))
     assert s12.separation(clean, dirty) < sure
     assert s12.engine_rounds(values, 1)[:3] == (2, 2, 0)
+
+
+def test_what_a_commitment_lets_an_outsider_refute() -> None:
+    """S12: nothing of a venue that keeps to its list; everything else at its moment, always."""
+    table = commitment_table(20, 30, 30, 5)
+    found = {str(row[0]): row[1:] for row in table.rows}
+    assert found["keeps to its list"] == [0, 0, 0, 0, 100]
+    assert found["writes its list in the last block"] == [0, 0, 0, 0, 100]
+    assert found["keeps to its list, a fresh salt each block"] == [0, 0, 0, 0, 0]
+    assert found["spares an account that is not on its list"][1:3] == [0, 100]
+    assert found["opens another list than it committed to"][1:3] == [100, 0]
+    assert found["says that its list was empty"][1:3] == [100, 100]
+    assert found["never opens"] == [0, 0, 0, 100, 100]
+    assert found["closes half of the spared account"][0] == 100
+
+
+def test_lists_that_explain_closures() -> None:
+    """Against trying every list of a small round; hashes change where the list does."""
+    rows = candidates_of(6, Draws(2, "lists"))
+    need = sum(one.lots for one in rows) // 2
+    keys = [one.key for one in rows]
+    every = [
+        closed_in_round(rows, {key for at, key in enumerate(keys) if mask >> at & 1}, need)
+        for mask in range(1 << len(keys))
+    ]
+    assert all(some_list_explains(rows, takes) for takes in every)
+    wrong = [max(1, one.lots // 2) for one in rows]
+    assert wrong not in every
+    assert not some_list_explains(rows, wrong)
+    hashes = hashes_of(frozenset(keys[:1]), b"salt", 3, is_fresh=False)
+    assert [one == commit(keys[:1], b"salt") for one in hashes] == [False] * 17 + [True] * 3
+
+
+def test_p_values_of_groups() -> None:
+    """S12: what cannot be tested says why; with all inputs an honest group and one with exemptions
+    have nothing below, another order has; p-values are at most as often small as they say."""
+    draws = Draws(3, "groups")
+    rows = candidates_of(12, draws)
+    whole = [Position(one, one.lots, one.lots) for one in rows]
+    assert below_marginal(whole, s12.RANKING) == "no position closed in part"
+    half = [Position(one, one.lots - 1, one.lots) for one in rows]
+    assert below_marginal(half, s12.RANKING) == "several closed in part"
+    assert below_marginal(half[:1], s12.RANKING) == "no position closed whole"
+    values = s12.Values(positions=40, rounds=60, exempt=(5,))
+    honest, spared, other = (s12.groups_of(values, world, 0.0, 1) for world in s12.WORLDS)
+    assert len(honest) > 40
+    assert {one.below for one in honest} == {one.below for one in spared} == {0}
+    assert sum(one.below > 0 for one in other) > len(other) // 3
+    many = s12.Values(positions=40, rounds=300, exempt=(5,))
+    noisy = [one.below for one in s12.groups_of(many, s12.WORLDS[0], 0.5, 2)]
+    again = s12.groups_of(values, s12.WORLDS[0], 0.5, 1)
+    small = sum(p_published(one.below, noisy) <= 0.05 for one in again)
+    assert small <= 0.15 * len(again)
+    places = [p_unrelated(Count(9, k, k)) for k in range(10)]
+    assert places == pytest.approx([k / 10 for k in range(1, 11)]), "uniform when unrelated"
 
 
 def test_other_studies_find_what_they_should() -> None:
