@@ -17,7 +17,7 @@ demo: setup     ## the main job: a signed chain, crash, replay, verification
 test: setup     ## the whole test suite; .ci/run calls exactly this
 	$(MAKE) check
 	$(MAKE) builds
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 compile: setup  ## floors 0 to 4 as compiled modules, in build/compiled: about two minutes
 	$(BIN)/python setup.py compile
