@@ -28,7 +28,7 @@ builds: setup   ## a quick compile, not optimised: golden chains and flow give t
 
 COMPILED := PYTHONSAFEPATH=1 PYTHONPATH=build/compiled:.
 FLOORS_TESTED := tests/golden tests/rules tests/property tests/attacks $(addprefix tests/unit/,base model rules state transition evidence chain)
-test-compiled: compile  ## the tests of the floors, run with the compiled modules: about six minutes
+test-compiled: compile  ## the tests of the floors, run with the compiled modules: three minutes, compiling included
 	$(COMPILED) $(BIN)/python -m chainperp --version
 	$(BIN)/python -m tests.golden.builds
 	$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal -o pythonpath="build/compiled ." --durations 5 $(FLOORS_TESTED)
