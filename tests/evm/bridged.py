@@ -20,7 +20,7 @@ from chainperp.evidence.merkle import root_at
 from chainperp.evm.book import Book
 from chainperp.evm.contract_facts import read_contracts
 from chainperp.evm.deployment import LogName, deploy, endow, machine_genesis, plan, text
-from chainperp.evm.facts import KeeperReport, LedgerFacts, facts_of, view_of
+from chainperp.evm.facts import Done, KeeperReport, LedgerFacts, facts_of, view_of
 from chainperp.evm.journal import FILE, Journal
 from chainperp.evm.keeper import Keeper, Settings
 from chainperp.evm.machine import Machine
@@ -249,7 +249,9 @@ class Bridged:
         made: list[KeeperReport] = []
         for _ in range(most):
             made.append(self.tick())
-            if not made[-1].inputs and not self.engine.state.withdrawals:
+            # What a step did is read by the next.
+            is_idle = not made[-1].inputs and made[-1].done == Done()
+            if is_idle and not self.engine.state.withdrawals:
                 return made
         raise AssertionError(f"not settled: {made[-1]}")
 

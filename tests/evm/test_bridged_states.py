@@ -179,7 +179,7 @@ class BridgedMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Left alone, everything completes, and every pair agrees."""
         if hasattr(self, "is_clean"):
-            self.made.settle(most=40)
+            self.made.settle(most=200)
             found = self.made.compare()
             assert found.findings == []
             assert not [one for one in found.open if "no purchase" not in one]
