@@ -50,6 +50,11 @@ class Failure(IntEnum):
     NOT_ANCHORED = 6
     DOLLAR_REFUSED = 7
 
+    @property
+    def words(self) -> str:
+        """The reason for people."""
+        return self.name.lower().replace("_", " ")
+
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:

@@ -7,11 +7,12 @@ for everybody. Every anchored size is checked: the log must have exactly that ro
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chainperp.base.errors import EXIT_REFUSED
 from chainperp.base.hashing import leaf_hash
 from chainperp.cli import output
+from chainperp.cli.checking import Check
 from chainperp.evidence.checkpoint import parse_checkpoint
 from chainperp.evidence.merkle import Frontier, root_at
 from chainperp.evidence.note import parse_note
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from web3 import Web3
 
     from contracts_py.anchor import Anchor
-
-Check = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +77,10 @@ def _from_tiles(fetch: Fetch, sizes: Iterable[int]) -> Roots:
 
 def anchored(contract: "Anchor") -> dict[int, bytes]:
     """Every checkpoint that the contract took, by its size."""
-    return {
-        int(event.fields["size"]): bytes(event.fields["root"])
-        for _, event in contract.events()
-        if event.name == "Anchored"
-    }
+    from chainperp.evm.events import Span, find_all
+
+    seen = find_all(contract, ("Anchored",), Span(0, contract.web3.eth.block_number))
+    return {one.fields["size"]: one.fields["root"] for one in seen}
 
 
 def check_anchor(web3: "Web3", address: str, source: str) -> list[Check]:
@@ -130,14 +128,3 @@ def _compare(held: dict[int, bytes], log: Roots) -> tuple[str, str]:
 
 def _verdict(holds: bool) -> str:
     return "ok" if holds else "FAILED"
-
-
-def document_of(checks: list[Check]) -> dict[str, Any]:
-    """The outcome with stable keys."""
-    rows = [{"check": name, "result": result, "detail": detail} for name, result, detail in checks]
-    return {"ok": all(one[1] != "FAILED" for one in checks), "checks": rows}
-
-
-def lines_of(checks: list[Check]) -> list[str]:
-    """The outcome in sentences."""
-    return [f"{name:<22}{result:<13}{detail}" for name, result, detail in checks]

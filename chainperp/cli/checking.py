@@ -16,6 +16,8 @@ from chainperp.storage.fsck import FsckReport, fsck
 from chainperp.storage.tiles import load_checkpoint
 
 Step = Callable[[int, int | None], None]
+# Name, result, detail.
+Check = tuple[str, str, str]
 
 
 def replay_document(report: ReplayReport) -> dict[str, Any]:
@@ -102,16 +104,23 @@ def verify_directory(
     is_trusted = quorum is None or quorum[1] != "FAILED"
     document = {
         "ok": report.is_clean and is_signed and is_trusted,
-        "checks": [
-            {"check": name, "result": result, "detail": detail} for name, result, detail in checks
-        ],
+        "checks": checks_document(checks),
         "problems": problems_document(report),
     }
-    lines = [f"{name:<22}{result:<13}{detail}" for name, result, detail in checks]
-    return document, lines + problem_lines(report)
+    return document, check_lines(checks) + problem_lines(report)
 
 
-def _quorum(path: Path, trust: Trust) -> tuple[str, str, str] | None:
+def checks_document(checks: list[Check]) -> list[dict[str, str]]:
+    """Checks with stable keys."""
+    return [{"check": name, "result": result, "detail": detail} for name, result, detail in checks]
+
+
+def check_lines(checks: list[Check]) -> list[str]:
+    """Checks in columns."""
+    return [f"{name:<22}{result:<13}{detail}" for name, result, detail in checks]
+
+
+def _quorum(path: Path, trust: Trust) -> Check | None:
     """What a policy says of a directory's checkpoint; None without a policy."""
     if trust.policy is None:
         return None

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS: Final = 30
 GENESIS: Final = "genesis"
-JOURNALS: Final = "evm"
-"""Folder of the machine's journal in a data directory."""
 
 Evm = Annotated[
     str | None,
@@ -77,9 +75,9 @@ def web3_of_directory(directory: Path, now: Callable[[], int]) -> "Web3 | None":
 
     Raises: InvalidBlock when executing it again gives something else.
     """
-    from chainperp.evm.journal import FILE, Journal
+    from chainperp.evm.journal import DIRECTORY, FILE, Journal
 
-    folder = directory / JOURNALS
+    folder = directory / DIRECTORY
     if not (folder / FILE).exists():
         return None
     from chainperp.evm.provider import connect

@@ -15,6 +15,8 @@ from chainperp.evm.filters import Filters
 from chainperp.evm.machine import Block, Genesis, Machine
 from chainperp.storage.files import DamagedFile, Files, Handle, read_file
 
+DIRECTORY: Final = "evm"
+"""Of a machine beside a ledger: its folder in the data directory."""
 FILE: Final = "evm.jsonl"
 TORN: Final = "evm.torn"
 FORMAT: Final = 1

@@ -95,7 +95,7 @@ def note_failures(now: Step, what: str, done: Receipt) -> None:
     """Note the items of a batch that the bridge left out."""
     for one in done.events:
         if one.name == "Failed":
-            why = Failure(one.fields["code"]).name.lower().replace("_", " ")
+            why = Failure(one.fields["code"]).words
             now.note(f"{what} of {one.fields['wid']}: {why}")
 
 

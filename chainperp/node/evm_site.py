@@ -14,13 +14,12 @@ from typing import Final
 from chainperp.chain.engine import Engine
 from chainperp.chain.genesis import Genesis
 from chainperp.evm.deployment import LogName, plan
-from chainperp.evm.journal import FILE
+from chainperp.evm.journal import DIRECTORY, FILE
 from chainperp.evm.signers import development_keys
 from chainperp.model.bridge import EvmContracts
 from chainperp.node.evm_child import Site
 from chainperp.storage.files import Files, read_file
 
-DIRECTORY: Final = "evm"
 LEAD_SECONDS: Final = 60
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from chainperp.base.errors import EXIT_FALSE, EXIT_REFUSED, EXIT_UNREACHABLE
-from chainperp.base.units import usd_text
+from chainperp.base.units import USD_DECIMALS, parse_decimal, usd_text
 from chainperp.cli import output
 from chainperp.cli.asking import address_of_account, ask_node
 from chainperp.cli.evm import Contracts, Evm, account_of, contracts_of, refusals, web3_of
@@ -118,7 +118,7 @@ def claim(
     if failures:
         from contracts_py.bridge import Failure
 
-        why = Failure(failures[0]).name.lower().replace("_", " ")
+        why = Failure(failures[0]).words
         output.fail(EXIT_REFUSED, f"the Bridge leaves withdrawal {wid} out: {why}")
     done = {"Requested": "requested  its dispute period runs", "Finalized": "paid       out"}
     lines = [f"{done.get(name, name)}: withdrawal {wid}, EVM block {receipt.block}"
@@ -134,7 +134,13 @@ def _request(session: Session, bridge: "Bridge", account: Any, wid: int) -> Any:
         output.fail(EXIT_UNREACHABLE, f"there is no waiting withdrawal {wid}",
                     "chainperp query bridge lists them")  # fmt: skip
     row = found["withdrawal"]
-    one = Withdrawal(wid, row["user"], row["destination"], _micro(row["amount"]), row["entryIndex"])
+    one = Withdrawal(
+        wid,
+        row["user"],
+        row["destination"],
+        parse_decimal(row["amount"], USD_DECIMALS, "amount"),
+        row["entryIndex"],
+    )
     validators, signed = _quorum(found)
     return bridge.request_withdrawals(account, [(one, signed)], validators)
 
@@ -174,9 +180,3 @@ def _quorum(found: dict[str, Any]) -> "tuple[ValidatorSet, Signatures]":
     rows = tuple((int(one["r"], 16), int(one["s"], 16), one["v"]) for one in found["signatures"])
     validators = ValidatorSet(tuple(found["validators"]), tuple(found["powers"]))
     return validators, Signatures(tuple(found["idx"]), rows)
-
-
-def _micro(text: str) -> int:
-    from chainperp.base.units import USD_DECIMALS, parse_decimal
-
-    return parse_decimal(text, USD_DECIMALS, "amount")

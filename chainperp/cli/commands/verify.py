@@ -96,15 +96,17 @@ def _verify_remote(what: str, against: str | None, given: "Given") -> "Verdict":
 
 def _verify_anchor(what: str, address: str, evm: str | None, as_json: bool) -> None:
     """The log of a directory or a node against the contract, instead of a checkpoint file."""
-    from chainperp.cli.anchoring import check_anchor, document_of, lines_of
+    from chainperp.cli.anchoring import check_anchor
+    from chainperp.cli.checking import check_lines, checks_document
     from chainperp.cli.evm import anchor_of, refusals
 
     web3, contract = anchor_of(what, address, evm)
     with refusals():
         checks = check_anchor(web3, contract, what)
-    document = document_of(checks)
-    output.answer(document, lines_of(checks), as_json)
-    if not document["ok"]:
+    holds = all(result != "FAILED" for _, result, _ in checks)
+    document = {"ok": holds, "checks": checks_document(checks)}
+    output.answer(document, check_lines(checks), as_json)
+    if not holds:
         raise typer.Exit(EXIT_FALSE)
 
 

@@ -44,15 +44,21 @@ class Values(Strict):
     refuse_percent: tuple[Percent, ...] = (0, 50, 100)
 
 
-def without_exemption(values: Values, has_book: bool) -> dict[str, Any]:
-    """The same fall through the engine, the account treated like any other; a lot is 1,000 USD."""
-    venue = Venue(policy_id=600, leverage=5)
+def _enter(venue: Venue, values: Values) -> tuple[int, dict[str, int]]:
+    """The large position and the ten shorts against it: its lots, and theirs by name."""
     venue.mark(ENTRY)
     lots = values.position * 1000
     venue.join({"large": lots * USD * values.margin_percent // 100})
     shorts = {f"short{k}": -lots // 10 for k in range(10)}
     venue.join({name: 2 * -size * USD for name, size in shorts.items()})
     venue.trade("large", shorts, ENTRY)
+    return lots, shorts
+
+
+def without_exemption(values: Values, has_book: bool) -> dict[str, Any]:
+    """The same fall through the engine, the account treated like any other; a lot is 1,000 USD."""
+    venue = Venue(policy_id=600, leverage=5)
+    lots, shorts = _enter(venue, values)
     if has_book:
         venue.join({"buyer": 4 * lots * USD})
     before = venue.values(shorts)
@@ -95,12 +101,7 @@ def with_guarantee(values: Values, ledger: dict[str, float]) -> Guaranteed:
     """The fall with an operator who credits what the account needs not to be liquidated."""
     tokens = int(ledger["nominal"] * 1000 / TOKEN)
     venue = TokenVenue(int(ledger["nominal"] * 1000) + 10_000, tokens, policy_id=600, leverage=5)
-    venue.mark(ENTRY)
-    lots = values.position * 1000
-    venue.join({"large": lots * USD * values.margin_percent // 100})
-    shorts = {f"short{k}": -lots // 10 for k in range(10)}
-    venue.join({name: 2 * -size * USD for name, size in shorts.items()})
-    venue.trade("large", shorts, ENTRY)
+    lots, shorts = _enter(venue, values)
     credited = 0
     holes: list[int] = []
     for step in range(1, values.steps + 1):
