@@ -101,7 +101,7 @@ def with_guarantee(values: Values, ledger: dict[str, float]) -> Guaranteed:
     """The fall with an operator who credits what the account needs not to be liquidated."""
     tokens = int(ledger["nominal"] * 1000 / TOKEN)
     venue = TokenVenue(int(ledger["nominal"] * 1000) + 10_000, tokens, policy_id=600, leverage=5)
-    lots, shorts = _enter(venue, values)
+    lots, _ = _enter(venue, values)
     credited = 0
     holes: list[int] = []
     for step in range(1, values.steps + 1):
