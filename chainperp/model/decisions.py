@@ -10,6 +10,7 @@ from typing import Final
 
 from chainperp.model.order_reasons import ORDER_REASONS
 from chainperp.model.referral_reasons import REFERRAL_REASONS
+from chainperp.model.rejections import ACCEPTED as ACCEPTED
 from chainperp.model.rejections import REASONS as OWN_REASONS
 from chainperp.model.rejections import Reason as Reason
 from chainperp.model.rejections import Rejection as Rejection

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
-from chainperp.model.decisions import Rejection
+from chainperp.model.decisions import ACCEPTED, Rejection
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import rule
 
@@ -27,13 +27,13 @@ def check_nonce(kept: Sequence[int], nonce: int, time_ms: int, parameters: Param
     if nonce >= time_ms + parameters.nonce_window_future_ms:
         return Rejection.NONCE_TOO_HIGH
     if not kept or nonce > kept[-1]:
-        return Rejection.ACCEPTED
+        return ACCEPTED
     place = bisect_left(kept, nonce)
     if kept[place] == nonce:
         return Rejection.NONCE_DUPLICATE
     if place == 0 and len(kept) >= parameters.nonces_kept:
         return Rejection.NONCE_TOO_LOW
-    return Rejection.ACCEPTED
+    return ACCEPTED
 
 
 @rule("ADM-2")
@@ -47,7 +47,7 @@ def check_authority(is_account: bool, is_agent_in_force: bool, is_user_signed: b
     ('ACCEPTED', 'MUST_DEPOSIT')
     """
     if is_account or (is_agent_in_force and not is_user_signed):
-        return Rejection.ACCEPTED
+        return ACCEPTED
     return Rejection.MUST_DEPOSIT if is_user_signed else Rejection.SIGNER_UNKNOWN
 
 
@@ -81,7 +81,7 @@ def check_agent(name: str, named: int, subs: int, valid_until: int, time_ms: int
     limit = parameters.named_agents_max + subs * parameters.named_agents_per_sub_account
     if name and named >= limit:
         return Rejection.AGENT_TOO_MANY
-    return Rejection.ACCEPTED
+    return ACCEPTED
 
 
 @rule("ADM-5")
@@ -95,7 +95,7 @@ def check_own_key(is_agent: bool, is_for_owner: bool) -> Rejection:
     >>> check_own_key(True, True).name, check_own_key(False, True).name
     ('AGENT_NOT_ALLOWED', 'ACCEPTED')
     """
-    return Rejection.AGENT_NOT_ALLOWED if is_agent and is_for_owner else Rejection.ACCEPTED
+    return Rejection.AGENT_NOT_ALLOWED if is_agent and is_for_owner else ACCEPTED
 
 
 @rule("ADM-6")

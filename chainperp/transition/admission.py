@@ -36,7 +36,7 @@ from chainperp.model.actions import (
     VaultTransfer,
 )
 from chainperp.model.blocks import Transaction
-from chainperp.model.decisions import Rejection
+from chainperp.model.decisions import ACCEPTED, Rejection
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.admission import (
     check_authority,
@@ -100,7 +100,7 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
     owner = signer if agent is None or agent.master is None else agent.master
     account = state.accounts.get(owner)
     verdict = check_authority(account is not None, agent is not None, is_for_owner)
-    if verdict is not Rejection.ACCEPTED or account is None:
+    if verdict is not ACCEPTED or account is None:
         return (verdict if multi_sig is None else Rejection.MULTI_SIG_OUTER_UNKNOWN), None
     nonces = account.nonces if known is None else known.nonces
     verdict = use_nonce(nonces, transaction.nonce, state.time_ms, state.parameters)
@@ -108,17 +108,18 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
         state.changed_agents[known.address] = None
     else:
         state.touch(account)
-    if verdict is not Rejection.ACCEPTED:
+    if verdict is not ACCEPTED:
         return verdict, None
     if agent is not None or multi_sig is not None or state.multi_sigs:
         verdict, account = _acting(state, transaction, account, agent is not None)
-    if verdict is Rejection.ACCEPTED and transaction.vault is not None:
+    if verdict is ACCEPTED and transaction.vault is not None:
         verdict, account = _on_behalf(state, transaction, account)
-    if verdict is not Rejection.ACCEPTED:
+    if verdict is not ACCEPTED:
         return verdict, None
-    if is_expired(transaction.expires_after, state.time_ms):
+    expires_after = transaction.expires_after
+    if expires_after is not None and is_expired(expires_after, state.time_ms):
         return Rejection.EXPIRED, None
-    return Rejection.ACCEPTED, account
+    return ACCEPTED, account
 
 
 def _acting(
@@ -139,7 +140,7 @@ def _on_behalf(
     """The sub-account or vault that the signer names and may trade for; a user-signed action names
     none."""
     if transaction.is_user_signed or transaction.vault is None:
-        return Rejection.ACCEPTED, master
+        return ACCEPTED, master
     address = Address(transaction.vault)
     sub, vault = state.sub_accounts.get(address), state.vaults.get(address)
     is_own = sub is not None and sub.master == master.address
@@ -171,7 +172,7 @@ def use_nonce(nonces: NonceSet, nonce: int, time_ms: int, parameters: Parameters
     """Check a nonce and, if it is good, keep it among the highest ones used."""
     kept = nonces.kept
     verdict = check_nonce(kept, nonce, time_ms, parameters)
-    if verdict is not Rejection.ACCEPTED:
+    if verdict is not ACCEPTED:
         return verdict
     if not kept or nonce > kept[-1]:
         kept.append(nonce)
@@ -179,4 +180,4 @@ def use_nonce(nonces: NonceSet, nonce: int, time_ms: int, parameters: Parameters
         insort(kept, nonce)
     if len(kept) > parameters.nonces_kept:
         del kept[0]
-    return Rejection.ACCEPTED
+    return ACCEPTED

@@ -4,6 +4,8 @@ Each step looks at the best resting order and does exactly one thing: cancel it 
 (own order, no longer reducing, cannot pay), trade with it, or stop. Source: MAT-1..MAT-3, U-ORD-11.
 """
 
+from typing import Final
+
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.decisions import LedgerType, OrderStatus, Rejection
 from chainperp.model.orders import Order
@@ -31,6 +33,8 @@ from chainperp.transition.valuation import refresh, revalue
 
 Verdict = tuple[Rejection, int, int]
 
+CANCELED: Final = OrderStatus.CANCELED
+
 
 def match(
     state: State, recorder: Recorder, market: Market, taker: Order, cause: int
@@ -43,20 +47,20 @@ def match(
     is_buy, price = taker.is_buy, taker.price
     side = market.book.opposite(is_buy)
     while taker.remaining:
-        level = side.best()
+        level = side.top
         if level is None or not would_match(price, is_buy, level.price):
             return None
         maker = level.first
         if maker is None:
             return None
         if is_self_trade(maker.account.address, taker.account.address):
-            end_order(state, recorder, market, maker, Rejection.SELF_TRADE)
+            end_order(recorder, market, maker, Rejection.SELF_TRADE)
             continue
         lots = min(taker.remaining, maker.remaining)
         if maker.reduce_only:
             lots = min(lots, reducible_lots(maker.exposure.lots, maker.is_buy))
             if lots == 0:
-                end_order(state, recorder, market, maker, Rejection.REDUCE_ONLY_CANCELED)
+                end_order(recorder, market, maker, Rejection.REDUCE_ONLY_CANCELED)
                 continue
         if taker.reduce_only:
             lots = min(lots, reducible_lots(taker.exposure.lots, is_buy))
@@ -84,7 +88,7 @@ def _trade(
     fee = fill.maker_fee + fill.maker_builder_fee
     maker_plan = _plan_side(state, market, maker, -delta, fill, fee)
     if not maker_plan.allowed:
-        end_order(state, recorder, market, maker, Rejection.MARGIN_CANCELED, maker_plan)
+        end_order(recorder, market, maker, Rejection.MARGIN_CANCELED, maker_plan)
         return None
     fee = fill.taker_fee + fill.taker_builder_fee
     taker_plan = _plan_side(state, market, taker, delta, fill, fee)
@@ -221,7 +225,7 @@ def end_reduce_only(
             and (order.trigger is None or order.trigger.is_position)
             and reducible_lots(exposure.lots, order.is_buy) == 0
         ):
-            end_order(state, recorder, market, order, Rejection.REDUCE_ONLY_CANCELED)
+            end_order(recorder, market, order, Rejection.REDUCE_ONLY_CANCELED)
 
 
 def rest_order(market: Market, order: Order) -> None:
@@ -276,7 +280,6 @@ def forget_order(market: Market, order: Order) -> None:
 
 
 def end_order(
-    state: State,
     recorder: Recorder,
     market: Market,
     order: Order,
@@ -287,14 +290,13 @@ def end_order(
     if order.trigger is not None:
         end_waiting(recorder, market, order, reason)
         return
-    refresh(state, order.account)
     remaining = order.remaining
     forget_order(market, order)
     _shrink(market, order, remaining)
     revalue(order.account, order.exposure, market.mark)
     order.remaining = remaining
     found, needed = (plan.found, plan.needed) if plan is not None else (0, 0)
-    recorder.order(order, OrderStatus.CANCELED, reason, found, needed)
+    recorder.order(order, CANCELED, reason, found, needed)
     if order.group is not None:
         leave_group(recorder, market, order, reason)
 
@@ -305,6 +307,6 @@ def _after_fill(state: State, recorder: Recorder, market: Market, order: Order) 
     if group is None:
         return
     for sibling in siblings_to_end(order):
-        end_order(state, recorder, market, sibling, Rejection.SIBLING_FILLED)
+        end_order(recorder, market, sibling, Rejection.SIBLING_FILLED)
     if order.group is group and order.remaining == 0:
         leave_group(recorder, market, order, Rejection.ACCEPTED)

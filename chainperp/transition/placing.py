@@ -8,9 +8,9 @@ says how, with the two numbers that the deciding rule compared.
 from typing import Final
 
 from chainperp.model.accounts import Account, Exposure
-from chainperp.model.actions import OrderRequest, TimeInForce
+from chainperp.model.actions import ALO, IOC, OrderRequest
 from chainperp.model.arrangements import Twap
-from chainperp.model.decisions import OrderStatus, Rejection
+from chainperp.model.decisions import ACCEPTED, OrderStatus, Rejection
 from chainperp.model.orders import Group, Order
 from chainperp.rules.margin import initial_margin
 from chainperp.rules.matching import rests
@@ -36,14 +36,21 @@ from chainperp.transition.matching import Verdict, end_order, match, rest_order
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.valuation import refresh
 
+OPEN: Final = OrderStatus.OPEN
+PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+FILLED: Final = OrderStatus.FILLED
+CANCELED: Final = OrderStatus.CANCELED
+REJECTED: Final = OrderStatus.REJECTED
+MODIFIED: Final = Rejection.MODIFIED
+
 # How an order ends that stopped for a reason, with and without fills.
 ENDED_PARTLY_FILLED: Final = {
-    Rejection.ACCEPTED: Rejection.IOC_REMAINDER,
+    ACCEPTED: Rejection.IOC_REMAINDER,
     Rejection.PERP_MARGIN: Rejection.MARGIN_CANCELED,
     Rejection.REDUCE_ONLY_CANCELED: Rejection.REDUCE_ONLY_CANCELED,
 }
 ENDED_UNFILLED: Final = {
-    Rejection.ACCEPTED: Rejection.IOC_CANCEL,
+    ACCEPTED: Rejection.IOC_CANCEL,
     Rejection.PERP_MARGIN: Rejection.PERP_MARGIN,
     Rejection.REDUCE_ONLY_CANCELED: Rejection.REDUCE_ONLY,
 }
@@ -66,7 +73,7 @@ def place(
     oid = state.next_oid
     state.next_oid += 1
     reason, price, lots = form = check_form(state, request)
-    if reason is not Rejection.ACCEPTED:
+    if reason is not ACCEPTED:
         refuse_form(recorder, account, request, oid, form)
         return
     refresh(state, account)
@@ -88,15 +95,15 @@ def place(
     order.builder = request.builder
     order.twap = twap
     verdict = _check(state, market, order, replaced)
-    if verdict[0] is not Rejection.ACCEPTED:
-        recorder.order(order, OrderStatus.REJECTED, verdict[0], verdict[1], verdict[2])
+    if verdict[0] is not ACCEPTED:
+        recorder.order(order, REJECTED, verdict[0], verdict[1], verdict[2])
         return
     if group is not None:
         group.parent = order
         order.group = group
     if replaced is not None:
         inherit(replaced, order)
-        end_order(state, recorder, market, replaced, Rejection.MODIFIED)
+        end_order(recorder, market, replaced, MODIFIED)
     execute(state, recorder, market, order, cause, verdict)
 
 
@@ -117,7 +124,7 @@ def check_form(state: State, request: OrderRequest, sizeless: bool = False) -> V
         return Rejection.TICK, request.price, market.tick_e8
     if not market.oracle:
         return Rejection.NO_PRICE, 0, 1
-    return Rejection.ACCEPTED, price, lots
+    return ACCEPTED, price, lots
 
 
 def refuse_form(
@@ -139,7 +146,7 @@ def refuse_form(
         request.tif,
         request.cloid,
     )
-    recorder.order(order, OrderStatus.REJECTED, refusal[0], refusal[1], refusal[2])
+    recorder.order(order, REJECTED, refusal[0], refusal[1], refusal[2])
 
 
 def _check(state: State, market: Market, order: Order, replaced: Order | None) -> Verdict:
@@ -163,16 +170,17 @@ def _check(state: State, market: Market, order: Order, replaced: Order | None) -
         return limits
     if order.reduce_only and reducible == 0:
         return Rejection.REDUCE_ONLY, exposure.lots, lots
-    best = market.book.opposite(is_buy).best_price()
+    top = market.book.opposite(is_buy).top
+    best: int | None = None if top is None else top.price
     if replaced is not None and replaced.level is None:
         replaced = None  # it waits for a trigger: nothing of it is in the book or reserved
     if best is not None and replaced is not None:
         best = best_without(market.book, order, replaced)
     crosses = would_match(price, is_buy, best)
-    if crosses and order.tif is TimeInForce.ALO:
+    if crosses and order.tif is ALO:
         return Rejection.BAD_ALO_PRICE, price, best if best is not None else 0
     if order.reduce_only:
-        return Rejection.ACCEPTED, account.raw + account.position_value, account.margin_total
+        return ACCEPTED, account.raw + account.position_value, account.margin_total
     return check_margin(market, order, replaced, reducible, crosses)
 
 
@@ -189,7 +197,7 @@ def check_limits(
     parameters = state.parameters
     if not is_value_enough(notional, parameters.order_value_min, closes):
         return Rejection.MIN_TRADE_NOTIONAL, notional, parameters.order_value_min
-    is_resting = order.tif is not TimeInForce.IOC
+    is_resting = order.tif is not IOC
     value_max = order_value_max(market.terms.leverage_max, is_resting, parameters)
     if notional > value_max:
         return Rejection.MAX_ORDER_VALUE, notional, value_max
@@ -214,7 +222,7 @@ def best_without(book: Book, order: Order, replaced: Order) -> int | None:
         replaced.is_buy is order.is_buy
         or level is None
         or level.first is not level.last
-        or opposite.best() is not level
+        or opposite.top is not level
     ):
         return opposite.best_price()
     return opposite.sign * opposite.keys[-2] if len(opposite.keys) > 1 else None
@@ -252,7 +260,7 @@ def check_margin(
     margin = initial_margin(exposure.value, bids, asks, exposure.leverage, exposure.is_cross)
     needed = account.margin_total - exposure.margin + margin
     if is_margin_enough(found, needed) or same_side_lots + lots <= reducible:
-        return Rejection.ACCEPTED, found, needed
+        return ACCEPTED, found, needed
     return Rejection.PERP_MARGIN, found, needed
 
 
@@ -274,7 +282,7 @@ def execute(
 ) -> None:
     """Match an accepted order, then rest or cancel what is left, and record the outcome."""
     stopped, found, needed = verdict
-    if order.tif is not TimeInForce.ALO:
+    if order.tif is not ALO:
         stop = match(state, recorder, market, order, cause)
         if stop is not None:
             stopped = stop[0]
@@ -282,23 +290,23 @@ def execute(
                 found, needed = stop[1], stop[2]
     remaining = order.remaining
     filled = remaining < order.lots
-    if stopped is Rejection.ACCEPTED and rests(order.tif is not TimeInForce.IOC, remaining):
+    if stopped is ACCEPTED and rests(order.tif is not IOC, remaining):
         if filled:
             stopped, found, needed = _check_rest(order, found, needed)
-        if stopped is Rejection.ACCEPTED:
+        if stopped is ACCEPTED:
             rest_order(market, order)
-            status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
+            status = PARTIALLY_FILLED if filled else OPEN
             recorder.order(order, status, stopped, found, needed)
             return
     reason = stopped
     if remaining == 0:
-        recorder.order(order, OrderStatus.FILLED, Rejection.ACCEPTED, found, needed)
+        recorder.order(order, FILLED, ACCEPTED, found, needed)
     elif filled:
         reason = ENDED_PARTLY_FILLED[stopped]
-        recorder.order(order, OrderStatus.CANCELED, reason, found, needed)
+        recorder.order(order, CANCELED, reason, found, needed)
     else:
         reason = ENDED_UNFILLED[stopped]
-        recorder.order(order, OrderStatus.REJECTED, reason, found, needed)
+        recorder.order(order, REJECTED, reason, found, needed)
     if order.group is not None:
         leave_group(recorder, market, order, reason)
 
@@ -309,11 +317,11 @@ def _check_rest(order: Order, found: int, needed: int) -> Verdict:
     reducible = reducible_lots(exposure.lots, is_buy)
     value = account.raw + account.position_value
     if order.reduce_only:
-        reason = Rejection.ACCEPTED if reducible else Rejection.REDUCE_ONLY_CANCELED
+        reason = ACCEPTED if reducible else Rejection.REDUCE_ONLY_CANCELED
         return reason, value, account.margin_total
     same_side_lots = exposure.bids_lots if is_buy else exposure.asks_lots
     if same_side_lots + order.remaining <= reducible:
-        return Rejection.ACCEPTED, found, needed
+        return ACCEPTED, found, needed
     held = order.remaining * order.price
     margin = initial_margin(
         exposure.value,
@@ -324,5 +332,5 @@ def _check_rest(order: Order, found: int, needed: int) -> Verdict:
     )
     total = account.margin_total - exposure.margin + margin
     if is_margin_enough(value, total):
-        return Rejection.ACCEPTED, found, needed
+        return ACCEPTED, found, needed
     return Rejection.PERP_MARGIN, value, total

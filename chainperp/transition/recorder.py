@@ -10,18 +10,26 @@ from typing import Final
 
 from chainperp.base import canonical
 from chainperp.base.canonical import Record
+from chainperp.base.units import U64_MAX
 from chainperp.model.decisions import RULE_OF, Kind, OrderStatus, Rejection
-from chainperp.model.entries import FORMAT, HEADER, HEADER_SIZE, encode_entry
+from chainperp.model.entries import FORMAT, HEADER_SIZE, encode_entry
 from chainperp.model.orders import Order
 from chainperp.model.records import SCHEMAS
 from chainperp.state.store import ASSISTANCE_FUND
 
-ORDER_HEAD: Final = struct.Struct(">BHQIIQBHH20sI?QQQB?16s16s?")
+# Found and needed as two words each: the same bytes as `canonical.pack_i128`, in one call.
+ORDER_HEAD: Final = struct.Struct(">BHQIIQBHH20sI?QQQB?qQqQ?")
 ORDER_SIZE: Final = ORDER_HEAD.size - HEADER_SIZE
 FILL: Final = struct.Struct(">BHQIIQIQQ20sQqqqq20sQqqqqHQ")
 FILL_SIZE: Final = FILL.size - HEADER_SIZE
 LEDGER: Final = struct.Struct(">BHQII20s20s16sH")
 LEDGER_SIZE: Final = LEDGER.size - HEADER_SIZE
+TX_HEAD: Final = struct.Struct(">BHQIIHI")
+TX_SIZE: Final = TX_HEAD.size - HEADER_SIZE + 20
+
+KIND_TX: Final = int(Kind.TX_USER)
+KIND_ORDER: Final = int(Kind.ORDER)
+KIND_FILL: Final = int(Kind.FILL)
 
 FLAG_TAKER_BUYS: Final = 1
 FLAG_MAKER_DONE: Final = 2
@@ -112,13 +120,8 @@ class Recorder:
     def fill_transaction(self, place: int, code: int, envelope: bytes, signer: bytes) -> None:
         """Write the user transaction of a reserved place, with its result."""
         size = len(envelope)
-        self.entries[place] = (
-            HEADER.pack(FORMAT, Kind.TX_USER, self.height, place, size + 26)
-            + code.to_bytes(2, "big")
-            + size.to_bytes(4, "big")
-            + envelope
-            + signer
-        )
+        head = TX_HEAD.pack(FORMAT, KIND_TX, self.height, place, TX_SIZE + size, code, size)
+        self.entries[place] = head + envelope + signer
 
     def fill_place(self, place: int, kind: Kind, fields: Record) -> None:
         """Write an entry of a reserved place, encoding its fields by the kind's schema."""
@@ -141,7 +144,7 @@ class Recorder:
         has_cloid = cloid is not None
         head = ORDER_HEAD.pack(
             FORMAT,
-            Kind.ORDER,
+            KIND_ORDER,
             self.height,
             len(entries),
             ORDER_SIZE + 16 if has_cloid else ORDER_SIZE,
@@ -157,8 +160,10 @@ class Recorder:
             order.remaining,
             order.tif,
             order.reduce_only,
-            found.to_bytes(16, "big", signed=True),
-            needed.to_bytes(16, "big", signed=True),
+            found >> 64,
+            found & U64_MAX,
+            needed >> 64,
+            needed & U64_MAX,
             has_cloid,
         )
         entries.append(head if cloid is None else head + cloid)
@@ -169,7 +174,7 @@ class Recorder:
         entries.append(
             FILL.pack(
                 FORMAT,
-                Kind.FILL,
+                KIND_FILL,
                 self.height,
                 len(entries),
                 FILL_SIZE,

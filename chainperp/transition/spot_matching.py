@@ -29,7 +29,7 @@ def match_spot(state: State, recorder: Recorder, pair: SpotPair, taker: Order, c
     side = pair.book.opposite(is_buy)
     notional = 0
     while taker.remaining:
-        level = side.best()
+        level = side.top
         if level is None or not would_match(limit, is_buy, level.price):
             break
         maker = level.first
@@ -148,7 +148,7 @@ def end_any_order(state: State, recorder: Recorder, order: Order, reason: Reject
     if order.asset >= SPOT_FIRST:
         end_spot_order(state, recorder, state.pairs[order.asset - SPOT_FIRST], order, reason)
     else:
-        end_order(state, recorder, state.markets[order.asset], order, reason)
+        end_order(recorder, state.markets[order.asset], order, reason)
 
 
 def buy_forced(

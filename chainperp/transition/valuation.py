@@ -15,10 +15,16 @@ def refresh(state: State, account: Account) -> None:
     if account.epoch == state.mark_epoch:
         return
     markets = state.markets
+    is_known = account.epoch >= 0
     position_value = 0
     margin_total = 0
     for exposure in account.exposures.values():
-        value = exposure.lots * markets[exposure.asset].mark
+        lots = exposure.lots
+        if not lots and is_known:
+            # Without a position no mark matters: `revalue` has kept what its orders hold.
+            margin_total += exposure.margin
+            continue
+        value = lots * markets[exposure.asset].mark
         margin = initial_margin(
             value,
             exposure.bids_notional,
@@ -37,7 +43,8 @@ def refresh(state: State, account: Account) -> None:
 
 
 def revalue(account: Account, exposure: Exposure, mark: int) -> None:
-    """Recompute one exposure of a refreshed account after its position or orders changed."""
+    """Recompute one exposure after its position or orders changed. The account's sums stay those of
+    its epoch: who compares them refreshes the account first."""
     value = exposure.lots * mark
     margin = initial_margin(
         value,
