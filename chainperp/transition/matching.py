@@ -6,7 +6,7 @@ Each step looks at the best resting order and does exactly one thing: cancel it 
 
 from typing import Final
 
-from chainperp.model.accounts import Account, Exposure
+from chainperp.model.accounts import Account, Exposure, Rates
 from chainperp.model.decisions import LedgerType, OrderStatus, Rejection
 from chainperp.model.orders import Order
 from chainperp.rules.fees import builder_fee, hlp_share, maker_fee_paid, trading_fee
@@ -19,7 +19,7 @@ from chainperp.transition.fills import (
     plan_fill,
 )
 from chainperp.transition.groups import end_waiting, leave_group, siblings_to_end
-from chainperp.transition.rates import count_trade, rates_today
+from chainperp.transition.rates import begin_day, count_trade, rates_today
 from chainperp.transition.recorder import (
     FLAG_LIQUIDATION,
     FLAG_MAKER_DONE,
@@ -83,7 +83,9 @@ def _trade(
 ) -> Verdict | None:
     """One match of `lots`, if both sides may. Returns why the taker must stop, or None."""
     refresh(state, maker.account)
-    fill = _new_fill(state, maker, taker, lots, cause)
+    maker_rates = rates_today(state, maker.account)
+    taker_rates = rates_today(state, taker.account)
+    fill = _new_fill(maker, taker, lots, cause, maker_rates, taker_rates)
     delta = lots if taker.is_buy else -lots
     fee = fill.maker_fee + fill.maker_builder_fee
     maker_plan = _plan_side(state, market, maker, -delta, fill, fee)
@@ -99,6 +101,8 @@ def _trade(
     price, notional = fill.price, fill.price * lots
     fill.maker_pnl = apply_fill(state, market, maker.account, theirs, -delta, price, maker_plan)
     fill.taker_pnl = apply_fill(state, market, taker.account, ours, delta, price, taker_plan)
+    begin_day(state, maker.account, maker_rates)
+    begin_day(state, taker.account, taker_rates)
     count_trade(state, maker.account, taker.account, notional)
     taker.remaining -= lots
     if maker.remaining == 0:
@@ -125,17 +129,17 @@ def _trade(
     return None
 
 
-def _new_fill(state: State, maker: Order, taker: Order, lots: int, cause: int) -> Fill:
+def _new_fill(
+    maker: Order, taker: Order, lots: int, cause: int, maker_rates: Rates, taker_rates: Rates
+) -> Fill:
     """The trade of `lots` at the resting order's price, with all fees."""
     price = execution_price(maker.price)
     fill = Fill(maker.account.address, taker.account.address, price, lots, cause)
     fill.maker_oid, fill.taker_oid = maker.oid, taker.oid
     fill.maker_start, fill.taker_start = maker.exposure.lots, taker.exposure.lots
     notional = price * lots
-    rates = rates_today(state, taker.account)
-    fill.taker_fee = trading_fee(notional, rates.taker, rates.discount)
-    rates = rates_today(state, maker.account)
-    fill.maker_fee = trading_fee(notional, rates.maker, rates.discount)
+    fill.taker_fee = trading_fee(notional, taker_rates.taker, taker_rates.discount)
+    fill.maker_fee = trading_fee(notional, maker_rates.maker, maker_rates.discount)
     if fill.maker_fee < 0:
         fill.maker_fee = maker_fee_paid(fill.maker_fee, fill.taker_fee)
     if maker.builder is not None:
