@@ -214,8 +214,3 @@ def rule_code(number: int) -> str:
     'ORD-11'
     """
     return f"{RULE_FAMILIES[(number >> 8) - 1]}-{number & 0xFF}"
-
-
-RULE_OF: Final[dict[int, int]] = {
-    int(rejection): rule_number(reason.rule) for rejection, reason in REASONS.items()
-}

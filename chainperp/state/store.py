@@ -68,33 +68,16 @@ class Market:
     """
 
     __slots__ = (
-        "asset",
-        "basis_denominator",
-        "basis_numerator",
-        "book",
-        "book_denominator",
-        "book_numerator",
-        "external",
-        "holders",
-        "is_dirty",
-        "lot_e8",
-        "lots_long",
-        "lots_short",
-        "mark",
-        "mark_previous",
-        "oracle",
-        "oracle_time",
-        "premium_samples",
-        "premium_sum",
-        "terms",
-        "tick_e8",
-        "triggers",
-        "votes",
+        "asset", "basis_denominator", "basis_numerator", "book", "book_denominator",
+        "book_numerator", "external", "holders", "is_dirty", "leverage_max", "lot_e8", "lots_long",
+        "lots_short", "mark", "mark_previous", "oracle", "oracle_time", "premium_samples",
+        "premium_sum", "terms", "tick_e8", "triggers", "votes",
     )  # fmt: skip
 
     def __init__(self, terms: MarketTerms) -> None:
         self.asset = terms.asset
         self.terms = terms
+        self.leverage_max = terms.leverage_max
         self.tick_e8 = 10 ** (2 + terms.size_decimals)
         self.lot_e8 = 10 ** (8 - terms.size_decimals)
         self.book = Book()
@@ -294,9 +277,11 @@ class State:
         """The account's exposure in a market; a new one has the default mode and leverage."""
         exposure = account.exposures.get(asset)
         if exposure is None:
-            terms = self.markets[asset].terms
-            leverage = min(self.parameters.leverage_default, terms.leverage_max)
-            exposure = Exposure(asset, not terms.is_isolated_only, leverage)
+            market = self.markets[asset]
+            leverage = self.parameters.leverage_default
+            if leverage > market.leverage_max:
+                leverage = market.leverage_max
+            exposure = Exposure(asset, not market.terms.is_isolated_only, leverage)
             account.exposures[asset] = exposure
         return exposure
 

@@ -95,19 +95,22 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
     multi_sig = transaction.multi_sig
     is_for_owner = transaction.is_user_signed and multi_sig is None
     agent = None
+    owner = signer
     if known is not None and not is_for_owner:
         agent = agent_in_force(state, signer)
-    owner = signer if agent is None or agent.master is None else agent.master
+        if agent is not None and agent.master is not None:
+            owner = agent.master
     account = state.accounts.get(owner)
     verdict = check_authority(account is not None, agent is not None, is_for_owner)
     if verdict is not ACCEPTED or account is None:
         return (verdict if multi_sig is None else Rejection.MULTI_SIG_OUTER_UNKNOWN), None
-    nonces = account.nonces if known is None else known.nonces
-    verdict = use_nonce(nonces, transaction.nonce, state.time_ms, state.parameters)
-    if known is not None:
-        state.changed_agents[known.address] = None
-    else:
+    if known is None:
+        nonces = account.nonces
         state.touch(account)
+    else:
+        nonces = known.nonces
+        state.changed_agents[known.address] = None
+    verdict = use_nonce(nonces, transaction.nonce, state.time_ms, state.parameters)
     if verdict is not ACCEPTED:
         return verdict, None
     if agent is not None or multi_sig is not None or state.multi_sigs:

@@ -21,6 +21,7 @@ from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import HOUR_MS, day_of
 from chainperp.model.accounts import Account
 from chainperp.model.actions import (
+    Action,
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
@@ -286,33 +287,27 @@ def process_transaction(state: State, recorder: Recorder, transaction: Transacti
         record_envelope(recorder, transaction.multi_sig)
     code, account = admit(state, transaction)
     if code is ACCEPTED and account is not None:
+        action = transaction.action
         cause = recorder.first_index + place
-        code = _execute(state, recorder, account, transaction, cause)
+        if isinstance(action, PlaceOrders):
+            code = process_place(state, recorder, account, action, cause)
+        elif isinstance(action, CancelOrders):
+            code = process_cancel(state, recorder, account, action)
+        elif isinstance(action, ModifyOrders):
+            code = process_modify(state, recorder, account, action, cause)
+        else:
+            code = _execute(state, recorder, account, action, cause)
     recorder.fill_transaction(place, code, transaction.envelope, transaction.signer)
 
 
 def _execute(
-    state: State, recorder: Recorder, account: Account, transaction: Transaction, cause: int
+    state: State, recorder: Recorder, account: Account, action: Action, cause: int
 ) -> Rejection:
-    """Hand the action to the one function that carries it out."""
-    action = transaction.action
-    if isinstance(action, PlaceOrders):
-        return process_place(state, recorder, account, action, cause)
-    if isinstance(action, CancelOrders):
-        return process_cancel(state, recorder, account, action)
-    if isinstance(action, ModifyOrders):
-        return process_modify(state, recorder, account, action, cause)
+    """Hand an action that is no order, cancel or modify to the function that carries it out."""
     if isinstance(action, VaultTransfer):
         return process_vault_transfer(state, recorder, account, action, cause)
     if isinstance(action, VaultDistribute):
         return process_vault_distribute(state, recorder, account, action, cause)
-    return _execute_account_action(state, recorder, account, transaction)
-
-
-def _execute_account_action(
-    state: State, recorder: Recorder, account: Account, transaction: Transaction
-) -> Rejection:
-    action = transaction.action
     processor = ACCOUNT_ACTIONS.get(type(action))
     if processor is None:
         if isinstance(action, Noop):

@@ -185,9 +185,15 @@ def _count_open_interest(
     market: Market, account: Account, exposure: Exposure, before: int, after: int
 ) -> None:
     """Keep the market's totals and its list of holders."""
-    market.lots_long += (after if after > 0 else 0) - (before if before > 0 else 0)
-    market.lots_short += (-after if after < 0 else 0) - (-before if before < 0 else 0)
-    if before == 0:
+    if before > 0:
+        market.lots_long -= before
+    elif before < 0:
+        market.lots_short += before
+    else:
         market.holders[account.address] = exposure
-    elif after == 0:
+    if after > 0:
+        market.lots_long += after
+    elif after < 0:
+        market.lots_short -= after
+    elif before:
         del market.holders[account.address]

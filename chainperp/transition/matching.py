@@ -29,7 +29,7 @@ from chainperp.transition.recorder import (
     Recorder,
 )
 from chainperp.transition.referrals import owe_rewards
-from chainperp.transition.valuation import refresh, revalue
+from chainperp.transition.valuation import hold, refresh
 
 Verdict = tuple[Rejection, int, int]
 
@@ -236,20 +236,24 @@ def rest_order(market: Market, order: Order) -> None:
     """Put an order into the book and hold its margin."""
     account = order.account
     exposure = order.exposure
-    market.book.side(order.is_buy).add(order)
+    remaining = order.remaining
     account.orders[order.oid] = order
     if order.cloid is not None:
         account.cloids[order.cloid] = order
+    if order.is_buy:
+        market.book.bids.add(order)
+    else:
+        market.book.asks.add(order)
     if order.reduce_only:
         exposure.reduce_only_orders += 1
         return
     if order.is_buy:
-        exposure.bids_lots += order.remaining
-        exposure.bids_notional += order.remaining * order.price
+        exposure.bids_lots += remaining
+        exposure.bids_notional += remaining * order.price
     else:
-        exposure.asks_lots += order.remaining
-        exposure.asks_notional += order.remaining * order.price
-    revalue(account, exposure, market.mark)
+        exposure.asks_lots += remaining
+        exposure.asks_notional += remaining * order.price
+    hold(account, exposure)
 
 
 def match_forced(
@@ -297,7 +301,7 @@ def end_order(
     remaining = order.remaining
     forget_order(market, order)
     _shrink(market, order, remaining)
-    revalue(order.account, order.exposure, market.mark)
+    hold(order.account, order.exposure)
     order.remaining = remaining
     found, needed = (plan.found, plan.needed) if plan is not None else (0, 0)
     recorder.order(order, CANCELED, reason, found, needed)

@@ -51,12 +51,12 @@ def process_place(
         return verdict
     if action.builder is not None and not may_charge(state, account, action.builder):
         return Rejection.BUILDER_NOT_APPROVED
-    grouping = action.grouping
+    requests, grouping = action.orders, action.grouping
     if grouping is PARENT:
-        return _place_families(state, recorder, account, action.orders, cause)
-    if grouping is POSITION and not _are_protective(action.orders):
+        return _place_families(state, recorder, account, requests, cause)
+    if grouping is POSITION and not _are_protective(requests):
         return Rejection.TRIGGER_NOT_REDUCE_ONLY
-    for request in action.orders:
+    for request in requests:
         if request.asset >= SPOT_FIRST:
             place_spot(state, recorder, account, request, cause)
         elif request.trigger is None:

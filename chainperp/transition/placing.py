@@ -71,16 +71,17 @@ def place(
     it counts as gone in every check and is cancelled only when the new order is accepted.
     `group` is for the children that follow it; `twap` is what it is a slice of."""
     oid = state.next_oid
-    state.next_oid += 1
+    state.next_oid = oid + 1
     reason, price, lots = form = check_form(state, request)
     if reason is not ACCEPTED:
         refuse_form(recorder, account, request, oid, form)
         return
     refresh(state, account)
-    market = state.markets[request.asset]
-    exposure = account.exposures.get(request.asset)
+    asset = request.asset
+    market = state.markets[asset]
+    exposure = account.exposures.get(asset)
     if exposure is None:
-        exposure = state.open_exposure(account, request.asset)
+        exposure = state.open_exposure(account, asset)
     order = Order(
         oid,
         account,
@@ -94,9 +95,11 @@ def place(
     )
     order.builder = request.builder
     order.twap = twap
-    verdict = _check(state, market, order, replaced)
-    if verdict[0] is not ACCEPTED:
-        recorder.order(order, REJECTED, verdict[0], verdict[1], verdict[2])
+    best = best_opposite(market.book, order, replaced)
+    crosses = would_match(price, request.is_buy, best)
+    reason, found, needed = verdict = _check(state, market, order, replaced, best, crosses)
+    if reason is not ACCEPTED:
+        recorder.order(order, REJECTED, reason, found, needed)
         return
     if group is not None:
         group.parent = order
@@ -104,16 +107,17 @@ def place(
     if replaced is not None:
         inherit(replaced, order)
         end_order(recorder, market, replaced, MODIFIED)
-    execute(state, recorder, market, order, cause, verdict)
+    stop = match(state, recorder, market, order, cause) if crosses else None
+    conclude(recorder, market, order, verdict, stop)
 
 
 def check_form(state: State, request: OrderRequest, sizeless: bool = False) -> Verdict:
     """The first refusal of a request's form (ORD-1 to ORD-3), or its price and size on the grid.
     `sizeless` allows the size zero."""
-    asset = request.asset
-    if not is_market_known(asset, len(state.markets)):
-        return Rejection.MARKET_UNKNOWN, asset, len(state.markets)
-    market = state.markets[asset]
+    asset, markets = request.asset, state.markets
+    if not is_market_known(asset, len(markets)):
+        return Rejection.MARKET_UNKNOWN, asset, len(markets)
+    market = markets[asset]
     lots = order_size(request.size, market.lot_e8)
     if lots is None:
         return Rejection.SIZE_INVALID, request.size, market.lot_e8
@@ -149,8 +153,16 @@ def refuse_form(
     recorder.order(order, REJECTED, refusal[0], refusal[1], refusal[2])
 
 
-def _check(state: State, market: Market, order: Order, replaced: Order | None) -> Verdict:
-    """Questions about the order in its market and about its owner (ORD-4 to ORD-9)."""
+def _check(
+    state: State,
+    market: Market,
+    order: Order,
+    replaced: Order | None,
+    best: int | None,
+    crosses: bool,
+) -> Verdict:
+    """Questions about the order in its market and about its owner (ORD-4 to ORD-9). `best` is the
+    best price that it could match, and `crosses` whether it would."""
     exposure, account = order.exposure, order.account
     parameters = state.parameters
     price, lots, is_buy = order.price, order.lots, order.is_buy
@@ -170,17 +182,12 @@ def _check(state: State, market: Market, order: Order, replaced: Order | None) -
         return limits
     if order.reduce_only and reducible == 0:
         return Rejection.REDUCE_ONLY, exposure.lots, lots
-    top = market.book.opposite(is_buy).top
-    best: int | None = None if top is None else top.price
-    if replaced is not None and replaced.level is None:
-        replaced = None  # it waits for a trigger: nothing of it is in the book or reserved
-    if best is not None and replaced is not None:
-        best = best_without(market.book, order, replaced)
-    crosses = would_match(price, is_buy, best)
     if crosses and order.tif is ALO:
         return Rejection.BAD_ALO_PRICE, price, best if best is not None else 0
     if order.reduce_only:
         return ACCEPTED, account.raw + account.position_value, account.margin_total
+    if replaced is not None and replaced.level is None:
+        replaced = None  # it waits for a trigger: nothing of it is in the book or reserved
     return check_margin(market, order, replaced, reducible, crosses)
 
 
@@ -197,35 +204,34 @@ def check_limits(
     parameters = state.parameters
     if not is_value_enough(notional, parameters.order_value_min, closes):
         return Rejection.MIN_TRADE_NOTIONAL, notional, parameters.order_value_min
-    is_resting = order.tif is not IOC
-    value_max = order_value_max(market.terms.leverage_max, is_resting, parameters)
+    value_max = order_value_max(market.leverage_max, order.tif is not IOC, parameters)
     if notional > value_max:
         return Rejection.MAX_ORDER_VALUE, notional, value_max
     account = order.account
-    live = len(account.orders) - (1 if replaced is not None else 0)
+    live = len(account.orders) if replaced is None else len(account.orders) - 1
     if live >= parameters.open_orders_base:
         limit = open_orders_limit(account.volume_total, parameters)
         if live >= limit or order.reduce_only or order.trigger is not None:
             return Rejection.TOO_MANY_OPEN_ORDERS, live, limit
-    if not is_cloid_free(order.cloid, account.cloids) and (
-        replaced is None or replaced.cloid != order.cloid
+    cloid = order.cloid
+    if (
+        cloid is not None
+        and not is_cloid_free(cloid, account.cloids)
+        and (replaced is None or replaced.cloid != cloid)
     ):
         return Rejection.CLOID_IN_USE, 0, 0
     return None
 
 
-def best_without(book: Book, order: Order, replaced: Order) -> int | None:
-    """Best opposite price as if the order to be replaced were gone already."""
-    opposite = book.opposite(order.is_buy)
-    level = replaced.level
-    if (
-        replaced.is_buy is order.is_buy
-        or level is None
-        or level.first is not level.last
-        or opposite.top is not level
-    ):
-        return opposite.best_price()
-    return opposite.sign * opposite.keys[-2] if len(opposite.keys) > 1 else None
+def best_opposite(book: Book, order: Order, replaced: Order | None) -> int | None:
+    """Best price that an order could match, as if the order that it replaces were gone already."""
+    opposite = book.asks if order.is_buy else book.bids
+    top = opposite.top
+    if top is None:
+        return None
+    if replaced is not None and replaced.level is top and top.first is top.last:
+        return opposite.sign * opposite.keys[-2] if len(opposite.keys) > 1 else None
+    return top.price
 
 
 def check_margin(
@@ -241,17 +247,15 @@ def check_margin(
     ):
         return Rejection.PERP_MAX_POSITION, after, exposure.leverage
     bids, asks = exposure.bids_notional, exposure.asks_notional
-    same_side_lots = exposure.bids_lots if is_buy else exposure.asks_lots
     if replaced is not None and not replaced.reduce_only:
         given_up = replaced.remaining * replaced.price
         if replaced.is_buy:
             bids -= given_up
         else:
             asks -= given_up
-        if replaced.is_buy is is_buy:
-            same_side_lots -= replaced.remaining
-    matching = _matching_lots(market, order, replaced) if crosses else 0
-    held = (lots - matching) * price + matching * mark
+    held = lots * price
+    if crosses:
+        held += _matching_lots(market, order, replaced) * (mark - price)
     if is_buy:
         bids += held
     else:
@@ -259,9 +263,19 @@ def check_margin(
     found = account.raw + account.position_value
     margin = initial_margin(exposure.value, bids, asks, exposure.leverage, exposure.is_cross)
     needed = account.margin_total - exposure.margin + margin
-    if is_margin_enough(found, needed) or same_side_lots + lots <= reducible:
+    if is_margin_enough(found, needed):
+        return ACCEPTED, found, needed
+    if reducible and _resting_lots(exposure, is_buy, replaced) + lots <= reducible:
         return ACCEPTED, found, needed
     return Rejection.PERP_MARGIN, found, needed
+
+
+def _resting_lots(exposure: Exposure, is_buy: bool, replaced: Order | None) -> int:
+    """Lots at rest on one side, without the order that is replaced."""
+    lots = exposure.bids_lots if is_buy else exposure.asks_lots
+    if replaced is not None and not replaced.reduce_only and replaced.is_buy is is_buy:
+        lots -= replaced.remaining
+    return lots
 
 
 def _matching_lots(market: Market, order: Order, replaced: Order | None) -> int:
@@ -281,13 +295,20 @@ def execute(
     state: State, recorder: Recorder, market: Market, order: Order, cause: int, verdict: Verdict
 ) -> None:
     """Match an accepted order, then rest or cancel what is left, and record the outcome."""
+    stop = None if order.tif is ALO else match(state, recorder, market, order, cause)
+    conclude(recorder, market, order, verdict, stop)
+
+
+def conclude(
+    recorder: Recorder, market: Market, order: Order, verdict: Verdict, stop: Verdict | None
+) -> None:
+    """Rest or cancel what matching has left of an order, and record the outcome. `stop` is why it
+    must not match on, if it must not."""
     stopped, found, needed = verdict
-    if order.tif is not ALO:
-        stop = match(state, recorder, market, order, cause)
-        if stop is not None:
-            stopped = stop[0]
-            if stopped is Rejection.PERP_MARGIN:
-                found, needed = stop[1], stop[2]
+    if stop is not None:
+        stopped = stop[0]
+        if stopped is Rejection.PERP_MARGIN:
+            found, needed = stop[1], stop[2]
     remaining = order.remaining
     filled = remaining < order.lots
     if stopped is ACCEPTED and rests(order.tif is not IOC, remaining):

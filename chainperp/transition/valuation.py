@@ -60,6 +60,19 @@ def revalue(account: Account, exposure: Exposure, mark: int) -> None:
     exposure.margin = margin
 
 
+def hold(account: Account, exposure: Exposure) -> None:
+    """Recompute what one exposure holds after its resting orders, but not its position, changed."""
+    margin = initial_margin(
+        exposure.value,
+        exposure.bids_notional,
+        exposure.asks_notional,
+        exposure.leverage,
+        exposure.is_cross,
+    )
+    account.margin_total += margin - exposure.margin
+    exposure.margin = margin
+
+
 def account_value(account: Account) -> int:
     """Value of the cross scope of a refreshed account, in micro-USDC."""
     return account.raw + account.position_value
