@@ -37,11 +37,9 @@ def raw_rate(processes: int = 2, count: int = 10_000) -> RawRate:
     """Recover `count` signatures in each of several processes at the same time."""
     context = get_context("spawn")
     barrier = context.Barrier(processes)
-    spans: list[tuple[float, float, float]] = []
     with context.Pool(processes, _begin, (barrier,)) as pool:
         # One task is a whole process's work: each waits for all others at the barrier.
-        for span in pool.imap_unordered(_recover, [count] * processes, chunksize=1):
-            spans.append(span)
+        spans = pool.map(_recover, [count] * processes, chunksize=1)
     wall = max(end for _, end, _ in spans) - min(start for start, _, _ in spans)
     total = count * processes
     return RawRate(total / wall, sum(used for _, _, used in spans) * 1e6 / total)
