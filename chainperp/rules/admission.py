@@ -1,9 +1,9 @@
 """ADM: which signed transactions are executed at all. Signatures are checked before (`wire`)."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from typing import Final
 
+from chainperp.model.accounts import NonceSet
 from chainperp.model.decisions import ACCEPTED, Rejection
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import rule
@@ -12,11 +12,11 @@ DISPLAY_NAME_MAX: Final = 20
 
 
 @rule("ADM-1")
-def check_nonce(kept: Sequence[int], nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
+def check_nonce(nonces: NonceSet, nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
     """A nonce is used once per key, lies within two days before and one day after block time, and
     is above the smallest of the 100 highest nonces that the key has used.
 
-    `kept` is ascending. The nonce is used up by inclusion, whatever the action's result (U-ACC-3).
+    The nonce is used up by inclusion, whatever the action's result (U-ACC-3).
     Rejects: too low, too high, duplicate, too low for a full set.
     Source: DOC[Nonces and API wallets], U-ACC-2.
 
@@ -26,8 +26,9 @@ def check_nonce(kept: Sequence[int], nonce: int, time_ms: int, parameters: Param
         return Rejection.NONCE_TOO_LOW
     if nonce >= time_ms + parameters.nonce_window_future_ms:
         return Rejection.NONCE_TOO_HIGH
-    if not kept or nonce > kept[-1]:
+    if nonce > nonces.highest:
         return ACCEPTED
+    kept = nonces.kept
     place = bisect_left(kept, nonce)
     if kept[place] == nonce:
         return Rejection.NONCE_DUPLICATE

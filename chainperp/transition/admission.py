@@ -173,14 +173,17 @@ def agent_in_force(state: State, address: Address) -> Agent | None:
 
 def use_nonce(nonces: NonceSet, nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
     """Check a nonce and, if it is good, keep it among the highest ones used."""
-    kept = nonces.kept
-    verdict = check_nonce(kept, nonce, time_ms, parameters)
+    verdict = check_nonce(nonces, nonce, time_ms, parameters)
     if verdict is not ACCEPTED:
         return verdict
-    if not kept or nonce > kept[-1]:
+    kept = nonces.kept
+    if nonce > nonces.highest:
         kept.append(nonce)
+        nonces.highest = nonce
     else:
         insort(kept, nonce)
     if len(kept) > parameters.nonces_kept:
         del kept[0]
+        if not kept:  # a genesis may keep none
+            nonces.highest = -1
     return ACCEPTED

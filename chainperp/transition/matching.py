@@ -160,7 +160,12 @@ def _plan_side(
 ) -> FillPlan:
     """What the trade leaves one side with; a resting order gives up the reserve of its lots."""
     exposure = order.exposure
-    leaves = fill.price * fill.lots if order.level is not None and not order.reduce_only else 0
+    bids, asks = exposure.bids_notional, exposure.asks_notional
+    if order.level is not None and not order.reduce_only:
+        if order.is_buy:
+            bids -= fill.price * fill.lots
+        else:
+            asks -= fill.price * fill.lots
     return plan_fill(
         market,
         order.account,
@@ -168,8 +173,8 @@ def _plan_side(
         delta,
         fill.price,
         fee,
-        bids=exposure.bids_notional - (leaves if order.is_buy else 0),
-        asks=exposure.asks_notional - (0 if order.is_buy else leaves),
+        bids=bids,
+        asks=asks,
         limit=state.parameters.user_fill_limit,
         keeps_margin=order.is_liquidation,
     )
@@ -278,7 +283,11 @@ def record_forced(recorder: Recorder, order: Order, verdict: Verdict) -> int:
 
 def forget_order(market: Market, order: Order) -> None:
     """Take an order that is done out of the book and out of its owner's lists."""
-    market.book.side(order.is_buy).remove(order)
+    book = market.book
+    if order.is_buy:
+        book.bids.remove(order)
+    else:
+        book.asks.remove(order)
     account = order.account
     del account.orders[order.oid]
     if order.cloid is not None:

@@ -12,6 +12,7 @@ from chainperp.model.actions import ALO, IOC, OrderRequest
 from chainperp.model.arrangements import Twap
 from chainperp.model.decisions import ACCEPTED, OrderStatus, Rejection
 from chainperp.model.orders import Group, Order
+from chainperp.parameters.schema import Parameters
 from chainperp.rules.margin import initial_margin
 from chainperp.rules.matching import rests
 from chainperp.rules.orders import (
@@ -204,7 +205,8 @@ def check_limits(
     parameters = state.parameters
     if not is_value_enough(notional, parameters.order_value_min, closes):
         return Rejection.MIN_TRADE_NOTIONAL, notional, parameters.order_value_min
-    value_max = order_value_max(market.leverage_max, order.tif is not IOC, parameters)
+    taking, resting = market.order_values or order_values(market, parameters)
+    value_max = taking if order.tif is IOC else resting
     if notional > value_max:
         return Rejection.MAX_ORDER_VALUE, notional, value_max
     account = order.account
@@ -221,6 +223,15 @@ def check_limits(
     ):
         return Rejection.CLOID_IN_USE, 0, 0
     return None
+
+
+def order_values(market: Market, parameters: Parameters) -> tuple[int, int]:
+    """Greatest values of orders in a market (ORD-6), kept with it: nothing changes them."""
+    leverage = market.leverage_max
+    taking = order_value_max(leverage, False, parameters)
+    resting = order_value_max(leverage, True, parameters)
+    market.order_values = taking, resting
+    return taking, resting
 
 
 def best_opposite(book: Book, order: Order, replaced: Order | None) -> int | None:
@@ -241,8 +252,11 @@ def check_margin(
     exposure, account = order.exposure, order.account
     price, lots, is_buy = order.price, order.lots, order.is_buy
     mark = market.mark
-    after = abs(exposure.lots + (lots if is_buy else -lots)) * mark
-    if after > abs(exposure.value) and not is_tier_respected(
+    # No abs() here: compiled, it would be a call into the interpreter.
+    after = (exposure.lots + (lots if is_buy else -lots)) * mark
+    if after < 0:
+        after = -after
+    if -after < exposure.value < after and not is_tier_respected(
         after, exposure.leverage, market.terms
     ):
         return Rejection.PERP_MAX_POSITION, after, exposure.leverage

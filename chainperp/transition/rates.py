@@ -19,7 +19,6 @@ def rates_today(state: State, account: Account) -> Rates:
 
 
 def _rates_of_day(state: State, account: Account) -> Rates:
-    today, parameters = state.day, state.parameters
     volumes: list[tuple[int, int]] = []
     made: list[tuple[int, int]] = []
     for one in state.family(account):
@@ -29,15 +28,27 @@ def _rates_of_day(state: State, account: Account) -> Rates:
         if one.volume_day:
             volumes.append((one.rates.day, one.volume_day))
             made.append((one.rates.day, one.maker_day))
+    if volumes:
+        rates = _rates_for(state, volumes, made)
+    else:
+        first = state.first_rates
+        if first.day != state.day:
+            state.first_rates = first = _rates_for(state, [], [])
+        rates = Rates(first.day, first.taker, first.maker, first.spot_taker, first.spot_maker)
+    set_terms(state, account, rates)
+    return rates
+
+
+def _rates_for(state: State, volumes: list[tuple[int, int]], made: list[tuple[int, int]]) -> Rates:
+    """Today's rates for these volumes by day, all and as maker, without any discount."""
+    today, parameters = state.day, state.parameters
     window = parameters.volume_window_days
     volume = volume_of_window(volumes, today, window)
     taker, maker = fee_rates(volume, parameters.fee_tiers)
     exchange = volume_of_window(state.volume_days, today, window)
     share = volume_of_window(made, today, window)
     maker = maker_rate(maker, share, exchange, parameters.maker_rebate_tiers)
-    rates = Rates(today, taker, maker, *fee_rates(volume, parameters.spot_fee_tiers))
-    set_terms(state, account, rates)
-    return rates
+    return Rates(today, taker, maker, *fee_rates(volume, parameters.spot_fee_tiers))
 
 
 def set_terms(state: State, account: Account, rates: Rates) -> None:
