@@ -33,6 +33,10 @@ LEDGER_SIZE: Final = LEDGER.size - HEADER_SIZE
 TX_HEAD: Final = struct.Struct(">11sIIHI")
 TX_SIZE: Final = TX_HEAD.size - HEADER_SIZE + 20
 
+pack_order: Final = ORDER_PIECES.pack
+pack_fill: Final = FILL_PIECES.pack
+pack_transaction: Final = TX_HEAD.pack
+
 OUTCOME: Final[dict[Rejection, bytes]] = {
     reason: struct.pack(">HH", reason, rule_number(REASONS[reason].rule)) for reason in Rejection
 }
@@ -140,7 +144,7 @@ class Recorder:
     def fill_transaction(self, place: int, code: int, envelope: bytes, signer: bytes) -> None:
         """Write the user transaction of a reserved place, with its result."""
         size = len(envelope)
-        head = TX_HEAD.pack(self.tx_prefix, place, TX_SIZE + size, code, size)
+        head = pack_transaction(self.tx_prefix, place, TX_SIZE + size, code, size)
         self.entries[place] = head + envelope + signer
 
     def fill_place(self, place: int, kind: Kind, fields: Record) -> None:
@@ -165,7 +169,7 @@ class Recorder:
         if not (-1 <= found_high <= 0 and -1 <= needed_high <= 0):
             found_high, found = words(found)
             needed_high, needed = words(needed)
-        head = ORDER_PIECES.pack(
+        head = pack_order(
             self.order_prefix,
             len(entries),
             ORDER_SIZE if cloid is None else ORDER_SIZE + 16,
@@ -192,7 +196,7 @@ class Recorder:
         """Append a trade that was just carried out."""
         entries = self.entries
         entries.append(
-            FILL_PIECES.pack(
+            pack_fill(
                 self.fill_prefix,
                 len(entries),
                 FILL_SIZE,
