@@ -85,13 +85,9 @@ def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal:
 
 
 def _encode_leaves(tree: Tree) -> bytes:
-    """A tree's leaves: their rows of LEAF, packed by hand for their number."""
-    pack = LENGTH.pack
-    rows: list[bytes] = []
-    for leaf in tree.leaves():
-        key, value = leaf.key, leaf.value
-        rows.append(b"".join((pack(len(key)), key, pack(len(value)), value)))
-    return pack(len(rows)) + b"".join(rows)
+    """A tree's leaves: their number and their rows of LEAF, as the tree keeps them."""
+    rows = tree.rows()
+    return b"".join((LENGTH.pack(len(rows)), *rows))
 
 
 def _section_names(state: State) -> list[str]:
