@@ -68,8 +68,8 @@ def value_hash(value: bytes) -> bytes:
 
 def leaf_summary(path: bytes, value: bytes, annotation: bytes) -> bytes:
     """h32 || ann of a leaf."""
-    bound = b"\x10" + path + annotation + value_hash(value)
-    return sha256(bound).digest() + annotation
+    hashed = sha256(b"\x13" + value).digest()  # `value_hash`, without a call
+    return sha256(b"".join((b"\x10", path, annotation, hashed))).digest() + annotation
 
 
 def bit_at(path: bytes, depth: int) -> int:

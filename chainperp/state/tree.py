@@ -116,6 +116,7 @@ class Tree:
         pending: list[int] = []
         last = -1
         number = 0
+        child, summary = NOTHING, nodes.empty  # the last leaf, which has no slot yet
         try:
             for row, annotation in zip(rows, annotations, strict=True):
                 end = 4 + int.from_bytes(row[:4], "big")
@@ -123,22 +124,20 @@ class Tree:
                 path = int.from_bytes(digest, "big")
                 if path <= last:
                     raise InvalidBytes(f"leaf {number} of {self.name} is out of order")
-                slot = 0
                 if number:
                     depth = _parting(last, path)
-                    while pending and depths[pending[-1]] > depth:
-                        _close(nodes, pending, depth, last)
-                    slot = 2 * pending[-1] + 1 if pending else 0
+                    if pending and depths[pending[-1]] > depth:
+                        child, summary = _close(nodes, pending, depth, last, child, summary)
                     depths[number] = depth
-                    nodes.put(2 * number, nodes.children[slot], nodes.summary(slot))
-                    nodes.children[slot] = number
+                    nodes.put(2 * number, child, summary)
+                    nodes.children[2 * pending[-1] + 1 if pending else 0] = number
                     pending.append(number)
-                    slot = 2 * number + 1
                 number += 1
                 last = path
-                nodes.put(slot, -number, leaf_summary(digest, row[end + 4 :], annotation))
-            while pending:
-                _close(nodes, pending, NO_DEPTH, last)
+                child, summary = -number, leaf_summary(digest, row[end + 4 :], annotation)
+            if pending:
+                child, summary = _close(nodes, pending, NO_DEPTH, last, child, summary)
+            nodes.put(0, child, summary)
         except StructError as error:
             raise self._overflow() from error
 
@@ -310,13 +309,19 @@ def _parting(one: int, other: int) -> int:
     return PATH_BITS - (one ^ other).bit_length()
 
 
-def _close(nodes: Nodes, pending: list[int], depth: int, path: int) -> None:
-    """Hash the last pending node, which is complete: below the one before it, or below one that
-    will be put in between at `depth`."""
-    pending.pop()
-    above = nodes.depths[pending[-1]] if pending else NO_DEPTH
-    slot = 2 * pending[-1] + 1 if pending else 0
-    nodes.rehash(slot, max(above, depth), path)
+def _close(
+    nodes: Nodes, pending: list[int], depth: int, path: int, child: int, summary: bytes
+) -> tuple[int, bytes]:
+    """Hash the pending nodes that are deeper than `depth`, the last of which has this right child;
+    what then takes that child's place."""
+    slot = 2 * pending[-1] + 1
+    nodes.put(slot, child, summary)
+    while pending and nodes.depths[pending[-1]] > depth:
+        pending.pop()
+        slot = 2 * pending[-1] + 1 if pending else 0
+        above = nodes.depths[pending[-1]] if pending else NO_DEPTH
+        nodes.rehash(slot, max(above, depth), path)
+    return nodes.children[slot], nodes.summary(slot)
 
 
 def _encode_proof(
