@@ -20,6 +20,9 @@ TX_USER: Final = Kind.TX_USER.to_bytes(2, "big")
 TX_SYSTEM: Final = Kind.TX_SYSTEM.to_bytes(2, "big")
 ORDER: Final = Kind.ORDER.to_bytes(2, "big")
 FILLED: Final = Kind.FILL.to_bytes(2, "big")
+OID: Final = slice(HEADER_SIZE, HEADER_SIZE + 8)
+"""Where an ORDER entry has its order's id, and a FILL that of the incoming order."""
+TAKER_OID: Final = slice(HEADER_SIZE + 108, HEADER_SIZE + 116)
 
 
 class OrderRecord(NamedTuple):
@@ -72,6 +75,11 @@ class FillRecord(NamedTuple):
     taker_builder_fee: int
     flags: int
     cause_index: int
+
+
+def oid_of(raw: bytes) -> int:
+    """Order id of an ORDER entry."""
+    return int.from_bytes(raw[OID], "big")
 
 
 def order_record(raw: bytes) -> OrderRecord:
@@ -136,6 +144,33 @@ class Effects:
         for raw in self.entries:
             if raw[KIND] == FILLED:
                 yield fill_record(raw)
+
+    def new_orders(self, first_oid: int) -> list[OrderRecord]:
+        """The first decision about each order whose id is `first_oid` or above, by id."""
+        found: dict[int, OrderRecord] = {}
+        for raw in self.entries:
+            # Most entries are about somebody else's order: the id is looked at before the rest.
+            if raw[KIND] == ORDER and (oid := oid_of(raw)) >= first_oid and oid not in found:
+                record = order_record(raw)
+                if record.status != OrderStatus.REQUEST_REFUSED:
+                    found[oid] = record
+        return list(found.values())
+
+    def fills_of_taker(self, oid: int) -> list[FillRecord]:
+        """Trades in which an order was the incoming side."""
+        wanted = oid.to_bytes(8, "big")
+        return [
+            fill_record(raw)
+            for raw in self.entries
+            if raw[KIND] == FILLED and raw[TAKER_OID] == wanted
+        ]
+
+    def next_oid(self, before: int) -> int:
+        """The first order id that is free after this, when `before` was it before."""
+        for raw in self.entries:
+            if raw[KIND] == ORDER:
+                before = max(before, oid_of(raw) + 1)
+        return before
 
     def fields_of(self, kind: Kind) -> Record | None:
         """Named fields of the first entry of a kind, or None."""

@@ -27,7 +27,6 @@ from chainperp.node.info.registry import Context, Registry
 from chainperp.node.keeping import ANCHOR_INTERVAL, Keeping
 from chainperp.node.metrics import Metrics
 from chainperp.node.past import Past
-from chainperp.node.pool import SignerPool
 from chainperp.node.prices import PriceFeed
 from chainperp.node.producer import Pace, Producer
 from chainperp.node.promises import Promiser
@@ -77,9 +76,8 @@ class Node:
         self.producer.before_block.append(self._vote)
         self.feed = self._new_feed()
         self.index = Index.open(chain.store)
-        self.pool = SignerPool(self.network, settings.recovery_processes)
         promiser = Promiser(lambda: self.chain.store)
-        self.exchange = Exchange(self.producer, self.pool, self.network, promiser)
+        self.exchange = Exchange(self.producer, self.network, settings.recovery_processes, promiser)
         self.registry = Registry(QUERIES)
         self.context = Context(
             lambda: self.producer.engine.state,
@@ -191,7 +189,7 @@ class Node:
 
     def close(self, *, is_whole: bool) -> None:
         """Let go of everything; `is_whole` False leaves the disk as it is."""
-        self.pool.close()
+        self.exchange.intake.close()
         self.evm.close()
         self.index.close()
         if is_whole:

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from chainperp.base.errors import ChainperpError
 from chainperp.base.units import Address
@@ -25,7 +25,7 @@ from chainperp.node.answers import Reply, answer
 from chainperp.node.clock import Clock
 from chainperp.node.effects import Effects, Published
 from chainperp.node.halt import save_block
-from chainperp.node.room import Busy, Place, Waiting, WaitingRoom
+from chainperp.node.room import Busy, Place, Replies, Waiting, WaitingRoom
 from chainperp.storage.collector import collector_off
 from chainperp.storage.store import ChainStore
 
@@ -81,28 +81,43 @@ class Producer:
 
     # --- what comes in ---------------------------------------------------------------------------
 
-    async def submit(self, transaction: Transaction, action: dict[str, Any]) -> Reply:
-        """Wait until the transaction is in a durable block; its reply. Raises Busy, Stopped."""
-        return (await self.submit_placed(transaction, action))[0]
-
-    async def submit_placed(
-        self, transaction: Transaction, action: dict[str, Any]
-    ) -> tuple[Reply, Place | None]:
-        """As `submit`, with the place in the log."""
-        self._check_open()
-        done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        item = Waiting(transaction, action, done)
-        self.room.add(item)
+    def put(self, admitted: list[Waiting]) -> None:
+        """Let transactions wait for a block, in this order; who cannot is told why."""
+        if not admitted:
+            return
+        try:
+            self._check_open()
+        except (Stopped, Busy) as refusal:
+            for item in admitted:
+                item.tell(refusal)
+            return
+        add = self.room.add
+        for item in admitted:
+            try:
+                add(item)
+            except Busy as refusal:
+                item.tell(refusal)
         self._due.set()
-        reply = await done
-        return reply, item.place
+
+    async def submit(self, transaction: Transaction) -> Reply:
+        """Wait until the transaction is in a durable block; its reply. Raises Busy, Stopped."""
+        replies = Replies(1)
+        self.put([Waiting(transaction, replies, 0)])
+        (reply,) = await replies.all()
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     async def submit_system(self, item: SystemInput) -> Effects:
-        """Wait until a system input is in a durable block; what it did."""
+        """Wait until a system input is in a durable block; what it did. Raises Busy, Stopped."""
+        return await self.put_system(item)
+
+    def put_system(self, item: SystemInput) -> "asyncio.Future[Effects]":
+        """As `submit_system`, without waiting. Raises Busy, Stopped."""
         self._check_open()
         done = self.queue_system(item)
         self._due.set()
-        return await done
+        return done
 
     def queue_system(self, item: SystemInput) -> "asyncio.Future[Effects]":
         """Put a system input into the next block, whenever that is; what it will have done."""
@@ -231,11 +246,13 @@ class Producer:
             envelope = envelope_of(one.raw)
             queue = doubles.get(envelope)
             item = queue.pop(0) if queue else waiting[envelope]
-            item.place = Place(published.height, one.index, size, published.time_ms)
-            if not item.done.done():
-                item.done.set_result(answer(state, item.action, item.transaction, one, first_oid))
-            for record in one.orders():
-                first_oid = max(first_oid, record.oid + 1)
+            replies = item.replies
+            if replies.wants_places:
+                replies.places[item.at] = Place(
+                    envelope, published.height, one.index, size, published.time_ms
+                )
+            replies.tell(item.at, answer(state, item.transaction, one, first_oid))
+            first_oid = one.next_oid(first_oid)
 
     @asynccontextmanager
     async def between_blocks(self) -> AsyncIterator[None]:
@@ -256,19 +273,19 @@ class Producer:
         self._due.set()
         async with self._making:
             for item in self.room.take(self.room.count):
-                if not item.done.done():
-                    item.done.set_exception(Stopped("the node is stopping; nothing was accepted"))
+                item.tell(Stopped("the node is stopping; nothing was accepted"))
 
 
 def _release(
     taken: list[Waiting], system: list[tuple[SystemInput, "asyncio.Future[Effects]"]]
 ) -> None:
     """Tell those who wait that the node stops: whether their block is durable, the log will say."""
-    waiting: list[asyncio.Future[Any]] = [item.done for item in taken]
-    waiting += [done for _, done in system]
-    for done in waiting:
+    stopped = Stopped("the node stopped; ask again whether this was executed")
+    for item in taken:
+        item.tell(stopped)
+    for _, done in system:
         if not done.done():
-            done.set_exception(Stopped("the node stopped; ask again whether this was executed"))
+            done.set_exception(stopped)
             # Nobody may be waiting for it: the loop need not say that it was never looked at.
             done.exception()
 
