@@ -24,14 +24,30 @@ from chainperp.model.actions import (
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Kind, OrderStatus, Rejection
 from chainperp.model.envelope import decode_envelope
-from chainperp.node.effects import Effects, FillRecord, OrderRecord
+from chainperp.node.effects import (
+    KIND,
+    ORDER,
+    REQUEST_REFUSED,
+    STATUS,
+    Effects,
+    asset_of,
+    cloid_of,
+    oid_of,
+    order_record,
+)
 from chainperp.node.refusals import action_text, cancel_text, order_text
 from chainperp.state.store import State
 
 Reply = dict[str, Any]
 
 DONE: Final[Reply] = {"status": "ok", "response": {"type": "default"}}
-LIVE: Final = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.WAITING_FOR_TRIGGER)
+# Bound once: reading a member of an enumeration takes as long as ten of the comparisons below.
+ACCEPTED: Final = Rejection.ACCEPTED
+POSITION: Final = Grouping.POSITION
+PARENT: Final = Grouping.PARENT
+WAITING_FOR_FILL: Final = OrderStatus.WAITING_FOR_FILL
+WAITING_FOR_TRIGGER: Final = OrderStatus.WAITING_FOR_TRIGGER
+LIVE: Final = (int(OrderStatus.OPEN), int(OrderStatus.PARTIALLY_FILLED), int(WAITING_FOR_TRIGGER))
 ANSWERED: Final = (Rejection.CANCELED_BY_USER, Rejection.MISSING_ORDER)
 TWAP_CODES: Final = frozenset(
     (
@@ -63,7 +79,7 @@ def _with_data(kind: str, data: Any) -> Reply:
 def answer(state: State, transaction: Transaction, effects: Effects, first_oid: int) -> Reply:
     """Reply to an executed action. `first_oid` is the first order id that was free before it."""
     action = transaction.action
-    if effects.code is not Rejection.ACCEPTED:
+    if effects.code is not ACCEPTED:
         return _refused_answer(action, effects.code, action_text(state, effects.code, transaction))
     if isinstance(action, PlaceOrders):
         return _with_data("order", {"statuses": _placed(state, action, effects, first_oid)})
@@ -119,41 +135,42 @@ def _account_answer(action: Action, effects: Effects) -> Reply:
 
 def _placed(state: State, action: PlaceOrders, effects: Effects, first_oid: int) -> list[Any]:
     """One status for each new order, by the first decision about it, in the order of their ids."""
-    grouping = action.grouping
     statuses: list[Any] = []
-    for place, record in enumerate(effects.new_orders(first_oid)[: len(action.orders)]):
-        is_child = grouping is Grouping.POSITION or (grouping is Grouping.PARENT and place > 0)
-        statuses.append(order_status(state, record, effects, is_child=is_child))
+    grouping = action.grouping
+    for place, raw in enumerate(effects.new_orders(first_oid)[: len(action.orders)]):
+        is_child = grouping is POSITION or (grouping is PARENT and place > 0)
+        statuses.append(order_status(state, raw, effects, is_child=is_child))
     return statuses
 
 
-def order_status(
-    state: State, record: OrderRecord, effects: Effects, *, is_child: bool = False
-) -> Any:
-    """Status of one new order: resting, filled, waiting, or the text of its refusal."""
-    if record.status == OrderStatus.WAITING_FOR_FILL:
+def order_status(state: State, raw: bytes, effects: Effects, *, is_child: bool = False) -> Any:
+    """Status of the new order of an ORDER entry: resting, filled, waiting, or the text of its
+    refusal."""
+    status = raw[STATUS]
+    if status == WAITING_FOR_FILL:
         return "waitingForFill"
-    if record.status == OrderStatus.WAITING_FOR_TRIGGER and is_child:
+    if status == WAITING_FOR_TRIGGER and is_child:
         return "waitingForTrigger"
-    trades = effects.fills_of_taker(record.oid)
-    named: dict[str, Any] = {"oid": record.oid}
-    if record.cloid is not None:
-        named["cloid"] = "0x" + record.cloid.hex()
+    oid, cloid = oid_of(raw), cloid_of(raw)
+    named: dict[str, Any] = {"oid": oid}
+    if cloid is not None:
+        named["cloid"] = "0x" + cloid.hex()
+    trades = effects.traded(oid)
     if trades:
-        return {"filled": _filled(state, record, trades) | named}
-    if record.status in LIVE:
+        decimals = state.size_decimals(asset_of(raw))
+        return {"filled": _filled(decimals, trades) | named}
+    if status in LIVE:
         return {"resting": named}
-    return {"error": order_text(state, record)}
+    return {"error": order_text(state, order_record(raw))}
 
 
-def _filled(state: State, record: OrderRecord, trades: list[FillRecord]) -> dict[str, Any]:
+def _filled(decimals: int, trades: list[tuple[int, int]]) -> dict[str, Any]:
     """Size and average price; the price is rounded half-even to the market's finest grid."""
-    decimals = state.size_decimals(record.asset)
     lots = 0
     notional = 0
-    for fill in trades:
-        lots += fill.lots
-        notional += fill.lots * fill.price
+    for price, size in trades:
+        lots += size
+        notional += size * price
     return {
         "totalSz": format_decimal(lots, decimals),
         "avgPx": format_decimal(half_even(notional, lots), 6 - decimals),
@@ -175,10 +192,13 @@ def _modified(state: State, action: ModifyOrders, effects: Effects, first_oid: i
     """One status for each modify: of the new order, or why there is none."""
     statuses: list[Any] = []
     seen: dict[int, None] = {}
-    for record in effects.orders():
-        if record.status == OrderStatus.REQUEST_REFUSED:
-            statuses.append({"error": cancel_text(record)})
-        elif record.oid >= first_oid and record.oid not in seen:
-            seen[record.oid] = None
-            statuses.append(order_status(state, record, effects))
+    for raw in effects.entries:
+        if raw[KIND] != ORDER:
+            continue
+        oid = oid_of(raw)
+        if raw[STATUS] == REQUEST_REFUSED:
+            statuses.append({"error": cancel_text(order_record(raw))})
+        elif oid >= first_oid and oid not in seen:
+            seen[oid] = None
+            statuses.append(order_status(state, raw, effects))
     return statuses[: len(action.modifies)]

@@ -52,6 +52,7 @@ class Exchange:
     ) -> None:
         self.producer = producer
         self.intake = Intake(network, processes, self._admit)
+        producer.coming = lambda: self.intake.count
         self.promiser = promiser
 
     async def handle(self, body: bytes, *, wants_promise: bool = False) -> Reply:

@@ -26,10 +26,13 @@ from chainperp.node.clock import Clock
 from chainperp.node.effects import Effects, Published
 from chainperp.node.halt import save_block
 from chainperp.node.room import Busy, Place, Replies, Waiting, WaitingRoom
-from chainperp.storage.collector import collector_off
+from chainperp.storage.collector import collector_off, seldom
 from chainperp.storage.store import ChainStore
 
 BLOCK_TRANSACTIONS_MAX: Final = 1_000
+COMING_MANY: Final = 200
+GATHER_MS: Final = 50
+"""While so many requests are on their way in, a block waits so long to be filled by them."""
 LOOK_MS: Final = 1_000
 """How often a loop without work looks around."""
 
@@ -69,6 +72,8 @@ class Producer:
         """Called with the block's time; may add system inputs."""
         self.settled = asyncio.Event()
         self.settled.set()
+        self.coming: Callable[[], int] = lambda: 0
+        """How many requests are on their way into the waiting room."""
         self._broken = False
         self.turned = 0.0
         """When the loop turned last, on the performance counter."""
@@ -145,6 +150,7 @@ class Producer:
 
     async def run(self) -> None:
         """Make blocks until `stop`. Whatever ends it early ends the node: nothing is published."""
+        seldom()
         while not self._stopping.is_set():
             self.turned = perf_counter()
             if await self._is_due() and self.store.has_room():
@@ -162,6 +168,7 @@ class Producer:
         if pace.interval_ms:
             return not await _comes(self._stopping, pace.interval_ms) and pace.is_mining
         if self._has_work():
+            await self._gather()
             return True
         self._due.clear()
         is_woken = await _comes(self._due, pace.idle_ms or LOOK_MS)
@@ -169,6 +176,19 @@ class Producer:
         # A control may have paused the chain meanwhile.
         is_going = pace.is_mining and not self._stopping.is_set()
         return is_going and (self._has_work() or is_idle_block)
+
+    async def _gather(self) -> None:
+        """Let a block fill: what it costs by itself, its flush above all, is paid for all in it.
+
+        Nobody waits for that while few are on their way, so a single order has its block at once.
+        """
+        end = perf_counter() + GATHER_MS / 1000
+        while self.coming() >= COMING_MANY and self.room.count < BLOCK_TRANSACTIONS_MAX:
+            left_ms = int((end - perf_counter()) * 1000)
+            if left_ms <= 0 or self._stopping.is_set():
+                return
+            self._due.clear()
+            await _comes(self._due, left_ms)
 
     def _has_work(self) -> bool:
         return bool(self.room.count or self.system)
