@@ -13,7 +13,7 @@ What is on its way in is bounded in number and in bytes. Source: reliability 13,
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Final
@@ -67,17 +67,17 @@ class Intake:
         """Bytes of their bodies."""
         self._deliver = deliver
         self._processes = processes
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: Executor | None = None
         self._waiting: deque[Asked] = deque()
         self._sent: deque[_Batch] = deque()
         self._is_called = False
 
-    def start(self) -> None:
-        """Start the processes. They import what they need while the node opens its chain."""
+    def start(self, pool: Executor | None = None) -> None:
+        """Start the first process; the others start when there is work for them. It imports what
+        it needs while the node opens its chain. A pool that is given is used instead."""
         if self._processes:
-            self._pool = child_pool(self._processes)
-            for _ in range(self._processes):
-                self._pool.submit(findings, [], self.network)
+            self._pool = child_pool(self._processes) if pool is None else pool
+            self._pool.submit(findings, [], self.network)
 
     def put(self, bodies: Sequence[bytes], replies: Replies) -> None:
         """Take requests that came together; who finds no room is told so."""
@@ -139,7 +139,7 @@ class Intake:
     def _look_at(self, batch: _Batch) -> None:
         batch.found = findings([body for body, _, _ in batch.asked], self.network)
 
-    def _hand_over(self, pool: ProcessPoolExecutor, batch: _Batch) -> None:
+    def _hand_over(self, pool: Executor, batch: _Batch) -> None:
         loop = asyncio.get_running_loop()
         try:
             job = pool.submit(findings, [body for body, _, _ in batch.asked], self.network)
@@ -148,9 +148,7 @@ class Intake:
             self._look_at(batch)
             self._deliver_found()
         else:
-            job.add_done_callback(
-                lambda done: loop.call_soon_threadsafe(self._returned, batch, done)
-            )
+            job.add_done_callback(lambda done: _hand_back(loop, self._returned, batch, done))
 
     def _returned(self, batch: _Batch, job: "Future[list[Finding]]") -> None:
         if job.cancelled() or isinstance(job.exception(), BrokenProcessPool):
@@ -178,3 +176,14 @@ class Intake:
         """Stop the processes."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _hand_back(
+    loop: asyncio.AbstractEventLoop,
+    returned: Callable[[_Batch, "Future[list[Finding]]"], None],
+    batch: _Batch,
+    job: "Future[list[Finding]]",
+) -> None:
+    """From the pool's thread to the loop, unless that has ended and nobody waits any more."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(returned, batch, job)

@@ -1,6 +1,7 @@
 """One running chain and everything that serves it, put together."""
 
 import asyncio
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,9 @@ IDLE_MS: Final = 3_000
 WALK_MS: Final = 1_000
 """How often an idle chain makes a block, and how often while prices walk along a path."""
 
+PROCESSES_MAX: Final = 4
+"""More processes than this check signatures faster than one executes transactions."""
+
 DROP_AFTER_SECONDS: Final = 0.05
 
 
@@ -53,7 +57,7 @@ class Settings:
     port: int = 3001
     pace: Pace = field(default_factory=Pace)
     validator_keys: tuple[bytes, ...] = ()
-    recovery_processes: int = 1
+    recovery_processes: int = min(os.cpu_count() or 1, PROCESSES_MAX)
     is_dev: bool = False
     has_limits: bool = False
     socket_limits: SocketLimits = LOCAL
