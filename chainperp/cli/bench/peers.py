@@ -13,13 +13,13 @@ operations, so that all fills must agree: number, market, price, size and order.
 import atexit
 import json
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import median
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
+from chainperp import BUILD, __version__
 from chainperp.base.errors import InvalidFile
 from chainperp.build import PACKAGE
 from chainperp.chain.engine import SealedBlock
@@ -184,9 +184,9 @@ def installed(python: Path) -> list[PeerProcess]:
     return found
 
 
-def peer_stages(python: Path | None = None) -> list[Stage]:
+def peer_stages(python: Path) -> list[Stage]:
     """A stage for each peer that is installed."""
-    return [_peer_stage(peer) for peer in installed(python or Path(sys.executable))]
+    return [_peer_stage(peer) for peer in installed(python)]
 
 
 def _peer_stage(peer: PeerProcess) -> Stage:
@@ -269,7 +269,12 @@ def compare_peers(operations: int, python: Path, step: Progress) -> dict[str, An
         peer.close()
     hashed = median(hashes)
     table = [runner.row(us.spent, hashed) for runner in (us, *others)]
-    return {"ok": all(row["same_fills"] for row in table), "peers": table}
+    return {
+        "ok": all(row["same_fills"] for row in table),
+        "version": __version__,
+        "build": BUILD.words,
+        "peers": table,
+    }
 
 
 def _play(peer: PeerProcess, runner: Runner, rows: list[Row], tape: Tape) -> None:
