@@ -20,23 +20,20 @@ def refresh(state: State, account: Account) -> None:
     margin_total = 0
     for exposure in account.exposures.values():
         lots = exposure.lots
-        if not lots and is_known:
-            # Without a position no mark matters: `revalue` has kept what its orders hold.
-            margin_total += exposure.margin
-            continue
-        value = lots * markets[exposure.asset].mark
-        margin = initial_margin(
-            value,
-            exposure.bids_notional,
-            exposure.asks_notional,
-            exposure.leverage,
-            exposure.is_cross,
-        )
-        exposure.value = value
-        exposure.margin = margin
-        margin_total += margin
-        if exposure.is_cross:
-            position_value += value
+        # Without a position no mark matters, and its margin is known from the last change.
+        if lots or not is_known:
+            value = lots * markets[exposure.asset].mark
+            exposure.value = value
+            exposure.margin = initial_margin(
+                value,
+                exposure.bids_notional,
+                exposure.asks_notional,
+                exposure.leverage,
+                exposure.is_cross,
+            )
+            if exposure.is_cross:
+                position_value += value
+        margin_total += exposure.margin
     account.position_value = position_value
     account.margin_total = margin_total
     account.epoch = state.mark_epoch
