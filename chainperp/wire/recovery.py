@@ -8,7 +8,12 @@ inside it: what `chain.decode.transaction_of` takes.
 
 from chainperp.base.errors import BadRequest, InvalidBytes
 from chainperp.model.envelope import MULTI_SIG, Envelope, decode_envelope
-from chainperp.wire.signing import open_multi_sig, recover_envelope, verify_envelope_form
+from chainperp.wire.signing import (
+    open_multi_sig,
+    recover_envelope,
+    recover_formed,
+    verify_envelope_form,
+)
 from chainperp.wire.typed_data import Network
 
 
@@ -24,8 +29,8 @@ def signer_of(raw: bytes, network: Network) -> bytes | str:
     """Signers of an envelope's bytes, or why it has none."""
     try:
         envelope = decode_envelope(raw)
-        verify_envelope_form(envelope)
-        return recover_signers(envelope, network)
+        action = verify_envelope_form(envelope)
+        return recover_formed(envelope, action, network)
     except (BadRequest, InvalidBytes) as error:
         return f"no signer ({error})"
 
