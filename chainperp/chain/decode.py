@@ -1,18 +1,21 @@
 """From the signed bytes of a transaction to the action that the engine carries out.
 
 The bytes are a canonical MessagePack map (`base/msgpack.py` here; a faster decoder may be handed
-in). Whatever is not exactly the shape of a known action is refused with InvalidBytes: the edge has
-checked it before (`wire`), so in a log it means that the log was not made by these rules.
+in; the most usual actions need none, `chain/plain_actions.py`). Whatever is not exactly the shape
+of a known action is refused with InvalidBytes: the edge has checked it before (`wire`), so in a log
+it means that the log was not made by these rules.
 Source: hyperliquid-api 3.4 and 4.3 to 4.5.
 """
 
 from collections.abc import Callable
-from typing import Any
+from struct import Struct
+from typing import Any, Final
 
 from chainperp.base import canonical, msgpack
 from chainperp.base.errors import BadRequest, InvalidBytes
 from chainperp.base.units import Address
 from chainperp.chain.decode_actions import ADDRESS, L1_DECODERS, USER_DECODERS, Fields
+from chainperp.chain.plain_actions import plain_action
 from chainperp.model.actions import Action, NotOffered
 from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
 from chainperp.model.decisions import SystemType
@@ -20,7 +23,12 @@ from chainperp.model.envelope import L1, MULTI_SIG, USER_SIGNED, Envelope, decod
 from chainperp.transition.block import VOTE_BODY
 
 Unpack = Callable[[bytes], Any]
-ADDRESS_SIZE = 20
+ADDRESS_SIZE: Final = 20
+# The start of an envelope that names no vault and never expires: scheme, nonce, the two flags, and
+# the length of the action, which its signature follows.
+PLAIN_HEAD: Final = Struct(">BQBBI")
+PLAIN_HEAD_SIZE: Final = 15
+SIGNATURE_SIZE: Final = 65
 
 
 def transaction_of(raw: bytes, signers: bytes, unpack: Unpack = msgpack.unpack) -> Transaction:
@@ -30,6 +38,9 @@ def transaction_of(raw: bytes, signers: bytes, unpack: Unpack = msgpack.unpack) 
     Raises InvalidBytes when the bytes are not an envelope with a well-formed action, or when the
     signers are not as many as its signatures.
     """
+    plain = _plain_transaction(raw, signers)
+    if plain is not None:
+        return plain
     envelope = decode_envelope(raw)
     fields = unpack(envelope.action_bytes)
     if envelope.scheme == MULTI_SIG:
@@ -45,6 +56,19 @@ def transaction_of(raw: bytes, signers: bytes, unpack: Unpack = msgpack.unpack) 
         vault=envelope.vault,
         expires_after=envelope.expires_after,
     )
+
+
+def _plain_transaction(raw: bytes, signers: bytes) -> Transaction | None:
+    """The transaction of the most usual envelope and action, cut at their fixed places; None when
+    it is any other, or none at all."""
+    end = len(raw) - SIGNATURE_SIZE
+    if end < PLAIN_HEAD_SIZE or len(signers) != ADDRESS_SIZE:
+        return None
+    scheme, nonce, has_vault, has_expiry, size = PLAIN_HEAD.unpack_from(raw)
+    if scheme != L1 or has_vault or has_expiry or PLAIN_HEAD_SIZE + size != end:
+        return None
+    action = plain_action(raw, PLAIN_HEAD_SIZE, end)
+    return None if action is None else Transaction(Address(signers), action, nonce, raw)
 
 
 def _multi_signed(raw: bytes, envelope: Envelope, signers: bytes, fields: object) -> Transaction:

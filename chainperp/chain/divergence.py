@@ -67,6 +67,8 @@ def first_entry_difference(
     height: int, first_index: int, expected: list[bytes], found: list[bytes]
 ) -> Divergence | None:
     """The first entry of a block that differs, or None when all are equal."""
+    if expected == found:
+        return None
     for place in range(max(len(expected), len(found))):
         ours = expected[place] if place < len(expected) else None
         theirs = found[place] if place < len(found) else None

@@ -8,6 +8,7 @@ says *not checked*.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from chainperp.base import canonical, msgpack
 from chainperp.base.canonical import Record
@@ -19,14 +20,16 @@ from chainperp.chain.engine import Engine
 from chainperp.chain.genesis import Genesis
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.decisions import Kind, SystemType
-from chainperp.model.entries import decode_entry, decode_payload
+from chainperp.model.entries import cut_transaction, decode_entry, decode_payload
 from chainperp.model.envelope import MULTI_SIG
 from chainperp.transition.block import VOTE_BODY
 
 # Signers of each envelope (`Transaction.signers`), or the reason why it has none. One call for a
 # batch, so that the caller may spread it over processes.
 Recover = Callable[[list[bytes]], list[bytes | str]]
-MULTI_SIG_BYTE = bytes((MULTI_SIG,))
+MULTI_SIG_BYTE: Final = bytes((MULTI_SIG,))
+TX_USER: Final = Kind.TX_USER.to_bytes(2, "big")
+TX_SYSTEM: Final = Kind.TX_SYSTEM.to_bytes(2, "big")
 Progress = Callable[[int, int], None]
 
 
@@ -80,16 +83,14 @@ def _read_block(height: int, entries: list[bytes], unpack: Unpack) -> LoggedBloc
     transactions: list[Transaction] = []
     envelopes: list[tuple[int, bytes, bytes]] = []
     for place, raw in enumerate(entries):
-        kind = int.from_bytes(raw[1:3], "big")
-        if kind == Kind.TX_USER:
-            fields = decode_payload(decode_entry(raw))
-            envelope = fields["envelope"]
-            signers = fields["signer"]
+        kind = raw[1:3]
+        if kind == TX_USER:
+            envelope, signers = cut_transaction(raw)
             if envelope[:1] == MULTI_SIG_BYTE:
                 signers += _signers_inside(entries[place + 1])
             envelopes.append((place, envelope, signers))
             transactions.append(transaction_of(envelope, signers, unpack))
-        elif kind == Kind.TX_SYSTEM:
+        elif kind == TX_SYSTEM:
             fields = decode_payload(decode_entry(raw))
             system.append(system_input_of(fields["type"], fields["body"], unpack))
             if fields["type"] == SystemType.ORACLE_VOTE:

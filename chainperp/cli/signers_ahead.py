@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 
 from chainperp.base import canonical
+from chainperp.chain.replay import TX_SYSTEM, TX_USER
 from chainperp.cli.sources import Blocks
 from chainperp.model.decisions import Kind, SystemType
-from chainperp.model.entries import HEADER_SIZE
+from chainperp.model.entries import HEADER_SIZE, cut_transaction
 from chainperp.model.records import SCHEMAS
 from chainperp.transition.block import VOTE_BODY
 from chainperp.wire.recovery import signers_of
@@ -70,10 +71,10 @@ def envelopes_of(entries: list[bytes]) -> list[bytes]:
     """Envelopes of a block's transactions and oracle votes, in order."""
     found: list[bytes] = []
     for raw in entries:
-        kind = int.from_bytes(raw[1:3], "big")
-        if kind == Kind.TX_USER:
-            found.append(canonical.decode(SCHEMAS[Kind.TX_USER], raw[HEADER_SIZE:])["envelope"])
-        elif kind == Kind.TX_SYSTEM:
+        kind = raw[1:3]
+        if kind == TX_USER:
+            found.append(cut_transaction(raw)[0])
+        elif kind == TX_SYSTEM:
             fields = canonical.decode(SCHEMAS[Kind.TX_SYSTEM], raw[HEADER_SIZE:])
             if fields["type"] == SystemType.ORACLE_VOTE:
                 found.append(canonical.decode(VOTE_BODY, fields["body"])["envelope"])

@@ -53,17 +53,22 @@ class Frontier:
         self.size += 1
 
     def extend(self, leaves: Sequence[bytes]) -> None:
-        """Add leaf hashes in order: `append` without a call for each."""
-        stack = self.stack
-        size = self.size
-        for leaf in leaves:
-            remaining = size
-            while remaining & 1:
-                leaf = sha256(b"\x01" + stack.pop() + leaf).digest()
-                remaining >>= 1
-            stack.append(leaf)
-            size += 1
-        self.size = size
+        """Add leaf hashes in order: what `append` of each gives, level by level."""
+        nodes = list(leaves)
+        bits = self.size
+        self.size += len(nodes)
+        single: list[bytes] = []
+        while nodes:
+            if bits & 1:
+                nodes.insert(0, self.stack.pop())
+            if len(nodes) & 1:
+                single.append(nodes.pop())
+            nodes = [
+                sha256(b"\x01" + nodes[at] + nodes[at + 1]).digest()
+                for at in range(0, len(nodes), 2)
+            ]
+            bits >>= 1
+        self.stack.extend(reversed(single))
 
     def root(self) -> bytes:
         """Root of the tree of this size."""

@@ -9,7 +9,7 @@ import struct
 from typing import Final
 
 from chainperp.base import canonical
-from chainperp.base.canonical import Record
+from chainperp.base.canonical import Layout, Record
 from chainperp.base.errors import InvalidBytes
 from chainperp.model.decisions import Kind
 from chainperp.model.records import SCHEMAS, SEAL_SIZE
@@ -18,6 +18,13 @@ HEADER: Final = struct.Struct(">BHQII")
 HEADER_SIZE: Final = 19
 FORMAT: Final = 1
 ENTRY_SIZE_MAX: Final = 65_535
+LAYOUTS: Final = {kind: Layout(schema) for kind, schema in SCHEMAS.items()}
+
+# A user transaction's entry up to its envelope: the header, the result's code, the envelope's
+# length. The signer follows the envelope.
+TRANSACTION_HEAD: Final = struct.Struct(">BHQIIHI")
+TRANSACTION_HEAD_SIZE: Final = 25
+SIGNER_SIZE: Final = 20
 
 
 class Entry:
@@ -59,7 +66,27 @@ def decode_payload(entry: Entry) -> Record:
     """Named fields of an entry's payload."""
     if entry.kind is Kind.GENESIS:
         return {"genesis": entry.payload}
-    return canonical.decode(SCHEMAS[entry.kind], entry.payload)
+    return LAYOUTS[entry.kind].decode(entry.payload)
+
+
+def cut_transaction(raw: bytes) -> tuple[bytes, bytes]:
+    """Envelope and signer of a user transaction's entry, which `decode_payload` would give too.
+
+    Every transaction of a replay passes here, so it is cut at its fixed places. Raises
+    InvalidBytes as `decode_entry` and `decode_payload` do.
+    """
+    end = len(raw) - SIGNER_SIZE
+    if end >= TRANSACTION_HEAD_SIZE:
+        form, kind, _height, _seq, length, _code, size = TRANSACTION_HEAD.unpack_from(raw)
+        if (
+            form == FORMAT
+            and kind == Kind.TX_USER
+            and HEADER_SIZE + length == len(raw)
+            and TRANSACTION_HEAD_SIZE + size == end
+        ):
+            return raw[TRANSACTION_HEAD_SIZE:end], raw[end:]
+    fields = decode_payload(decode_entry(raw))
+    return fields["envelope"], fields["signer"]
 
 
 def encode_seal(fields: Record) -> bytes:

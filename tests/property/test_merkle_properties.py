@@ -50,6 +50,22 @@ def test_consistency_equals_the_definition_for_every_pair() -> None:
             assert proof == slow_merkle.proof(old, LEAVES[:new])
 
 
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(st.lists(st.integers(0, 40), max_size=6))
+def test_a_frontier_grows_the_same_by_ones_and_by_many(steps: list[int]) -> None:
+    """Any cut of the leaves into steps gives the frontier of one leaf after the other."""
+    ones, many = Frontier(), Frontier()
+    at = 0
+    for step in steps:
+        leaves = LEAVES[at : at + step]
+        at += step
+        many.extend(leaves)
+        for leaf in leaves:
+            ones.append(leaf)
+        assert (many.size, many.stack) == (ones.size, ones.stack)
+        assert many.root() == slow_merkle.root(LEAVES[: many.size])
+
+
 def test_no_proof_verifies_at_another_index_or_size() -> None:
     for size in (1, 2, 3, 7, 8, 21, 64, 65, 130):
         for index in range(0, size, 3):
