@@ -251,7 +251,8 @@ def _vault(value: Any) -> bytes:
 
 def _scalar_word(value: Any) -> bytes:
     """r or s of a request as 32 bytes; PY and RS leave out leading zeros."""
-    return int(scalar_text(value), 16).to_bytes(32, "big")
+    digits: str = scalar_text(value)[2:]
+    return bytes.fromhex(digits.zfill(64))
 
 
 _REQUEST: Final = shape(
