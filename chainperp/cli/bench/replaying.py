@@ -1,12 +1,19 @@
 """A replay from end to end on two cores: `chainperp replay D --jobs 2` on a chain with snapshots.
 
-Time on the clock from the start of the command to its answer, as a ratio to what two processes
-recover of bare signatures in the same time. Every transaction is signed and names one order.
+Time on the clock from the start of the command to its answer, Python's own start included, as a
+ratio to what two processes recover of bare signatures in the same time; and the processor time of
+all its processes, which other programs do not disturb. Every transaction is signed and names one
+order. Beside it one process's processor time on the first blocks, with and without signatures.
 """
 
+import os
+import subprocess
+import sys
 from hashlib import sha256
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from tempfile import TemporaryDirectory
+from time import perf_counter
 from typing import Any, Final
 
 import coincurve
@@ -17,16 +24,23 @@ from chainperp.chain.decode import transaction_of, vote_input
 from chainperp.chain.engine import Engine
 from chainperp.chain.genesis import parse_genesis
 from chainperp.cli.bench.flow import NEVER, START
+from chainperp.cli.bench.stages import Stage, timed
+from chainperp.cli.bench.two_cores import raw_rate
 from chainperp.cli.draws import Draws
+from chainperp.cli.replaying import Part, run_part
 from chainperp.client.wallet import address_of
 from chainperp.model.blocks import BlockInput, SystemInput, Transaction
 from chainperp.model.envelope import L1, Envelope, encode_envelope
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis, rules_hash
 from chainperp.storage.store import ChainStore
+from chainperp.wire.recovery import signers_of
 from chainperp.wire.signing import digest_of
 
-REFERENCE: Final = "raw recover, two processes"
+RAW: Final = "raw recover"
+RAW_TWO: Final = "raw recover, two processes"
+RECOVERIES: Final = 10_000
+FIRST_BLOCKS: Final = 20
 TRADERS: Final = 100
 PER_BLOCK: Final = 1_000
 SNAPSHOTS: Final = 20
@@ -124,3 +138,49 @@ class TradedChain:
         v = 27 + found[64]
         signed = Envelope(L1, self.nonce, None, None, packed, v, found[:32], found[32:64])
         return encode_envelope(signed)
+
+    def command(self) -> tuple[float, float]:
+        """Seconds on the clock of a replay with two processes, and seconds of processor time."""
+        import chainperp
+
+        home = str(Path(chainperp.__file__).resolve().parents[1])
+        found = os.environ.get("PYTHONPATH", "")
+        environment = {
+            **os.environ, "PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join((home, found)),
+        }  # fmt: skip
+        line = [sys.executable, "-m", "chainperp", "replay", str(self.path), "--jobs", "2"]
+        start, before = perf_counter(), getrusage(RUSAGE_CHILDREN)
+        subprocess.run(line, env=environment, stdout=subprocess.DEVNULL, check=True)
+        after = getrusage(RUSAGE_CHILDREN)
+        used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        return perf_counter() - start, used
+
+    def walk(self, with_signatures: bool) -> float:
+        """Processor microseconds for a transaction of the first blocks, in this process."""
+        last = min(self.blocks, FIRST_BLOCKS)
+        part = Part(str(self.path), 0, last)
+        recover = _signers if with_signatures else None
+        return timed(lambda: run_part(part, recover, msgpack.unpackb), last * PER_BLOCK)
+
+
+def _signers(envelopes: list[bytes]) -> list[bytes | str]:
+    return signers_of(envelopes, "Testnet")
+
+
+def replay_stages(count: int) -> list[Stage]:
+    """Replays of a chain of so many transactions."""
+    chain = TradedChain(count)
+    used: list[float] = []
+
+    def on_the_clock() -> float:
+        wall, processors = chain.command()
+        used[:] = [processors]
+        return wall * 1e6 / count
+
+    return [
+        Stage(RAW_TWO, "signature", RAW_TWO, None, lambda: raw_rate(2, RECOVERIES).wall_us),
+        Stage("replay --jobs 2, on the clock", "tx", RAW_TWO, None, on_the_clock),
+        Stage("replay --jobs 2, all processors", "tx", RAW, None, lambda: used[0] * 1e6 / count),
+        Stage("replay of blocks of 1,000, signed", "tx", RAW, None, lambda: chain.walk(True)),
+        Stage("the same without signatures", "tx", RAW, None, lambda: chain.walk(False)),
+    ]
