@@ -53,6 +53,8 @@ def round_to_price_grid(numerator: int, denominator: int, size_decimals: int) ->
     """
     nearest = half_even(numerator, denominator)
     step = grid_step(nearest, size_decimals)
+    if step == 1:
+        return Price(nearest)
     return Price(half_even(numerator, denominator * step) * step)
 
 
@@ -62,6 +64,8 @@ def grid_step(price: int, size_decimals: int) -> int:
     >>> grid_step(99_999, 4), grid_step(359_942, 4), grid_step(3_599_421, 4)
     (1, 10, 100)
     """
+    if price < FIGURES_CAP:
+        return 1
     whole: int = 10 ** price_decimals(size_decimals)
     step = 1
     while floor_div(price, step) >= FIGURES_CAP:

@@ -1,8 +1,13 @@
 """Takes the validators' prices and moves the marks.
 
 Votes are signed transactions with their own entry; each market that received a vote in the block
-gets an ORACLE entry with all votes in force, a MARK entry, and the inputs of the mark.
+gets an ORACLE entry with all votes in force, a MARK entry, and the inputs of the mark. A round
+names every market, so what it does for one is kept short; entries are packed by hand, and a test
+holds them to their schemas.
 """
+
+import struct
+from typing import Final
 
 from chainperp.base.hashing import tagged_hash
 from chainperp.base.rounding import half_even
@@ -24,7 +29,24 @@ from chainperp.state.store import Market, State
 from chainperp.transition.admission import use_nonce
 from chainperp.transition.recorder import Recorder
 
-PRICE_MAX = 2**53
+PRICE_MAX: Final = 2**53
+ORACLE_HEAD: Final = struct.Struct(">IQI")
+ORACLE_VOTE: Final = struct.Struct(">20sQQQ32s")
+MARK: Final = struct.Struct(">IQQQ")
+INPUTS_HEAD: Final = struct.Struct(">IHQ")
+SIGNED: Final = struct.Struct(">q")
+UNSIGNED: Final = struct.Struct(">Q")
+PRESENT: Final = struct.Struct(">BQ")  # an optional number that is there
+ABSENT: Final = b"\x00"
+ORACLE_ENTRY: Final = Kind.ORACLE
+MARK_ENTRY: Final = Kind.MARK
+INPUTS_ENTRY: Final = Kind.MARK_INPUTS
+PLAIN_RULE: Final = rule_number("PRC-4")
+BAND_RULE: Final = rule_number("PRC-10")
+
+Vote = tuple[int, int, int, bytes]
+Fresh = list[tuple[bytes, int, Vote]]  # validator, its power, its vote
+Decays = dict[int, tuple[int, int]]
 
 
 def accept_vote(state: State, vote: Transaction, changed: dict[int, None]) -> Rejection:
@@ -47,7 +69,7 @@ def accept_vote(state: State, vote: Transaction, changed: dict[int, None]) -> Re
             return Rejection.MARKET_UNKNOWN
         market = state.markets[asset]
         oracle = order_price(price_e8, market.tick_e8)
-        outside = order_price(external_e8 or 0, market.tick_e8)
+        outside = order_price(external_e8, market.tick_e8) if external_e8 else 0
         if oracle is None or outside is None or not 0 < oracle < PRICE_MAX > outside:
             return Rejection.TICK
         priced.append((market, oracle, outside))
@@ -65,6 +87,7 @@ def process_prices(state: State, recorder: Recorder, changed: dict[int, None]) -
     power_total = 0
     for validator in state.validators.values():
         power_total += validator.power
+    decays: Decays = {}
     for asset in sorted(changed):
         market = state.markets[asset]
         fresh = _fresh_votes(state, market)
@@ -73,61 +96,70 @@ def process_prices(state: State, recorder: Recorder, changed: dict[int, None]) -
         )
         if oracle is None:
             continue
-        market.external = _external_price(state, market, fresh)
-        recorder.record(
-            Kind.ORACLE,
-            {
-                "asset": asset,
-                "price": oracle,
-                "votes": [
-                    {
-                        "validator": address,
-                        "power": power,
-                        "price": vote[0],
-                        "external": vote[1],
-                        "vote_hash": vote[3],
-                    }
-                    for address, power, vote in fresh
-                ],
-            },
-        )
-        _move_mark(state, recorder, market, oracle)
+        market.external = _external_price(fresh)
+        recorder.add(ORACLE_ENTRY, pack_oracle(asset, oracle, fresh))
+        _move_mark(state, recorder, market, oracle, decays)
         moved.append(asset)
     if moved:
         state.mark_epoch += 1
     return moved
 
 
-Vote = tuple[int, int, int, bytes]
+def pack_oracle(asset: int, price: int, fresh: Fresh) -> bytes:
+    """Payload of an ORACLE entry."""
+    packed = ORACLE_HEAD.pack(asset, price, len(fresh))
+    for address, power, vote in fresh:
+        packed += ORACLE_VOTE.pack(address, power, vote[0], vote[1], vote[3])
+    return packed
 
 
-def _fresh_votes(state: State, market: Market) -> list[tuple[bytes, int, Vote]]:
+def _fresh_votes(state: State, market: Market) -> Fresh:
     """Votes not older than the staleness limit, by validator."""
     oldest = state.time_ms - state.parameters.oracle_stale_ms
-    return [
-        (address, state.validators[address].power, market.votes[address])
-        for address in sorted(market.votes)
-        if market.votes[address][2] >= oldest
-    ]
+    validators = state.validators
+    fresh: Fresh = []
+    for address in sorted(market.votes):
+        vote = market.votes[address]
+        if vote[2] >= oldest:
+            fresh.append((address, validators[address].power, vote))
+    return fresh
 
 
-def _external_price(
-    state: State, market: Market, fresh: list[tuple[bytes, int, Vote]]
-) -> int | None:
+def _external_price(fresh: Fresh) -> int | None:
     """Median perp price elsewhere: of the votes that carry one, with the oracle's quorum."""
     named = [(vote[1], address, power) for address, power, vote in fresh if vote[1]]
+    if not named:
+        return None
     power_total = 0
     for _, power, _ in fresh:
         power_total += power
     return weighted_median(named, power_total)
 
 
-def _move_mark(state: State, recorder: Recorder, market: Market, oracle: int) -> None:
+def _move_mark(
+    state: State, recorder: Recorder, market: Market, oracle: int, decays: Decays
+) -> None:
     """One step of the averages and the new mark (PRC-4, PRC-5)."""
     book = market.book
-    local = book_price(book.bids.best_price(), book.asks.best_price(), book.price_last)
+    bid, ask, last = book.bids.best_price(), book.asks.best_price(), book.price_last
+    local = book_price(bid, ask, last)
     elapsed = state.time_ms - market.oracle_time if market.oracle_time else 0
-    _step_averages(state, market, oracle, local, elapsed)
+    factors = decays.get(elapsed)
+    if factors is None:
+        factors = decays[elapsed] = _decay_factors(state, elapsed)
+    if bid is not None and ask is not None:
+        # The sample of (mid - oracle) is doubled, so that half a tick stays exact.
+        market.basis_numerator, market.basis_denominator = ema_step(
+            market.basis_numerator,
+            market.basis_denominator,
+            bid + ask - 2 * oracle,
+            elapsed,
+            factors[0],
+        )
+    if local is not None:
+        market.book_numerator, market.book_denominator = ema_step(
+            market.book_numerator, market.book_denominator, local, elapsed, factors[1]
+        )
     basis = (0, 1)
     if market.basis_denominator:
         basis = (market.basis_numerator, 2 * market.basis_denominator)
@@ -137,57 +169,35 @@ def _move_mark(state: State, recorder: Recorder, market: Market, oracle: int) ->
     decimals = market.terms.size_decimals
     middle = max(mark_price(oracle, basis, local, market.external, average, decimals), Price(1))
     mark = bounded_mark(middle, oracle, state.parameters.mark_band_bps, decimals)
-    market.mark_previous = market.mark or mark
+    previous = market.mark or mark
+    market.mark_previous = previous
     market.mark = mark
     market.oracle = oracle
     market.oracle_time = state.time_ms
     market.is_dirty = True
-    recorder.record(
-        Kind.MARK,
-        {
-            "asset": market.asset,
-            "mark": mark,
-            "previous_mark": market.mark_previous,
-            "oracle": oracle,
-        },
-    )
-    recorder.record(
-        Kind.MARK_INPUTS,
-        {
-            "asset": market.asset,
-            "rule": rule_number("PRC-4" if mark == middle else "PRC-10"),
-            "oracle": oracle,
-            "bid": book.bids.best_price(),
-            "ask": book.asks.best_price(),
-            "last": book.price_last,
-            "external": market.external,
-            "ema_basis": half_even(*basis),
-            "ema_book": None if average is None else round_to_price_grid(*average, decimals),
-            "elapsed_ms": elapsed,
-        },
+    asset = market.asset
+    recorder.add(MARK_ENTRY, MARK.pack(asset, mark, previous, oracle))
+    recorder.add(
+        INPUTS_ENTRY,
+        INPUTS_HEAD.pack(asset, PLAIN_RULE if mark == middle else BAND_RULE, oracle)
+        + _optional(bid)
+        + _optional(ask)
+        + _optional(last)
+        + _optional(market.external)
+        + SIGNED.pack(half_even(*basis))
+        + _optional(None if average is None else round_to_price_grid(*average, decimals))
+        + UNSIGNED.pack(elapsed),
     )
 
 
-def _step_averages(
-    state: State, market: Market, oracle: int, local: int | None, elapsed: int
-) -> None:
-    """Take one sample of (mid - oracle) and one of the book's own price, where they exist."""
+def _decay_factors(state: State, elapsed: int) -> tuple[int, int]:
+    """PRC-6 for the two averages; markets that were last priced together share it."""
     parameters = state.parameters
-    bid, ask = market.book.bids.best_price(), market.book.asks.best_price()
-    if bid is not None and ask is not None:
-        # The sample of (mid - oracle) is doubled, so that half a tick stays exact.
-        market.basis_numerator, market.basis_denominator = ema_step(
-            market.basis_numerator,
-            market.basis_denominator,
-            bid + ask - 2 * oracle,
-            elapsed,
-            decay_factor(elapsed, parameters.ema_basis_tau_ms),
-        )
-    if local is not None:
-        market.book_numerator, market.book_denominator = ema_step(
-            market.book_numerator,
-            market.book_denominator,
-            local,
-            elapsed,
-            decay_factor(elapsed, parameters.ema_book_tau_ms),
-        )
+    return (
+        decay_factor(elapsed, parameters.ema_basis_tau_ms),
+        decay_factor(elapsed, parameters.ema_book_tau_ms),
+    )
+
+
+def _optional(value: int | None) -> bytes:
+    return ABSENT if value is None else PRESENT.pack(1, value)

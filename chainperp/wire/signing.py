@@ -15,7 +15,6 @@ Source: hyperliquid-api 3.1 to 3.6; SEC 2 for what is refused before the library
 from dataclasses import dataclass
 from typing import Any, Final
 
-import coincurve
 import msgpack
 
 from chainperp.base.errors import BadRequest, InvalidBytes
@@ -23,6 +22,7 @@ from chainperp.base.msgpack import pack, unpack
 from chainperp.base.units import Address
 from chainperp.model.envelope import L1, MULTI_SIG, SCHEMES, USER_SIGNED, Envelope
 from chainperp.wire.actions import canonical_action, scheme_of
+from chainperp.wire.curve import recover_key
 from chainperp.wire.shapes import (
     Misfit,
     field,
@@ -85,13 +85,10 @@ def recover(digest: bytes, v: int, r: bytes, s: bytes) -> Address:
     point of the curve fits them.
     """
     check_signature(v, r, s)
-    try:
-        key = coincurve.PublicKey.from_signature_and_message(
-            r + s + (b"\x01" if v == 28 else b"\x00"), digest, hasher=None
-        )
-    except ValueError as error:
-        raise BadRequest("signature", f"{UNRECOVERABLE}: no key fits r, s and v") from error
-    return Address(keccak(key.format(compressed=False)[1:])[12:])
+    key = recover_key(digest, r + s, v == 28)
+    if key is None:
+        raise BadRequest("signature", f"{UNRECOVERABLE}: no key fits r, s and v")
+    return Address(keccak(key)[12:])
 
 
 def action_hash(
