@@ -12,9 +12,12 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-YOUNG_MAX: Final = 200_000
-"""Objects made since the last pass, less those that are gone, at which the next pass is due: some
-tens of megabytes, if all of them were garbage."""
+YOUNG_MAX: Final = 50_000
+"""New objects without a pass; Python's own 700 are made within one batch of requests."""
+
+NEW_MAX: Final = 200_000
+"""Objects that are new in a chain before `between_blocks` looks at them: some tens of megabytes,
+if all of them were garbage."""
 
 
 @contextmanager
@@ -27,6 +30,11 @@ def collector_off() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def seldom() -> None:
+    """From now on let a pass wait for as many new objects as a few full blocks leave behind."""
+    gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
 
 
 def settle() -> None:
@@ -56,5 +64,5 @@ def between_blocks(blocks: Iterator[T]) -> Iterator[T]:
     stays bounded even where a cycle is left, and no object is looked at twice."""
     for block in blocks:
         yield block
-        if gc.get_count()[0] >= YOUNG_MAX:
+        if gc.get_count()[0] >= NEW_MAX:
             gc.collect(0)

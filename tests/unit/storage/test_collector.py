@@ -41,7 +41,7 @@ def test_the_collector_stays_as_it_was_found() -> None:
 
 def test_cycles_do_not_pile_up_between_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded by what a pass waits for, however long the chain is."""
-    monkeypatch.setattr(collector, "YOUNG_MAX", 500)
+    monkeypatch.setattr(collector, "NEW_MAX", 500)
     knots: list[ref[Knot]] = []
 
     def blocks() -> Iterator[int]:
