@@ -6,18 +6,48 @@ Source: hyperliquid-api 4.1.
 
 from typing import Any, Final
 
+import msgpack
+
 from chainperp.base.rounding import half_even
 from chainperp.base.units import address_text, format_decimal
+from chainperp.model.actions import (
+    Action,
+    CancelOrders,
+    CreateSubAccount,
+    CreateVault,
+    Grouping,
+    ModifyOrders,
+    PlaceOrders,
+    TwapCancel,
+    TwapOrder,
+)
 from chainperp.model.blocks import Transaction
 from chainperp.model.decisions import Kind, OrderStatus, Rejection
-from chainperp.node.effects import Effects, FillRecord, OrderRecord
+from chainperp.model.envelope import decode_envelope
+from chainperp.node.effects import (
+    KIND,
+    ORDER,
+    REQUEST_REFUSED,
+    STATUS,
+    Effects,
+    asset_of,
+    cloid_of,
+    oid_of,
+    order_record,
+)
 from chainperp.node.refusals import action_text, cancel_text, order_text
 from chainperp.state.store import State
 
 Reply = dict[str, Any]
 
 DONE: Final[Reply] = {"status": "ok", "response": {"type": "default"}}
-LIVE: Final = (OrderStatus.OPEN, OrderStatus.PARTIALLY_FILLED, OrderStatus.WAITING_FOR_TRIGGER)
+# Bound once: reading a member of an enumeration takes as long as ten of the comparisons below.
+ACCEPTED: Final = Rejection.ACCEPTED
+POSITION: Final = Grouping.POSITION
+PARENT: Final = Grouping.PARENT
+WAITING_FOR_FILL: Final = OrderStatus.WAITING_FOR_FILL
+WAITING_FOR_TRIGGER: Final = OrderStatus.WAITING_FOR_TRIGGER
+LIVE: Final = (int(OrderStatus.OPEN), int(OrderStatus.PARTIALLY_FILLED), int(WAITING_FOR_TRIGGER))
 ANSWERED: Final = (Rejection.CANCELED_BY_USER, Rejection.MISSING_ORDER)
 TWAP_CODES: Final = frozenset(
     (
@@ -46,128 +76,129 @@ def _with_data(kind: str, data: Any) -> Reply:
     return {"status": "ok", "response": {"type": kind, "data": data}}
 
 
-def answer(
-    state: State,
-    action: dict[str, Any],
-    transaction: Transaction,
-    effects: Effects,
-    first_oid: int,
-) -> Reply:
+def answer(state: State, transaction: Transaction, effects: Effects, first_oid: int) -> Reply:
     """Reply to an executed action. `first_oid` is the first order id that was free before it."""
-    name = action["type"]
-    if effects.code is not Rejection.ACCEPTED:
-        text = action_text(state, effects.code, transaction)
-        if name in ("twapOrder", "twapCancel") and effects.code in TWAP_CODES:
-            return _with_data(name, {"status": {"error": text}})
-        return refused(text)
-    if name in ("order", "batchModify", "modify"):
-        return _orders_answer(state, action, effects, first_oid)
-    if name in ("cancel", "cancelByCloid"):
+    action = transaction.action
+    if effects.code is not ACCEPTED:
+        return _refused_answer(action, effects.code, action_text(state, effects.code, transaction))
+    if isinstance(action, PlaceOrders):
+        return _with_data("order", {"statuses": _placed(state, action, effects, first_oid)})
+    if isinstance(action, ModifyOrders):
+        return _modify_answer(state, transaction, action, effects, first_oid)
+    if isinstance(action, CancelOrders):
         return _with_data("cancel", {"statuses": _canceled(action, effects)})
-    return _account_answer(name, effects)
+    return _account_answer(action, effects)
 
 
-def _orders_answer(state: State, action: dict[str, Any], effects: Effects, first_oid: int) -> Reply:
-    """Orders placed or replaced: one status for each; `modify` alone answers without one."""
-    name = action["type"]
-    if name == "order":
-        fresh = new_orders(effects, first_oid)[: len(action["orders"])]
-        return _with_data("order", {"statuses": _placed(state, action, fresh, effects)})
-    if name == "batchModify":
-        return _with_data("order", {"statuses": _modified(state, action, effects, first_oid)})
-    statuses = _modified(state, {"modifies": [action]}, effects, first_oid)
+def _refused_answer(action: Action, code: Rejection, text: str) -> Reply:
+    if isinstance(action, TwapOrder | TwapCancel) and code in TWAP_CODES:
+        name = "twapOrder" if isinstance(action, TwapOrder) else "twapCancel"
+        return _with_data(name, {"status": {"error": text}})
+    return refused(text)
+
+
+def _modify_answer(
+    state: State, transaction: Transaction, action: ModifyOrders, effects: Effects, first_oid: int
+) -> Reply:
+    """Orders replaced: one status for each; `modify` alone answers without one."""
+    statuses = _modified(state, action, effects, first_oid)
+    if len(action.modifies) != 1 or asked_for(transaction) == "batchModify":
+        return _with_data("order", {"statuses": statuses})
     error = statuses[0].get("error") if isinstance(statuses[0], dict) else None
     return DONE if error is None else refused(error)
 
 
-def _account_answer(name: str, effects: Effects) -> Reply:
+def asked_for(transaction: Transaction) -> str:
+    """The type of the action as it was signed, of which some have one meaning and two names."""
+    fields = msgpack.unpackb(decode_envelope(transaction.envelope).action_bytes)
+    if transaction.multi_sig is not None:
+        fields = fields["payload"]["action"]
+    name: str = fields["type"]
+    return name
+
+
+def _account_answer(action: Action, effects: Effects) -> Reply:
     """Everything else: the few that name what they made, and those that are just done."""
-    if name == "twapCancel":
-        return _with_data(name, {"status": "success"})
-    if name == "twapOrder":
+    if isinstance(action, TwapCancel):
+        return _with_data("twapCancel", {"status": "success"})
+    if isinstance(action, TwapOrder):
         begun = effects.fields_of(Kind.TWAP) or {}
-        return _with_data(name, {"status": {"running": {"twapId": begun["twap_id"]}}})
-    if name == "createSubAccount":
+        return _with_data("twapOrder", {"status": {"running": {"twapId": begun["twap_id"]}}})
+    if isinstance(action, CreateSubAccount):
         made = effects.fields_of(Kind.SUB_ACCOUNT) or {}
-        return _with_data(name, address_text(made["sub"]))
-    if name == "createVault":
+        return _with_data("createSubAccount", address_text(made["sub"]))
+    if isinstance(action, CreateVault):
         made = effects.fields_of(Kind.USER_VAULT) or {}
-        return _with_data(name, address_text(made["vault"]))
+        return _with_data("createVault", address_text(made["vault"]))
     return DONE
 
 
-def new_orders(effects: Effects, first_oid: int) -> list[OrderRecord]:
-    """The first decision about each order that the action made, in the order of their ids."""
-    found: dict[int, OrderRecord] = {}
-    for record in effects.orders():
-        if record.oid >= first_oid and record.status != OrderStatus.REQUEST_REFUSED:
-            found.setdefault(record.oid, record)
-    return list(found.values())
-
-
-def _placed(
-    state: State, action: dict[str, Any], fresh: list[OrderRecord], effects: Effects
-) -> list[Any]:
-    grouping = action["grouping"]
+def _placed(state: State, action: PlaceOrders, effects: Effects, first_oid: int) -> list[Any]:
+    """One status for each new order, by the first decision about it, in the order of their ids."""
     statuses: list[Any] = []
-    for place, record in enumerate(fresh):
-        is_child = grouping == "positionTpsl" or (grouping == "normalTpsl" and place > 0)
-        statuses.append(order_status(state, record, effects, is_child=is_child))
+    grouping = action.grouping
+    for place, raw in enumerate(effects.new_orders(first_oid)[: len(action.orders)]):
+        is_child = grouping is POSITION or (grouping is PARENT and place > 0)
+        statuses.append(order_status(state, raw, effects, is_child=is_child))
     return statuses
 
 
-def order_status(
-    state: State, record: OrderRecord, effects: Effects, *, is_child: bool = False
-) -> Any:
-    """Status of one new order: resting, filled, waiting, or the text of its refusal."""
-    if record.status == OrderStatus.WAITING_FOR_FILL:
+def order_status(state: State, raw: bytes, effects: Effects, *, is_child: bool = False) -> Any:
+    """Status of the new order of an ORDER entry: resting, filled, waiting, or the text of its
+    refusal."""
+    status = raw[STATUS]
+    if status == WAITING_FOR_FILL:
         return "waitingForFill"
-    if record.status == OrderStatus.WAITING_FOR_TRIGGER and is_child:
+    if status == WAITING_FOR_TRIGGER and is_child:
         return "waitingForTrigger"
-    trades = [fill for fill in effects.fills() if fill.taker_oid == record.oid]
-    named: dict[str, Any] = {"oid": record.oid}
-    if record.cloid is not None:
-        named["cloid"] = "0x" + record.cloid.hex()
+    oid, cloid = oid_of(raw), cloid_of(raw)
+    named: dict[str, Any] = {"oid": oid}
+    if cloid is not None:
+        named["cloid"] = "0x" + cloid.hex()
+    trades = effects.traded(oid)
     if trades:
-        return {"filled": _filled(state, record, trades) | named}
-    if record.status in LIVE:
+        decimals = state.size_decimals(asset_of(raw))
+        return {"filled": _filled(decimals, trades) | named}
+    if status in LIVE:
         return {"resting": named}
-    return {"error": order_text(state, record)}
+    return {"error": order_text(state, order_record(raw))}
 
 
-def _filled(state: State, record: OrderRecord, trades: list[FillRecord]) -> dict[str, Any]:
+def _filled(decimals: int, trades: list[tuple[int, int]]) -> dict[str, Any]:
     """Size and average price; the price is rounded half-even to the market's finest grid."""
-    decimals = state.size_decimals(record.asset)
     lots = 0
     notional = 0
-    for fill in trades:
-        lots += fill.lots
-        notional += fill.lots * fill.price
+    for price, size in trades:
+        lots += size
+        notional += size * price
     return {
         "totalSz": format_decimal(lots, decimals),
         "avgPx": format_decimal(half_even(notional, lots), 6 - decimals),
     }
 
 
-def _canceled(action: dict[str, Any], effects: Effects) -> list[Any]:
+def _canceled(action: CancelOrders, effects: Effects) -> list[Any]:
     """One status for each target; what else ended with a target is not among them."""
     records = [record for record in effects.orders() if record.rejection in ANSWERED]
     return [
         "success"
         if record.rejection is Rejection.CANCELED_BY_USER
         else {"error": cancel_text(record)}
-        for record in records[: len(action["cancels"])]
+        for record in records[: len(action.targets)]
     ]
 
 
-def _modified(state: State, action: dict[str, Any], effects: Effects, first_oid: int) -> list[Any]:
+def _modified(state: State, action: ModifyOrders, effects: Effects, first_oid: int) -> list[Any]:
     """One status for each modify: of the new order, or why there is none."""
     statuses: list[Any] = []
     seen: dict[int, None] = {}
-    for record in effects.orders():
-        if record.status == OrderStatus.REQUEST_REFUSED:
-            statuses.append({"error": cancel_text(record)})
-        elif record.oid >= first_oid and record.oid not in seen:
-            seen[record.oid] = None
-            statuses.append(order_status(state, record, effects))
-    return statuses[: len(action["modifies"])]
+    for raw in effects.entries:
+        if raw[KIND] != ORDER:
+            continue
+        oid = oid_of(raw)
+        if raw[STATUS] == REQUEST_REFUSED:
+            statuses.append({"error": cancel_text(order_record(raw))})
+        elif oid >= first_oid and oid not in seen:
+            seen[oid] = None
+            statuses.append(order_status(state, raw, effects))
+    return statuses[: len(action.modifies)]

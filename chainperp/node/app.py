@@ -27,7 +27,7 @@ from chainperp.evidence.tiles import parse_tile_path
 from chainperp.node.dev import DevControls
 from chainperp.node.evidence import Evidence
 from chainperp.node.evm_process import NO_CONTRACTS, EvmProcess, EvmUnavailable
-from chainperp.node.exchange import Exchange
+from chainperp.node.exchange import Exchange, NotJson
 from chainperp.node.gate import EVM_PATH, Gate, WeightLimiter, exchange_weight
 from chainperp.node.health import Health
 from chainperp.node.index.index import IndexUnavailable
@@ -106,12 +106,15 @@ async def read_raw(request: Request) -> bytes:
 
 
 async def read_body(request: Request) -> Any:
-    """The JSON document of a request. Raises Refused naming what is wrong with it."""
-    raw = await read_raw(request)
+    """The JSON document of a request. Raises Refused, NotJson naming what is wrong with it."""
+    return _json_of(await read_raw(request))
+
+
+def _json_of(raw: bytes) -> Any:
     try:
         return read_json(raw)
     except BadRequest as error:
-        raise Refused(400, str(error)) from error
+        raise NotJson(error.code, str(error)) from error
 
 
 def _answered(
@@ -124,6 +127,8 @@ def _answered(
             return await handle(request)
         except Refused as error:
             return PlainTextResponse(error.text, error.status, error.headers)
+        except NotJson as error:
+            return PlainTextResponse(str(error), 400)
         except BadRequest as error:
             return PlainTextResponse(f"{UNDECODABLE}: {error}", 422)
         except (Busy, EvmUnavailable, IndexUnavailable, Stopped) as error:
@@ -193,10 +198,11 @@ class Surface:
 
     async def exchange(self, request: Request) -> Response:
         """A signed action."""
-        document = await read_body(request)
-        self.use(request, exchange_weight(batch_length(document)))
+        body = await read_raw(request)
+        if self.doors.limiter is not None:
+            self.use(request, exchange_weight(batch_length(_json_of(body))))
         wants_promise = request.headers.get(PROMISE_HEADER) == "1"
-        return JsonBytes(await self.doors.exchange.handle(document, wants_promise=wants_promise))
+        return JsonBytes(await self.doors.exchange.handle(body, wants_promise=wants_promise))
 
     async def info(self, request: Request) -> Response:
         """A question."""

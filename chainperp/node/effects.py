@@ -5,6 +5,7 @@ the last one may belong to later phases; readers take only as many records as th
 """
 
 from collections.abc import Iterator
+from struct import Struct
 from typing import Final, NamedTuple
 
 from chainperp.base.canonical import Record
@@ -20,6 +21,18 @@ TX_USER: Final = Kind.TX_USER.to_bytes(2, "big")
 TX_SYSTEM: Final = Kind.TX_SYSTEM.to_bytes(2, "big")
 ORDER: Final = Kind.ORDER.to_bytes(2, "big")
 FILLED: Final = Kind.FILL.to_bytes(2, "big")
+RESULT: Final = slice(HEADER_SIZE, HEADER_SIZE + 2)
+OID: Final = Struct(">Q")
+STATUS: Final = HEADER_SIZE + 8
+"""Where an ORDER entry has its status; its order's id stands before that."""
+AMOUNTS: Final = Struct(">QQ")
+AMOUNTS_AT: Final = HEADER_SIZE + 12
+"""Where a FILL has its price and lots."""
+TAKER_OID: Final = slice(HEADER_SIZE + 108, HEADER_SIZE + 116)
+"""Where a FILL has the id of the incoming order."""
+ASSET: Final = slice(HEADER_SIZE + 33, HEADER_SIZE + 37)
+REQUEST_REFUSED: Final = OrderStatus.REQUEST_REFUSED
+RESULTS: Final = {int(code): code for code in Rejection}
 
 
 class OrderRecord(NamedTuple):
@@ -74,6 +87,22 @@ class FillRecord(NamedTuple):
     cause_index: int
 
 
+def oid_of(raw: bytes) -> int:
+    """Order id of an ORDER entry."""
+    oid: int = OID.unpack_from(raw, HEADER_SIZE)[0]
+    return oid
+
+
+def asset_of(raw: bytes) -> int:
+    """Market of an ORDER entry."""
+    return int.from_bytes(raw[ASSET], "big")
+
+
+def cloid_of(raw: bytes) -> bytes | None:
+    """Client id of an ORDER entry: what stands behind its head, if anything does."""
+    return raw[ORDER_HEAD.size :] or None
+
+
 def order_record(raw: bytes) -> OrderRecord:
     """Fields of an ORDER entry."""
     head = ORDER_HEAD.unpack_from(raw)
@@ -99,7 +128,7 @@ class Effects:
     def __init__(self, index: int, raw: bytes) -> None:
         self.index = index
         self.raw = raw
-        self.code = Rejection(int.from_bytes(raw[HEADER_SIZE : HEADER_SIZE + 2], "big"))
+        self.code = RESULTS[int.from_bytes(raw[RESULT], "big")]
         self.entries: list[bytes] = []
 
     @property
@@ -136,6 +165,34 @@ class Effects:
         for raw in self.entries:
             if raw[KIND] == FILLED:
                 yield fill_record(raw)
+
+    def new_orders(self, first_oid: int) -> list[bytes]:
+        """The first entry about each order whose id is `first_oid` or above."""
+        found: dict[int, bytes] = {}
+        for raw in self.entries:
+            if raw[KIND] == ORDER and raw[STATUS] != REQUEST_REFUSED:
+                oid = oid_of(raw)
+                if oid >= first_oid and oid not in found:
+                    found[oid] = raw
+        return list(found.values())
+
+    def traded(self, oid: int) -> list[tuple[int, int]]:
+        """Price and lots of the trades in which an order was the incoming side."""
+        wanted = oid.to_bytes(8, "big")
+        return [
+            AMOUNTS.unpack_from(raw, AMOUNTS_AT)
+            for raw in self.entries
+            if raw[KIND] == FILLED and raw[TAKER_OID] == wanted
+        ]
+
+    def next_oid(self, before: int) -> int:
+        """The first order id that is free after this, when `before` was it before."""
+        for raw in self.entries:
+            if raw[KIND] == ORDER:
+                oid = oid_of(raw)
+                if oid >= before:
+                    before = oid + 1
+        return before
 
     def fields_of(self, kind: Kind) -> Record | None:
         """Named fields of the first entry of a kind, or None."""

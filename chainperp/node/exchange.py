@@ -1,13 +1,15 @@
 """`POST /exchange`, whichever way it came: bytes in, one reply out.
 
-    bytes → JSON → form and network → signer → waiting room → block → reply
+    bytes → intake (JSON, form, network, signer) → waiting room → block → reply
 
 What the sender could have known without the exchange is refused as a malformed request; what the
 exchange's state decides is a reply with `status: err`.
 Source: hyperliquid-api 1.2, 3.6; reliability 9.1 for the order of checks.
 """
 
-from typing import Any, Final
+import asyncio
+from collections.abc import Sequence
+from typing import Final
 
 import msgpack
 
@@ -16,12 +18,14 @@ from chainperp.base.units import Address
 from chainperp.chain.decode import transaction_of, vote_input
 from chainperp.model.actions import OracleVote
 from chainperp.model.decisions import REASONS, Rejection
-from chainperp.model.envelope import encode_envelope
 from chainperp.node.answers import DONE, Reply, refused
-from chainperp.node.pool import SignerPool
-from chainperp.node.producer import Producer
+from chainperp.node.effects import Effects
+from chainperp.node.finding import Finding, Refusal
+from chainperp.node.intake import Asked, Intake
+from chainperp.node.producer import Producer, Stopped
 from chainperp.node.promises import Promiser
-from chainperp.wire.signing import admit
+from chainperp.node.room import Replies, Waiting
+from chainperp.storage.collector import collector_off
 from chainperp.wire.typed_data import Network
 
 # A request that decodes, and whose refusal clients know as a text of the exchange.
@@ -36,55 +40,88 @@ ANSWERED_CODES: Final = (
 )
 
 
+class NotJson(BadRequest):
+    """The body of a request is not JSON that this exchange reads."""
+
+
 class Exchange:
-    """Takes signed requests for one chain."""
+    """Takes signed requests for one chain; `processes` of its own look at them."""
 
     def __init__(
-        self, producer: Producer, pool: SignerPool, network: Network, promiser: Promiser
+        self, producer: Producer, network: Network, processes: int, promiser: Promiser
     ) -> None:
         self.producer = producer
-        self.pool = pool
-        self.network: Network = network
+        self.intake = Intake(network, processes, self._admit)
+        producer.coming = lambda: self.intake.count
         self.promiser = promiser
 
-    async def handle(self, request: object, *, wants_promise: bool = False) -> Reply:
-        """Reply to a decoded request; with a signed promise of inclusion when one is wanted and
-        the transaction is in the log, refused there or not.
+    async def handle(self, body: bytes, *, wants_promise: bool = False) -> Reply:
+        """Reply to a request; with a signed promise of inclusion when one is wanted and the
+        transaction is in the log, refused there or not.
 
-        Raises: BadRequest when it cannot be understood; Busy, Stopped when nothing was accepted.
+        Raises: NotJson, BadRequest when it cannot be understood; Busy, Stopped when nothing was
+        accepted.
         """
-        try:
-            envelope = admit(request, self.network)
-            raw = encode_envelope(envelope)
-            signers = await self.pool.signers(raw)
-        except BadRequest as error:
-            if error.code in ANSWERED_CODES:
-                return refused(str(error))
-            raise
-        try:
-            transaction = transaction_of(raw, signers, msgpack.unpackb)
-        except InvalidBytes as error:
-            raise BadRequest("action", str(error)) from error
-        if isinstance(transaction.action, OracleVote):
-            return await self._vote(raw, Address(signers))
-        reply, place = await self.producer.submit_placed(transaction, _action_of(request))
-        if wants_promise and place is not None:
-            return {**reply, "promise": self.promiser.promise(raw, place)}
+        replies = Replies(1, wants_places=wants_promise)
+        self.intake.put([body], replies)
+        (reply,) = await replies.all()
+        if isinstance(reply, Exception):
+            raise reply
+        (place,) = replies.places
+        if place is not None:
+            return {**reply, "promise": self.promiser.promise(place)}
         return reply
 
-    async def _vote(self, raw: bytes, signer: Address) -> Reply:
+    async def handle_many(self, bodies: Sequence[bytes]) -> list[Reply | Exception]:
+        """Replies to requests that came together, in their order; in the place of a reply stands
+        what `handle` would have raised."""
+        replies = Replies(len(bodies))
+        self.intake.put(bodies, replies)
+        return await replies.all()
+
+    def _admit(self, asked: list[Asked], found: list[Finding]) -> None:
+        """Requests that were looked at: into the waiting room, or told what is wrong with them."""
+        admitted: list[Waiting] = []
+        with collector_off():
+            for (_, replies, at), one in zip(asked, found, strict=True):
+                try:
+                    if isinstance(one, Refusal):
+                        replies.tell(at, _refused(one))
+                        continue
+                    transaction = transaction_of(*one, msgpack.unpackb)
+                    if isinstance(transaction.action, OracleVote):
+                        self._vote(*one, replies, at)
+                    else:
+                        admitted.append(Waiting(transaction, replies, at))
+                except InvalidBytes as error:
+                    replies.tell(at, BadRequest("action", str(error)))
+                except Exception as fault:  # noqa: BLE001 (the others of the batch go on)
+                    replies.tell(at, fault)
+            self.producer.put(admitted)
+
+    def _vote(self, raw: bytes, signer: bytes, replies: Replies, at: int) -> None:
         """A validator's prices go to the front of the block."""
-        effects = await self.producer.submit_system(vote_input(raw, signer, msgpack.unpackb))
-        if effects.code is Rejection.ACCEPTED:
-            return DONE
-        return refused(REASONS[effects.code].text)
+
+        def tell(done: "asyncio.Future[Effects]") -> None:
+            fault = done.exception()
+            if fault is None:
+                replies.tell(at, _vote_reply(done.result()))
+            else:
+                replies.tell(at, fault if isinstance(fault, Exception) else Stopped(str(fault)))
+
+        item = vote_input(raw, Address(signer), msgpack.unpackb)
+        self.producer.put_system(item).add_done_callback(tell)
 
 
-def _action_of(request: object) -> dict[str, Any]:
-    """The action of a request that `admit` has accepted; of a multi-sig envelope, the inner one."""
-    if not isinstance(request, dict) or not isinstance(request["action"], dict):
-        raise BadRequest("action", "action is not an object")
-    action: dict[str, Any] = request["action"]
-    if action["type"] == "multiSig":
-        action = action["payload"]["action"]
-    return action
+def _refused(refusal: Refusal) -> Reply | BadRequest:
+    if refusal.is_json:
+        return NotJson(refusal.code, refusal.text)
+    if refusal.code in ANSWERED_CODES:
+        return refused(refusal.text)
+    return BadRequest(refusal.code, refusal.text)
+
+
+def _vote_reply(effects: Effects) -> Reply:
+    if effects.code is Rejection.ACCEPTED:
+        return DONE
+    return refused(REASONS[effects.code].text)

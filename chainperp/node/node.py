@@ -1,6 +1,7 @@
 """One running chain and everything that serves it, put together."""
 
 import asyncio
+import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,6 @@ from chainperp.node.info.registry import Context, Registry
 from chainperp.node.keeping import ANCHOR_INTERVAL, Keeping
 from chainperp.node.metrics import Metrics
 from chainperp.node.past import Past
-from chainperp.node.pool import SignerPool
 from chainperp.node.prices import PriceFeed
 from chainperp.node.producer import Pace, Producer
 from chainperp.node.promises import Promiser
@@ -42,6 +42,9 @@ IDLE_MS: Final = 3_000
 WALK_MS: Final = 1_000
 """How often an idle chain makes a block, and how often while prices walk along a path."""
 
+PROCESSES_MAX: Final = 4
+"""More processes than this check signatures faster than one executes transactions."""
+
 DROP_AFTER_SECONDS: Final = 0.05
 
 
@@ -54,7 +57,7 @@ class Settings:
     port: int = 3001
     pace: Pace = field(default_factory=Pace)
     validator_keys: tuple[bytes, ...] = ()
-    recovery_processes: int = 1
+    recovery_processes: int = min(os.cpu_count() or 1, PROCESSES_MAX)
     is_dev: bool = False
     has_limits: bool = False
     socket_limits: SocketLimits = LOCAL
@@ -77,9 +80,8 @@ class Node:
         self.producer.before_block.append(self._vote)
         self.feed = self._new_feed()
         self.index = Index.open(chain.store)
-        self.pool = SignerPool(self.network, settings.recovery_processes)
         promiser = Promiser(lambda: self.chain.store)
-        self.exchange = Exchange(self.producer, self.pool, self.network, promiser)
+        self.exchange = Exchange(self.producer, self.network, settings.recovery_processes, promiser)
         self.registry = Registry(QUERIES)
         self.context = Context(
             lambda: self.producer.engine.state,
@@ -191,7 +193,7 @@ class Node:
 
     def close(self, *, is_whole: bool) -> None:
         """Let go of everything; `is_whole` False leaves the disk as it is."""
-        self.pool.close()
+        self.exchange.intake.close()
         self.evm.close()
         self.index.close()
         if is_whole:

@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
 from chainperp.base.errors import ChainperpError
 from chainperp.base.units import Address
@@ -25,11 +25,14 @@ from chainperp.node.answers import Reply, answer
 from chainperp.node.clock import Clock
 from chainperp.node.effects import Effects, Published
 from chainperp.node.halt import save_block
-from chainperp.node.room import Busy, Place, Waiting, WaitingRoom
-from chainperp.storage.collector import collector_off
+from chainperp.node.room import Busy, Place, Replies, Waiting, WaitingRoom
+from chainperp.storage.collector import collector_off, seldom
 from chainperp.storage.store import ChainStore
 
 BLOCK_TRANSACTIONS_MAX: Final = 1_000
+COMING_MANY: Final = 200
+GATHER_MS: Final = 50
+"""While so many requests are on their way in, a block waits so long to be filled by them."""
 LOOK_MS: Final = 1_000
 """How often a loop without work looks around."""
 
@@ -69,6 +72,8 @@ class Producer:
         """Called with the block's time; may add system inputs."""
         self.settled = asyncio.Event()
         self.settled.set()
+        self.coming: Callable[[], int] = lambda: 0
+        """How many requests are on their way into the waiting room."""
         self._broken = False
         self.turned = 0.0
         """When the loop turned last, on the performance counter."""
@@ -81,28 +86,43 @@ class Producer:
 
     # --- what comes in ---------------------------------------------------------------------------
 
-    async def submit(self, transaction: Transaction, action: dict[str, Any]) -> Reply:
-        """Wait until the transaction is in a durable block; its reply. Raises Busy, Stopped."""
-        return (await self.submit_placed(transaction, action))[0]
-
-    async def submit_placed(
-        self, transaction: Transaction, action: dict[str, Any]
-    ) -> tuple[Reply, Place | None]:
-        """As `submit`, with the place in the log."""
-        self._check_open()
-        done: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        item = Waiting(transaction, action, done)
-        self.room.add(item)
+    def put(self, admitted: list[Waiting]) -> None:
+        """Let transactions wait for a block, in this order; who cannot is told why."""
+        if not admitted:
+            return
+        try:
+            self._check_open()
+        except (Stopped, Busy) as refusal:
+            for item in admitted:
+                item.tell(refusal)
+            return
+        add = self.room.add
+        for item in admitted:
+            try:
+                add(item)
+            except Busy as refusal:
+                item.tell(refusal)
         self._due.set()
-        reply = await done
-        return reply, item.place
+
+    async def submit(self, transaction: Transaction) -> Reply:
+        """Wait until the transaction is in a durable block; its reply. Raises Busy, Stopped."""
+        replies = Replies(1)
+        self.put([Waiting(transaction, replies, 0)])
+        (reply,) = await replies.all()
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     async def submit_system(self, item: SystemInput) -> Effects:
-        """Wait until a system input is in a durable block; what it did."""
+        """Wait until a system input is in a durable block; what it did. Raises Busy, Stopped."""
+        return await self.put_system(item)
+
+    def put_system(self, item: SystemInput) -> "asyncio.Future[Effects]":
+        """As `submit_system`, without waiting. Raises Busy, Stopped."""
         self._check_open()
         done = self.queue_system(item)
         self._due.set()
-        return await done
+        return done
 
     def queue_system(self, item: SystemInput) -> "asyncio.Future[Effects]":
         """Put a system input into the next block, whenever that is; what it will have done."""
@@ -130,6 +150,7 @@ class Producer:
 
     async def run(self) -> None:
         """Make blocks until `stop`. Whatever ends it early ends the node: nothing is published."""
+        seldom()
         while not self._stopping.is_set():
             self.turned = perf_counter()
             if await self._is_due() and self.store.has_room():
@@ -147,6 +168,7 @@ class Producer:
         if pace.interval_ms:
             return not await _comes(self._stopping, pace.interval_ms) and pace.is_mining
         if self._has_work():
+            await self._gather()
             return True
         self._due.clear()
         is_woken = await _comes(self._due, pace.idle_ms or LOOK_MS)
@@ -154,6 +176,19 @@ class Producer:
         # A control may have paused the chain meanwhile.
         is_going = pace.is_mining and not self._stopping.is_set()
         return is_going and (self._has_work() or is_idle_block)
+
+    async def _gather(self) -> None:
+        """Let a block fill: what it costs by itself, its flush above all, is paid for all in it.
+
+        Nobody waits for that while few are on their way, so a single order has its block at once.
+        """
+        end = perf_counter() + GATHER_MS / 1000
+        while self.coming() >= COMING_MANY and self.room.count < BLOCK_TRANSACTIONS_MAX:
+            left_ms = int((end - perf_counter()) * 1000)
+            if left_ms <= 0 or self._stopping.is_set():
+                return
+            self._due.clear()
+            await _comes(self._due, left_ms)
 
     def _has_work(self) -> bool:
         return bool(self.room.count or self.system)
@@ -231,11 +266,13 @@ class Producer:
             envelope = envelope_of(one.raw)
             queue = doubles.get(envelope)
             item = queue.pop(0) if queue else waiting[envelope]
-            item.place = Place(published.height, one.index, size, published.time_ms)
-            if not item.done.done():
-                item.done.set_result(answer(state, item.action, item.transaction, one, first_oid))
-            for record in one.orders():
-                first_oid = max(first_oid, record.oid + 1)
+            replies = item.replies
+            if replies.wants_places:
+                replies.places[item.at] = Place(
+                    envelope, published.height, one.index, size, published.time_ms
+                )
+            replies.tell(item.at, answer(state, item.transaction, one, first_oid))
+            first_oid = one.next_oid(first_oid)
 
     @asynccontextmanager
     async def between_blocks(self) -> AsyncIterator[None]:
@@ -256,19 +293,19 @@ class Producer:
         self._due.set()
         async with self._making:
             for item in self.room.take(self.room.count):
-                if not item.done.done():
-                    item.done.set_exception(Stopped("the node is stopping; nothing was accepted"))
+                item.tell(Stopped("the node is stopping; nothing was accepted"))
 
 
 def _release(
     taken: list[Waiting], system: list[tuple[SystemInput, "asyncio.Future[Effects]"]]
 ) -> None:
     """Tell those who wait that the node stops: whether their block is durable, the log will say."""
-    waiting: list[asyncio.Future[Any]] = [item.done for item in taken]
-    waiting += [done for _, done in system]
-    for done in waiting:
+    stopped = Stopped("the node stopped; ask again whether this was executed")
+    for item in taken:
+        item.tell(stopped)
+    for _, done in system:
         if not done.done():
-            done.set_exception(Stopped("the node stopped; ask again whether this was executed"))
+            done.set_exception(stopped)
             # Nobody may be waiting for it: the loop need not say that it was never looked at.
             done.exception()
 

@@ -22,12 +22,12 @@ class Promiser:
         self._path: Path | None = None
         self._key: LogKey | None = None
 
-    def promise(self, envelope: bytes, place: Place) -> str:
+    def promise(self, place: Place) -> str:
         """The signed note about a transaction that is in a durable block."""
         key = self._load()
         promise = Promise(
             key.verifier.name,
-            transaction_hash(envelope),
+            transaction_hash(place.envelope),
             place.height,
             place.index,
             place.size,

@@ -8,17 +8,20 @@ Source: reliability 13, overload.
 import asyncio
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from chainperp.base.errors import ChainperpError
+from chainperp.model.actions import CancelOrders, ScheduleCancel
 from chainperp.model.blocks import Transaction
+from chainperp.node.answers import Reply
 
 WAITING_MAX: Final = 10_000
 WAITING_PER_SIGNER_MAX: Final = 2_000
 CANCEL_SHARE: Final = 5
 """One part in five of the room is only for cancels."""
 
-CANCELS: Final = ("cancel", "cancelByCloid", "scheduleCancel")
+FULL: Final = "busy: too many actions wait; nothing was accepted, try again"
+CANCELS: Final = (CancelOrders, ScheduleCancel)
 
 
 class Busy(ChainperpError):
@@ -29,27 +32,59 @@ class Busy(ChainperpError):
 class Place:
     """Where a transaction stands in the log; `size` and `time_ms` are those of its block's end."""
 
+    envelope: bytes
     height: int
     index: int
     size: int
     time_ms: int
 
 
-class Waiting:
-    """An admitted transaction, its action as JSON has it, and who waits for the answer.
+class Replies:
+    """What requests that came together are told, each at its place, and when all of them are.
 
-    `place` is set when it is in a durable block.
+    Of one that is not in the log, the error stands in the place of a reply. `places` are filled in
+    only where somebody wants them.
     """
 
-    __slots__ = ("action", "done", "place", "transaction")
+    __slots__ = ("_done", "_found", "_missing", "places", "wants_places")
 
-    def __init__(
-        self, transaction: Transaction, action: dict[str, Any], done: "asyncio.Future[Any]"
-    ) -> None:
+    def __init__(self, count: int, *, wants_places: bool = False) -> None:
+        self._found: list[Reply | Exception | None] = [None] * count
+        self._missing = count
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.wants_places = wants_places
+        self.places: list[Place | None] = [None] * count
+
+    def tell(self, at: int, found: Reply | Exception) -> None:
+        """Put one reply at its place. Only the first counts."""
+        if self._found[at] is not None:
+            return
+        self._found[at] = found
+        self._missing -= 1
+        # Whoever waited may have gone: then nobody hears it.
+        if not self._missing and not self._done.done():
+            self._done.set_result(None)
+
+    async def all(self) -> list[Reply | Exception]:
+        """All of them, when the last is there."""
+        if self._missing:
+            await self._done
+        return [one for one in self._found if one is not None]
+
+
+class Waiting:
+    """An admitted transaction, and the place of its reply."""
+
+    __slots__ = ("at", "replies", "transaction")
+
+    def __init__(self, transaction: Transaction, replies: Replies, at: int) -> None:
         self.transaction = transaction
-        self.action = action
-        self.done = done
-        self.place: Place | None = None
+        self.replies = replies
+        self.at = at
+
+    def tell(self, found: Reply | Exception) -> None:
+        """Tell the sender."""
+        self.replies.tell(self.at, found)
 
 
 class WaitingRoom:
@@ -66,11 +101,11 @@ class WaitingRoom:
     def add(self, item: Waiting) -> None:
         """Queue a transaction behind its signer's others. Raises Busy when there is no room."""
         limit = self.limit
-        if item.action["type"] not in CANCELS:
+        if not isinstance(item.transaction.action, CANCELS):
             limit -= limit // CANCEL_SHARE
         line = self._lines.get(item.transaction.signer)
         if self.count >= limit or (line is not None and len(line) >= self.per_signer):
-            raise Busy("busy: too many actions wait; nothing was accepted, try again")
+            raise Busy(FULL)
         if line is None:
             line = self._lines[item.transaction.signer] = deque()
         line.append(item)

@@ -55,7 +55,7 @@ async def serve(settings: Settings, say: Say, ready: Callable[[Node], None]) -> 
     for note in chain.notes:
         say(note)
     node = Node(settings, chain, listener.getsockname()[1])
-    node.pool.start()
+    node.exchange.intake.start()
     server = node.server = Server(uvicorn_config(node))
     loop = asyncio.get_running_loop()
     told = asyncio.Event()

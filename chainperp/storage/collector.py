@@ -7,6 +7,10 @@ A pass over a million accounts takes seconds, in the middle of a block. Never de
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
+
+YOUNG_MAX: Final = 50_000
+"""New objects without a pass; Python's own 700 are made within one batch of requests."""
 
 
 @contextmanager
@@ -19,6 +23,11 @@ def collector_off() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
+
+
+def seldom() -> None:
+    """From now on let a pass wait for as many new objects as a few full blocks leave behind."""
+    gc.set_threshold(YOUNG_MAX, *gc.get_threshold()[1:])
 
 
 def settle() -> None:

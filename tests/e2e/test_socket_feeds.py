@@ -524,7 +524,7 @@ def test_nothing_is_heard_before_the_flush(node: LiveNode) -> None:
         other.read(lambda: setattr(producer, "_commit", slow_commit))
         waiting = asyncio.run_coroutine_threadsafe(
             other.node.exchange.handle(
-                other.signed(
+                other.body(
                     0,
                     {
                         "type": "order",

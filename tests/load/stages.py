@@ -110,8 +110,7 @@ def measure(path: Path) -> Stages:
         for block, first, one in zip(blocks, firsts, published, strict=True):
             effects = [each for each in one.effects if not each.is_system]
             for transaction, each in zip(block, effects, strict=True):
-                action = documents[len(found)]["action"]
-                found.append(answer(state, action, transaction, each, first))
+                found.append(answer(state, transaction, each, first))
         return found
 
     replies = stages.time("answer", reply)

@@ -1,6 +1,7 @@
 """A node in a thread of the test process, reached over the network as any client reaches it."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -142,9 +143,13 @@ class LiveNode:
         self._nonce = max(self._nonce + 1, now_ms())
         return sign_action(self.keys[trader], action, self._nonce, "Testnet")
 
+    def body(self, trader: int, action: dict[str, Any]) -> bytes:
+        """A signed request of a trader, as HTTP hands it on."""
+        return json.dumps(self.signed(trader, action)).encode()
+
     def act(self, trader: int, action: dict[str, Any]) -> Any:
         """Sign an action and let it be executed; the reply."""
-        return self.call(self.node.exchange.handle(self.signed(trader, action)))
+        return self.call(self.node.exchange.handle(self.body(trader, action)))
 
     def order(
         self, trader: int, is_buy: bool, price: str, size: str, asset: int = 0, tif: str = "Gtc"

@@ -3,6 +3,7 @@
 Source: hyperliquid-api 6.1.
 """
 
+import json
 import sys
 
 from chainperp.base.errors import BadRequest
@@ -42,5 +43,7 @@ class Posts:
             name, data = await self.registry.ask(self.context, payload)
             return post_answer(post_id, "info", {"type": name, "data": data})
         if kind == "action":
-            return post_answer(post_id, "action", await self.exchange.handle(payload))
+            # As it would have come over HTTP: it is read where signatures are checked.
+            body = json.dumps(payload).encode("ascii")
+            return post_answer(post_id, "action", await self.exchange.handle(body))
         raise BadRequest("type", f"type: info or action is wanted, was {shown(kind)}")

@@ -50,7 +50,7 @@ def test_who_waits_is_told_when_the_loop_breaks(tmp_path: Path) -> None:
 
     async def story() -> None:
         producer = Producer(chain.engine, chain.store, Clock(), Pace())
-        sender = asyncio.ensure_future(producer.submit(_transaction(), ACTION))
+        sender = asyncio.ensure_future(producer.submit(_transaction()))
         loop = asyncio.ensure_future(producer.run())
         done, _ = await asyncio.wait((loop,), timeout=10)
         assert done
@@ -60,7 +60,7 @@ def test_who_waits_is_told_when_the_loop_breaks(tmp_path: Path) -> None:
         with pytest.raises(Stopped):
             await asyncio.wait_for(producer.when_settled(), 1)
         with pytest.raises(Stopped):
-            await asyncio.wait_for(producer.submit(_transaction(), ACTION), 1)
+            await asyncio.wait_for(producer.submit(_transaction()), 1)
 
     asyncio.run(story())
 
@@ -78,7 +78,7 @@ def test_a_block_that_breaks_an_invariant_is_kept_and_can_be_made_again(tmp_path
 
     async def story() -> None:
         chain.engine.state.custody += 1
-        sender = asyncio.ensure_future(producer.submit(_transaction(), ACTION))
+        sender = asyncio.ensure_future(producer.submit(_transaction()))
         await asyncio.sleep(0)
         with pytest.raises(InvariantBroken):
             await producer.make_block()

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgpack
 import pytest
 
 from chainperp.model.actions import (
@@ -14,11 +15,11 @@ from chainperp.model.actions import (
     SendAsset,
     TwapOrder,
 )
+from chainperp.model.envelope import L1, Envelope, encode_envelope
 from chainperp.model.tokens import SPOT_FIRST as CHP
 from chainperp.model.tokens import wire_name
 from chainperp.node.answers import answer
 from chainperp.node.effects import Published
-from tests.support.proofs import action_map
 from tests.support.world import World, address_of, order, trigger
 
 USDC = 1_000_000
@@ -37,21 +38,15 @@ def market() -> World:
 def reply(world: World, name: str, action: Action, *, user_signed: bool = False) -> dict[str, Any]:
     """The answer to an action in a block of its own."""
     transaction = world.transaction(name, action, user_signed=user_signed)
+    if isinstance(action, ModifyOrders):
+        signed = msgpack.packb({"type": "batchModify"})
+        transaction.envelope = encode_envelope(
+            Envelope(L1, transaction.nonce, None, None, signed, 27, bytes(32), bytes(32))
+        )
     first_oid = world.state.next_oid
     result = world.block([transaction])
     (effects,) = Published.of(result.block).effects
-    fields: dict[str, Any]
-    if isinstance(action, CancelOrders):
-        fields = {"type": "cancel", "cancels": action.targets}
-    elif isinstance(action, ModifyOrders):
-        fields = {"type": "batchModify", "modifies": action.modifies}
-    elif isinstance(action, TwapOrder):
-        fields = {"type": "twapOrder"}
-    else:
-        fields = action_map(action)
-    if isinstance(action, PlaceOrders) and action.grouping is Grouping.PARENT:
-        fields["grouping"] = "normalTpsl"
-    return answer(world.state, fields, transaction, effects, first_oid)
+    return answer(world.state, transaction, effects, first_oid)
 
 
 def statuses(world: World, name: str, action: Action) -> list[Any]:
@@ -113,8 +108,7 @@ def test_refusals_have_the_published_texts(world: World, request_: Any, text: st
         transaction = world.transaction("ben", action)
         first_oid = world.state.next_oid
         (effects,) = Published.of(world.block([transaction]).block).effects
-        fields = {"type": "order", "orders": [{}], "grouping": "na"}
-        told = answer(world.state, fields, transaction, effects, first_oid)
+        told = answer(world.state, transaction, effects, first_oid)
         assert told["response"]["data"]["statuses"] == [{"error": text}]
         return
     assert statuses(world, "ben", action) == [{"error": text}]
@@ -128,8 +122,7 @@ def test_children_of_a_spot_order_are_refused_alone(world: World) -> None:
     transaction = world.transaction("ben", family)
     first_oid = world.state.next_oid
     (effects,) = Published.of(world.block([transaction]).block).effects
-    fields = {"type": "order", "orders": [{}, {}], "grouping": "normalTpsl"}
-    told = answer(world.state, fields, transaction, effects, first_oid)
+    told = answer(world.state, transaction, effects, first_oid)
     filled, child = told["response"]["data"]["statuses"]
     assert filled["filled"]["totalSz"] == "10.0"
     assert child == {"error": "TP/SL orders are not offered on spot. asset=10000"}
