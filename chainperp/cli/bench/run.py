@@ -14,6 +14,7 @@ from chainperp.cli.bench.chain import chain_stages
 from chainperp.cli.bench.peers import peer_stages
 from chainperp.cli.bench.proofs import proof_stages, round_check_stage
 from chainperp.cli.bench.quotes import quote_stages
+from chainperp.cli.bench.replaying import replay_stages
 from chainperp.cli.bench.sweep import sweep_stages
 from chainperp.cli.output import Progress
 
@@ -67,6 +68,7 @@ def prepare(quick: bool, python: Path) -> list[stages.Stage]:
     return [
         *stages.crypto_stages(),
         *chain_stages(),
+        *replay_stages(4_000 if quick else 100_000),
         stages.hash_stage(),
         stages.flow_stage(1_000, "standard flow, 1k accounts", None),
         stages.flow_stage(accounts, f"standard flow, {accounts // 1000}k accounts", 25.0),
