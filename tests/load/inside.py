@@ -8,6 +8,7 @@ import argparse
 import cProfile
 import pstats
 import sys
+import time
 
 from chainperp import BUILD
 from chainperp.cli.bench.pipeline import CORES, Pipeline, Spent, raw_recovery
@@ -34,7 +35,7 @@ def main() -> int:
     print(BUILD.words)
     pipeline = Pipeline(options.count)
     if options.profile:
-        profile = cProfile.Profile()
+        profile = cProfile.Profile(time.thread_time)
         profile.enable()
         pipeline.run(options.processes)
         profile.disable()
