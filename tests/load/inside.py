@@ -11,7 +11,8 @@ import sys
 import time
 
 from chainperp import BUILD
-from chainperp.cli.bench.pipeline import CORES, Pipeline, Spent, raw_recovery
+from chainperp.cli.bench.pipeline import CORES, Pipeline, Spent
+from chainperp.cli.bench.two_cores import raw_rate
 
 PROFILE_LINES = 70
 
@@ -42,11 +43,11 @@ def main() -> int:
         pstats.Stats(profile).sort_stats("tottime").print_stats(PROFILE_LINES)
         return 0
     for _ in range(options.rounds):
-        raw, spent = raw_recovery(), pipeline.run(options.processes)
-        show("raw recovery", raw)
+        raw, spent = raw_rate(CORES), pipeline.run(options.processes)
+        show("raw recovery", Spent(raw.wall_us, 0.0, raw.processor_us))
         show("inside a node", spent)
-        processor = raw.children / (spent.own + spent.children)
-        print(f"  of the raw rate: {raw.wall / spent.wall:.2f} on the clock,"
+        processor = raw.processor_us / (spent.own + spent.children)
+        print(f"  of the raw rate: {raw.wall_us / spent.wall:.2f} on the clock,"
               f" {processor:.2f} by processor time")  # fmt: skip
     return 0
 

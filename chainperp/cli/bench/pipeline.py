@@ -18,11 +18,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import coincurve
-
+from chainperp.cli.bench.stages import Stage
+from chainperp.cli.bench.two_cores import raw_rate
 from chainperp.cli.draws import Draws
 from chainperp.client.wallet import address_of, sign_action
-from chainperp.node.children import child_pool
 from chainperp.node.clock import Clock, now_ms
 from chainperp.node.exchange import Exchange
 from chainperp.node.home import open_chain
@@ -43,7 +42,7 @@ TOGETHER: Final = 200
 """Requests that a sender hands over at once, and how many senders there are."""
 SENDERS: Final = 16
 WARM: Final = 1_000
-RAW: Final = 8_000
+RAW: Final = "raw recover, two cores"
 NANO: Final = 1e9
 
 
@@ -146,26 +145,14 @@ class Pipeline:
             return asyncio.run(node.run(self.requests))
 
 
-def recover_raw(signed: list[tuple[bytes, bytes]]) -> float:
-    """Recover the keys of digests and signatures; processor time in seconds."""
-    start = time.process_time()
-    for digest, signature in signed:
-        coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
-    return time.process_time() - start
-
-
-def raw_recovery(count: int = RAW, processes: int = CORES) -> Spent:
-    """Raw recovery in so many processes at once, for each signature."""
-    key = coincurve.PrivateKey(sha256(b"raw").digest())
-    digests = [sha256(b"raw" + index.to_bytes(4, "big")).digest() for index in range(count)]
-    signed = [(digest, key.sign_recoverable(digest, hasher=None)) for digest in digests]
-    with child_pool(processes) as pool:
-        list(pool.map(recover_raw, [signed[:1]] * processes))
-        start = time.perf_counter()
-        used = sum(pool.map(recover_raw, [signed] * processes))
-        wall = time.perf_counter() - start
-    millions = count * processes / 1e6
-    return Spent(wall / millions, 0.0, used / millions)
+def pipeline_stages(count: int) -> list[Stage]:
+    """Raw recovery and the pipeline, each in turn with both cores to itself."""
+    pipeline = Pipeline(count)
+    return [
+        Stage(RAW, "signature", RAW, None, lambda: raw_rate(CORES, count // CORES).wall_us),
+        Stage("signed order through a node, two cores", "tx", RAW, None,
+              lambda: pipeline.run().wall),
+    ]  # fmt: skip
 
 
 def _used() -> tuple[float, float, float]:
