@@ -44,6 +44,9 @@ SENDERS: Final = 16
 WARM: Final = 1_000
 RAW: Final = "raw recover, two cores"
 NANO: Final = 1e9
+REST_SECONDS: Final = 0.5
+RESTING: Final = 0.01
+"""Seconds of processor time between two looks that are not work."""
 
 
 def bodies(keys: list[bytes], count: int, first_nonce: int) -> Iterator[bytes]:
@@ -92,6 +95,7 @@ class Node:
         loop = asyncio.create_task(self.producer.run())
         rest = iter(requests)
         await self._send_all(islice(rest, WARM))
+        await _until_children_rest()
         settle()
         before = _used()
         await self._send_all(rest)
@@ -153,6 +157,14 @@ def pipeline_stages(count: int) -> list[Stage]:
         Stage("signed order through a node, two cores", "tx", RAW, None,
               lambda: pipeline.run().wall),
     ]  # fmt: skip
+
+
+async def _until_children_rest() -> None:
+    """Wait until the processes have imported what they need."""
+    before = _children_seconds() - 1
+    while (now := _children_seconds()) > before + RESTING:  # noqa: ASYNC110 (they do not tell)
+        before = now
+        await asyncio.sleep(REST_SECONDS)
 
 
 def _used() -> tuple[float, float, float]:
