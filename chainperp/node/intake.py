@@ -25,6 +25,8 @@ from chainperp.wire.typed_data import Network
 
 BATCH_MIN: Final = 4
 """Fewer requests are looked at in the node's own process."""
+BATCH_GOOD: Final = 50
+"""With so many, another process may begin although one is at work."""
 BATCH_MAX: Final = 200
 """More do not make a request cheaper; they make the first of them wait."""
 AHEAD: Final = 4
@@ -133,11 +135,18 @@ class Intake:
                 self._look_here()
                 self._call()
                 return
-            if len(self._sent) >= self._processes and (
-                size < BATCH_MAX or len(self._sent) >= self._processes * AHEAD
-            ):
+            if len(self._sent) >= self._most(size):
                 return
             self._hand_over(self._pool, self._next(size))
+
+    def _most(self, size: int) -> int:
+        """So many batches may be in other hands before one of this size is sent after them.
+
+        Few requests do better to wait for more: what leaves in one batch shares a block.
+        """
+        if size < BATCH_GOOD:
+            return 1
+        return self._processes * (AHEAD if size == BATCH_MAX else 1)
 
     def _next(self, size: int) -> _Batch:
         take = self._waiting.popleft

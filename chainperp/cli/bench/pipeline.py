@@ -162,7 +162,7 @@ def pipeline_stages(count: int) -> list[Stage]:
 async def _until_children_rest() -> None:
     """Wait until the processes have imported what they need."""
     before = _children_seconds() - 1
-    while (now := _children_seconds()) > before + RESTING:  # noqa: ASYNC110 (they do not tell)
+    while (now := _children_seconds()) > before + RESTING:
         before = now
         await asyncio.sleep(REST_SECONDS)
 
