@@ -1,7 +1,8 @@
 """Keeps the state tree beside the state: dirty leaves in, one root out.
 
 One per chain. `commit` encodes only what changed since the last time; the first commit of a fresh
-one takes everything, which is how a restored snapshot is checked against its seal.
+one takes everything but the leaves of the trees that it is given, which a snapshot holds as they
+are. So is a restored snapshot checked against its seal.
 """
 
 from chainperp.base.units import Address
@@ -46,7 +47,8 @@ class Commitment:
 
     __slots__ = ("last", "trees")
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, loaded: dict[str, Tree] | None = None) -> None:
+        """Trees of a state. `loaded`: those of accounts and positions, with every leaf in them."""
         self.trees: dict[str, Tree] = {name: Tree(name, columns) for name, columns in FIXED}
         for name in arrangements.names(len(state.tokens)):
             collection = arrangements.collection_of(name)
@@ -60,10 +62,13 @@ class Commitment:
                 self.trees[name] = Tree(name, 2)
         for key, value in leaves.encode_parameters(state):
             self.trees["param"].set(key, value, ())
-        for account in state.accounts.values():
-            state.touch(account)
-            for exposure in account.exposures.values():
-                state.touch_exposure(account, exposure)
+        if loaded is None:
+            for account in state.accounts.values():
+                state.touch(account)
+                for exposure in account.exposures.values():
+                    state.touch_exposure(account, exposure)
+        else:
+            self.trees.update(loaded)
         state.changed_agents = dict.fromkeys(state.agents)
         state.changed_validators = dict.fromkeys(state.validators)
         state.changed_withdrawals = dict.fromkeys(state.withdrawals)

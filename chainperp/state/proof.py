@@ -68,8 +68,8 @@ def value_hash(value: bytes) -> bytes:
 
 def leaf_summary(path: bytes, value: bytes, annotation: bytes) -> bytes:
     """h32 || ann of a leaf."""
-    bound = b"\x10" + path + annotation + value_hash(value)
-    return sha256(bound).digest() + annotation
+    hashed = sha256(b"\x13" + value).digest()  # `value_hash`, without a call
+    return sha256(b"".join((b"\x10", path, annotation, hashed))).digest() + annotation
 
 
 def bit_at(path: bytes, depth: int) -> int:
@@ -82,24 +82,43 @@ def annotation_struct(columns: int) -> Struct:
     return Struct(">Q" + "qQ" * columns)
 
 
+def summary_struct(columns: int) -> Struct:
+    """Layout of a summary: h32, then its annotation."""
+    return Struct(">32sQ" + "qQ" * columns)
+
+
+def pair_struct(columns: int) -> Struct:
+    """Layout of what an inner node hashes, tag and two summaries, without the hashes in it."""
+    return Struct(">x" + 2 * ("32xQ" + "qQ" * columns))
+
+
 def add_annotations(layout: Struct, left: bytes, right: bytes) -> bytes:
     """Sum of two summaries' annotations, field by field.
 
     Raises: struct.error when a count leaves u64 or a sum leaves i128; it never wraps.
     """
-    mine = layout.unpack_from(left, 32)
-    other = layout.unpack_from(right, 32)
-    if len(mine) == 1:
-        return layout.pack(mine[0] + other[0])
-    if len(mine) == 3:  # One column is the common case, and this line is the hot one.
-        low = mine[2] + other[2]
-        return layout.pack(mine[0] + other[0], mine[1] + other[1] + (low >> 64), low & LOW64)
-    fields = [mine[0] + other[0]]
-    for at in range(1, len(mine), 2):
-        low = mine[at + 1] + other[at + 1]
-        fields.append(mine[at] + other[at] + (low >> 64))
-        fields.append(low & LOW64)
-    return layout.pack(*fields)
+    return layout.pack(*add_fields(layout.unpack_from(left, 32) + layout.unpack_from(right, 32)))
+
+
+def add_fields(fields: tuple[int, ...]) -> tuple[int, ...]:
+    """Fields of the sum of two annotations whose fields stand one after the other. The carry of a
+    low half goes to its high half; whether they fit is seen when they are packed."""
+    if len(fields) == 6:  # One and two columns are what there is most of.
+        low = fields[2] + fields[5]
+        return fields[0] + fields[3], fields[1] + fields[4] + (low >> 64), low & LOW64
+    if len(fields) == 10:
+        low, last = fields[2] + fields[7], fields[4] + fields[9]
+        return (
+            fields[0] + fields[5], fields[1] + fields[6] + (low >> 64), low & LOW64,
+            fields[3] + fields[8] + (last >> 64), last & LOW64,
+        )  # fmt: skip
+    half = len(fields) >> 1
+    sums = [fields[0] + fields[half]]
+    for at in range(1, half, 2):
+        low = fields[at + 1] + fields[half + at + 1]
+        sums.append(fields[at] + fields[half + at] + (low >> 64))
+        sums.append(low & LOW64)
+    return tuple(sums)
 
 
 def encode_annotation(count: int, sums: tuple[int, ...]) -> bytes:

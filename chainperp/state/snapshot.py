@@ -1,5 +1,5 @@
 """State to bytes and back. A snapshot is an accelerator: it is believed only if the state restored
-from it commits to the root in its block's seal.
+from it commits to the root in its block's seal, and is written with the same bytes again.
 
     "CPSNAP01" | height u64 | time u64 | frontier before the SEAL | SEAL entry | sections
 
@@ -7,23 +7,17 @@ Sections are the leaves of every collection, the nonce lists that the leaves onl
 and each market's live orders: resting ones in queue order, waiting ones, and their groups.
 """
 
+import struct
+from collections.abc import Iterator, Mapping
 from struct import Struct
+from struct import error as StructError  # noqa: N812
 from typing import Final
 
 from chainperp.base import canonical
 from chainperp.base.canonical import Reader, Record, Schema
-from chainperp.base.errors import InvalidBytes, InvalidSnapshot
+from chainperp.base.errors import InvalidBytes, InvalidSnapshot, InvariantBroken
 from chainperp.base.units import Address, day_of
-from chainperp.model.accounts import (
-    Account,
-    Agent,
-    Exemption,
-    Exposure,
-    NonceSet,
-    Rates,
-    Validator,
-    Withdrawal,
-)
+from chainperp.model.accounts import Account, Agent, Exemption, Exposure, Validator, Withdrawal
 from chainperp.model.actions import TimeInForce
 from chainperp.model.bridge import EvmContracts
 from chainperp.model.markets import MarketTerms
@@ -33,6 +27,7 @@ from chainperp.parameters.schema import Parameters
 from chainperp.state import arrangements, leaves, schemas
 from chainperp.state.book import Book
 from chainperp.state.commitment import Commitment
+from chainperp.state.loading import Loading, Owner, read_accounts, read_nonces, read_positions
 from chainperp.state.pairs import SpotPair
 from chainperp.state.store import Market, State
 from chainperp.state.tree import Tree
@@ -48,12 +43,16 @@ SECTIONS: Final = ("acct", "agent", "val", "oracle", "wd", "exempt", "meta")
 
 
 class Snapshot:
-    """A restored state with its place in the log: the frontier before its SEAL, and the SEAL."""
+    """A restored state with its place in the log: the frontier before its SEAL, and the SEAL.
 
-    __slots__ = ("frontier", "height", "seal", "state")
+    `trees` are those whose leaves are rows of the file (`loading.py`).
+    """
 
-    def __init__(self, state: State, frontier: bytes, seal: bytes) -> None:
+    __slots__ = ("frontier", "height", "seal", "state", "trees")
+
+    def __init__(self, state: State, trees: dict[str, Tree], frontier: bytes, seal: bytes) -> None:
         self.state = state
+        self.trees = trees
         self.height = state.height
         self.frontier = frontier
         self.seal = seal
@@ -61,37 +60,49 @@ class Snapshot:
 
 def encode_snapshot(state: State, commitment: Commitment, frontier: bytes, seal: bytes) -> bytes:
     """Bytes of a state that was just committed."""
-    parts = [
-        MAGIC,
-        canonical.encode(
-            HEAD,
-            {"height": state.height, "time_ms": state.time_ms, "frontier": frontier, "seal": seal},
-        ),
-    ]  # fmt: skip
+    return b"".join(_parts(state, commitment, frontier, seal))
+
+
+def is_snapshot_of(
+    raw: bytes, state: State, commitment: Commitment, frontier: bytes, seal: bytes
+) -> bool:
+    """Whether these are the bytes of a state that was just committed."""
+    at = 0
+    for part in _parts(state, commitment, frontier, seal):
+        if not raw.startswith(part, at):
+            return False
+        at += len(part)
+    return at == len(raw)
+
+
+def _parts(state: State, commitment: Commitment, frontier: bytes, seal: bytes) -> Iterator[bytes]:
+    """A snapshot piece by piece."""
+    head = {"height": state.height, "time_ms": state.time_ms, "frontier": frontier, "seal": seal}
+    yield MAGIC + canonical.encode(HEAD, head)
     for name in _section_names(state):
-        parts.append(_encode_leaves(commitment.trees[name]))
+        yield _encode_leaves(commitment.trees[name])
     for owners in (state.accounts, state.agents, state.validators):
-        lists: list[Record] = []
-        for address in sorted(owners):
-            kept = owners[address].nonces.kept
-            if kept:
-                lists.append({"owner": address, "kept": [{"nonce": one} for one in kept]})
-        parts.append(canonical.encode_rows(NONCES, lists))
+        yield _encode_nonces(owners)
     for market in state.markets:
-        parts.append(leaves.encode_book(market))
+        yield leaves.encode_book(market)
     for pair in state.pairs:
-        parts.append(leaves.encode_spot_book(pair))
-    return b"".join(parts)
+        yield leaves.encode_spot_book(pair)
+
+
+def _encode_nonces(owners: Mapping[Address, Owner]) -> bytes:
+    """Rows of NONCES of the keys that have used any, ascending by address."""
+    rows: list[bytes] = []
+    for address in sorted(owners):
+        kept = owners[address].nonces.kept
+        if kept:
+            rows.append(address + struct.pack(f">I{len(kept)}Q", len(kept), *kept))
+    return b"".join((LENGTH.pack(len(rows)), *rows))
 
 
 def _encode_leaves(tree: Tree) -> bytes:
-    """A tree's leaves: their rows of LEAF, packed by hand for their number."""
-    pack = LENGTH.pack
-    rows: list[bytes] = []
-    for leaf in tree.leaves():
-        key, value = leaf.key, leaf.value
-        rows.append(b"".join((pack(len(key)), key, pack(len(value)), value)))
-    return pack(len(rows)) + b"".join(rows)
+    """A tree's leaves: their number and their rows of LEAF, as the tree keeps them."""
+    rows = tree.rows()
+    return b"".join((LENGTH.pack(len(rows)), *rows))
 
 
 def _section_names(state: State) -> list[str]:
@@ -120,7 +131,9 @@ def decode_snapshot(
     reader.take(len(MAGIC))
     try:
         return _read(reader, State(parameters, terms, network, listing, evm))
-    except (InvalidBytes, KeyError, IndexError, ValueError) as error:
+    except (
+        InvalidBytes, InvariantBroken, KeyError, IndexError, ValueError, OverflowError, StructError
+    ) as error:  # fmt: skip
         raise InvalidSnapshot(f"snapshot is damaged near byte {reader.at}: {error}") from error
 
 
@@ -129,19 +142,19 @@ def _read(reader: Reader, state: State) -> Snapshot:
     state.height = head["height"]
     state.time_ms = head["time_ms"]
     state.day = day_of(state.time_ms)
+    loading = Loading(state)
+    trees: dict[str, Tree] = {}
     for name in _section_names(state):
-        layout = canonical.Layout(schemas.schema_of(name))
-        for _ in range(reader.unsigned(4)):
-            key = reader.take(reader.unsigned(4))
-            value = layout.decode(reader.take(reader.unsigned(4)))
-            _restore_leaf(state, name, key, value)
-    owners: tuple[dict[Address, Account], dict[Address, Agent], dict[Address, Validator]] = (
-        state.accounts, state.agents, state.validators,
-    )  # fmt: skip
-    for collection in owners:
-        for row in _rows(NONCES, reader):
-            kept = [one["nonce"] for one in row["kept"]]
-            collection[Address(row["owner"])].nonces = NonceSet(kept)
+        if name == "acct":
+            trees[name] = read_accounts(reader, loading)
+        elif name.startswith("pos/"):
+            trees[name] = read_positions(reader, loading, int(name[4:12], 16), name[13:])
+        else:
+            _read_section(reader, loading, name)
+    loading.finish()
+    read_nonces(reader, loading.of_accounts, state.accounts)
+    read_nonces(reader, loading.of_agents, state.agents)
+    read_nonces(reader, loading.of_validators, state.validators)
     for market in state.markets:
         _read_book(reader, state, market)
     for pair in state.pairs:
@@ -149,7 +162,20 @@ def _read(reader: Reader, state: State) -> Snapshot:
             _restore_spot_order(state, pair, row)
     reader.finish()
     _sort_orders(state)
-    return Snapshot(state, head["frontier"], head["seal"])
+    return Snapshot(state, trees, head["frontier"], head["seal"])
+
+
+def _read_section(reader: Reader, loading: Loading, name: str) -> None:
+    """The leaves of one collection."""
+    layout = canonical.Layout(schemas.schema_of(name))
+    for _ in range(reader.unsigned(4)):
+        key = reader.take(reader.unsigned(4))
+        value = layout.decode(reader.take(reader.unsigned(4)))
+        if name == "agent" and value["nonces"]:
+            loading.of_agents[Address(key)] = (value["nonces"], value["nonces_digest"])
+        elif name == "val" and value["nonces"]:
+            loading.of_validators[Address(key)] = (value["nonces"], value["nonces_digest"])
+        _restore_leaf(loading.state, name, key, value)
 
 
 def _read_book(reader: Reader, state: State, market: Market) -> None:
@@ -169,11 +195,7 @@ def _rows(schema: Schema, reader: Reader) -> list[Record]:
 
 
 def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
-    if name == "acct":
-        _restore_account(state, Address(key), value)
-    elif name.startswith("pos/"):
-        _restore_position(state, int(name[4:12], 16), name[13:], Address(key), value)
-    elif name == "agent":
+    if name == "agent":
         agent = Agent(Address(key), value["master"], value["name"].decode("ascii"))
         agent.valid_until = value["valid_until"]
         state.agents[agent.address] = agent
@@ -210,51 +232,6 @@ def _restore_leaf(state: State, name: str, key: bytes, value: Record) -> None:
         state.credited = value["credited"]
         state.granted = value["granted"]
         state.paid_out = value["paid_out"]
-
-
-def _restore_account(state: State, address: Address, value: Record) -> None:
-    account = state.open_account(address)
-    account.raw = value["raw"]
-    account.raw_isolated_total = value["raw_isolated"]
-    account.volume_total = value["volume_total"]
-    account.cooldown = value["cooldown"]
-    account.rates = Rates(
-        value["day"], value["fee_taker"], value["fee_maker"], value["spot_fee_taker"],
-        value["spot_fee_maker"],
-    )  # fmt: skip
-    account.rates.discount = value["discount"]
-    account.rates.reward = value["reward"]
-    account.volume_day = value["volume_day"]
-    account.maker_day = value["maker_day"]
-    account.days = tuple([(row["day"], row["volume"], row["maker"]) for row in value["days"]])
-    for row in value["settings"]:
-        _check_asset(state, row["asset"])
-        account.exposures[row["asset"]] = Exposure(row["asset"], row["is_cross"], row["leverage"])
-    if value["agents"]:
-        account.agents = {
-            row["name"].decode("ascii"): Address(row["agent"]) for row in value["agents"]
-        }
-
-
-def _check_asset(state: State, asset: int) -> None:
-    if asset >= len(state.markets):
-        raise InvalidBytes(f"asset {asset} of {len(state.markets)} markets")
-
-
-def _restore_position(state: State, asset: int, side: str, address: Address, value: Record) -> None:
-    account = state.accounts[address]
-    market = state.markets[asset]
-    exposure = state.open_exposure(account, asset)
-    exposure.lots = value["lots"] if side == "L" else -value["lots"]
-    exposure.entry_notional = value["entry_notional"]
-    exposure.is_cross = value["is_cross"]
-    exposure.leverage = value["leverage"]
-    exposure.raw_isolated = value["raw_isolated"]
-    market.holders[address] = exposure
-    if side == "L":
-        market.lots_long += value["lots"]
-    else:
-        market.lots_short += value["lots"]
 
 
 def _restore_market(market: Market, value: Record) -> None:
@@ -365,4 +342,5 @@ def _restore_groups(market: Market, orders: dict[int, Order], rows: list[Record]
 def _sort_orders(state: State) -> None:
     """An account's orders are in order of their ids, as they were when it placed them."""
     for account in state.accounts.values():
-        account.orders = {oid: account.orders[oid] for oid in sorted(account.orders)}
+        if account.orders:
+            account.orders = {oid: account.orders[oid] for oid in sorted(account.orders)}

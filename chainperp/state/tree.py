@@ -11,23 +11,21 @@ whatever happened to it in between. Loops instead of recursion: a path may be 25
 Source: audit-log-and-consensus 5.2, 5.4, 5.5.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from struct import Struct
 from struct import error as StructError  # noqa: N812
-from typing import Union
+from typing import Final
 
-from chainperp.base.errors import InvariantBroken, ensure
-from chainperp.base.hashing import ZERO32
+from chainperp.base.errors import InvalidBytes, InvariantBroken, ensure
+from chainperp.state.nodes import DEPTH_LAST, NO_DEPTH, NOTHING, Nodes
 from chainperp.state.proof import (
     ABSENT_EMPTY,
     ABSENT_OTHER,
     COLUMNS_MAX,
+    PATH_BITS,
     PRESENT,
     Root,
-    add_annotations,
-    annotation_struct,
-    bit_at,
     decode_summary,
     encode_annotation,
     leaf_summary,
@@ -35,47 +33,25 @@ from chainperp.state.proof import (
     value_hash,
 )
 
-
-class Leaf:
-    """One pair. `summary` is the node's form in its parent: h32 || ann. Its path is hashed anew
-    where it is needed: kept, it would be a seventh of a tree's memory."""
-
-    __slots__ = ("key", "summary", "value")
-
-    def __init__(self, key: bytes, value: bytes, summary: bytes) -> None:
-        self.key: bytes = key
-        self.value: bytes = value
-        self.summary: bytes = summary
-
-
-class Inner:
-    """Two children, at least two leaves. `summary` is empty while something below has changed."""
-
-    __slots__ = ("left", "right", "summary")
-
-    def __init__(self) -> None:
-        self.left: Node | None = None
-        self.right: Node | None = None
-        self.summary: bytes = b""
-
-
-Node = Union[Leaf, Inner]  # noqa: UP007 - a string in `|` form is not evaluable at run time
+LENGTH: Final = Struct(">I")
 
 
 class Tree:
     """A collection. Changes are seen at once by `get`; they reach the root at `commit`."""
 
-    __slots__ = ("_count", "_empty", "_layout", "_prefix", "_top", "_waiting", "columns", "name")
+    __slots__ = ("_count", "_free", "_nodes", "_prefix", "_rows", "_waiting", "columns", "name")
 
     def __init__(self, name: str, columns: int) -> None:
         ensure(0 <= columns <= COLUMNS_MAX, "INV-T1", "too many columns", columns=columns)
         self.name: str = name
         self.columns: int = columns
         self._prefix: bytes = path_prefix(name)
-        self._layout: Struct = annotation_struct(columns)
-        self._empty: bytes = ZERO32 + bytes(8 + 16 * columns)
-        self._top: Node | None = None
+        self._nodes: Nodes = Nodes(columns, 0)
         self._count: int = 0
+        # By leaf: u32 length || key || u32 length || value, as a snapshot has them. A leaf's path
+        # is hashed anew where it is needed: kept, it would be a tenth of a tree's memory.
+        self._rows: list[bytes] = []
+        self._free: list[int] = []
         # key -> (value, annotation), or None for a deletion, in order of first change.
         self._waiting: dict[bytes, tuple[bytes, bytes] | None] = {}
 
@@ -105,9 +81,10 @@ class Tree:
         if key in self._waiting:
             change = self._waiting[key]
             return None if change is None else change[0]
-        node, _depth = self._descend(self._path(key))
-        if type(node) is Leaf and node.key == key:
-            return node.value
+        slots = self._slots_to(self._path(key))
+        leaf = self._nodes.children[slots[-1]]
+        if leaf != NOTHING and self._rows[-1 - leaf].startswith(_head(key)):
+            return self._rows[-1 - leaf][len(key) + 8 :]
         return None
 
     def __len__(self) -> int:
@@ -118,41 +95,66 @@ class Tree:
     def commit(self) -> Root:
         """Bring every change into the tree and return its root."""
         self._apply()
-        top = self._top
-        if type(top) is Inner and not top.summary:
-            self._rehash(top)
-        return decode_summary(self._empty if top is None else top.summary)
+        try:
+            self._nodes.rehash_stale(self._path_below)
+        except StructError as error:
+            raise self._overflow() from error
+        return decode_summary(self._nodes.summary(0))
 
-    def _apply(self) -> None:
-        """Bring every change into the tree's shape; inner nodes above it lose their summary."""
-        waiting = self._waiting
-        self._waiting = {}
-        for key, change in waiting.items():
-            path = self._path(key)
-            if change is None:
-                self._remove(key, path)
-            else:
-                leaf = Leaf(key, change[0], leaf_summary(path, change[0], change[1]))
-                self._place(leaf, path)
+    def load(self, rows: list[bytes], annotations: Sequence[bytes]) -> None:
+        """Fill an empty tree with its leaves at once, each a row and its annotation; takes the list
+        of rows over. A node is hashed when the last leaf below it has been seen.
+
+        Raises: InvalidBytes when the rows are not in path order, or one stands twice.
+        """
+        ensure(not self._rows, "INV-T1", "a tree that has leaves is not loaded", name=self.name)
+        self._rows = rows
+        self._count = len(rows)
+        self._nodes = nodes = Nodes(self.columns, len(rows))
+        prefix, depths = self._prefix, nodes.depths
+        # Nodes whose right side is not complete, from the top. What comes next is on that side.
+        pending: list[int] = []
+        last = -1
+        number = 0
+        child, summary = NOTHING, nodes.empty  # the last leaf, which has no slot yet
+        try:
+            for row, annotation in zip(rows, annotations, strict=True):
+                end = 4 + int.from_bytes(row[:4], "big")
+                digest = sha256(prefix + row[4:end]).digest()
+                path = int.from_bytes(digest, "big")
+                if path <= last:
+                    raise InvalidBytes(f"leaf {number} of {self.name} is out of order")
+                if number:
+                    depth = _parting(last, path)
+                    if pending and depths[pending[-1]] > depth:
+                        child, summary = _close(nodes, pending, depth, last, child, summary)
+                    depths[number] = depth
+                    nodes.put(2 * number, child, summary)
+                    nodes.children[2 * pending[-1] + 1 if pending else 0] = number
+                    pending.append(number)
+                number += 1
+                last = path
+                child, summary = -number, leaf_summary(digest, row[end + 4 :], annotation)
+            if pending:
+                child, summary = _close(nodes, pending, NO_DEPTH, last, child, summary)
+            nodes.put(0, child, summary)
+        except StructError as error:
+            raise self._overflow() from error
 
     def items(self) -> Iterator[tuple[bytes, bytes, tuple[int, ...]]]:
         """Every (key, value, sums), committed, in path order: the order of a snapshot."""
-        for leaf in self.leaves():
-            yield leaf.key, leaf.value, decode_summary(leaf.summary).sums
-
-    def leaves(self) -> Iterator[Leaf]:
-        """Every leaf, committed, in path order. To read: changes go through `set`."""
         self.commit()
-        stack = [] if self._top is None else [self._top]
-        while stack:
-            node = stack.pop()
-            if type(node) is Leaf:
-                yield node
-            elif type(node) is Inner:
-                if node.right is not None:
-                    stack.append(node.right)
-                if node.left is not None:
-                    stack.append(node.left)
+        nodes = self._nodes
+        for slot in nodes.leaf_slots():
+            row = self._rows[-1 - nodes.children[slot]]
+            end = 4 + int.from_bytes(row[:4], "big")
+            yield row[4:end], row[end + 4 :], decode_summary(nodes.summary(slot)).sums
+
+    def rows(self) -> list[bytes]:
+        """Every leaf, committed, in path order: u32 length || key || u32 length || value."""
+        self.commit()
+        children = self._nodes.children
+        return [self._rows[-1 - children[slot]] for slot in self._nodes.leaf_slots()]
 
     def prove(self, key: bytes) -> bytes:
         """Proof that the key is in the committed tree with its value, or is not in it.
@@ -160,141 +162,176 @@ class Tree:
         Commits first, so that the proof belongs to the root `commit` returns now.
         """
         self.commit()
+        nodes = self._nodes
         path = self._path(key)
-        siblings: list[bytes] = []
-        bitmap = 0
-        node = self._top
-        while type(node) is Inner:
-            goes_right = bit_at(path, len(siblings))
-            other = node.left if goes_right else node.right
-            siblings.append(b"" if other is None else other.summary)
-            bitmap = (bitmap << 1) | (other is not None)
-            node = node.right if goes_right else node.left
-        depth = len(siblings)
-        kind, tail = PRESENT, b""
-        if node is None:
-            kind = ABSENT_EMPTY
-        elif type(node) is Leaf and node.key != key:
-            kind = ABSENT_OTHER
-            tail = self._path(node.key) + node.summary[32:] + value_hash(node.value)
-        width = (depth + 7) >> 3
-        packed = (bitmap << ((width << 3) - depth)).to_bytes(width, "big")
-        head = bytes((kind,)) + depth.to_bytes(2, "big")
-        return b"".join((head, packed, *siblings, tail))
+        slots = self._slots_to(path)
+        leaf = nodes.children[slots[-1]]
+        levels = [nodes.depths[slot >> 1] for slot in slots[1:]]
+        siblings = [nodes.summary(slot ^ 1) for slot in slots[1:]]
+        if leaf == NOTHING:
+            return _encode_proof(ABSENT_EMPTY, 0, levels, siblings, b"")
+        row = self._rows[-1 - leaf]
+        found = self._path_of(row)
+        parting = _parting(path, found)
+        shared = len([level for level in levels if level < parting])
+        if shared < len(levels):
+            # The path ends on the empty side of a node that is left out.
+            beside = nodes.encoded(nodes.children[slots[shared]], parting, found)
+            levels = [*levels[:shared], parting]
+            siblings = [*siblings[:shared], beside]
+            return _encode_proof(ABSENT_EMPTY, parting + 1, levels, siblings, b"")
+        depth = levels[-1] + 1 if levels else 0
+        if parting == PATH_BITS:
+            return _encode_proof(PRESENT, depth, levels, siblings, b"")
+        value = row[8 + int.from_bytes(row[:4], "big") :]
+        tail = found.to_bytes(32, "big") + nodes.summary(slots[-1])[32:] + value_hash(value)
+        return _encode_proof(ABSENT_OTHER, depth, levels, siblings, tail)
 
-    def _path(self, key: bytes) -> bytes:
-        return sha256(self._prefix + key).digest()
+    def _overflow(self) -> InvariantBroken:
+        return InvariantBroken("INV-T2", f"a sum of collection {self.name} leaves i128")
 
-    def _descend(self, path: bytes) -> tuple[Node | None, int]:
-        """Node at the end of a path, with its depth; nothing changes."""
-        node = self._top
-        depth = 0
-        while type(node) is Inner:
-            node = node.right if bit_at(path, depth) else node.left
-            depth += 1
-        return node, depth
+    def _path(self, key: bytes) -> int:
+        return int.from_bytes(sha256(self._prefix + key).digest(), "big")
 
-    def _place(self, leaf: Leaf, path: bytes) -> None:
-        """Put a leaf where its path ends; a different leaf there is pushed down."""
-        node = self._top
-        parent: Inner | None = None
-        depth = 0
-        goes_right = 0
-        while type(node) is Inner:
-            node.summary = b""
-            parent = node
-            goes_right = (path[depth >> 3] >> (7 - (depth & 7))) & 1
-            node = node.right if goes_right else node.left
-            depth += 1
-        if type(node) is Leaf and node.key == leaf.key:
-            self._hang(parent, goes_right, leaf)
+    def _path_of(self, row: bytes) -> int:
+        return self._path(row[4 : 4 + int.from_bytes(row[:4], "big")])
+
+    def _path_below(self, node: int) -> int:
+        """Path of some leaf below a node: down to its depth all are the same."""
+        child = node
+        while child > 0:
+            child = self._nodes.children[2 * child]
+        return self._path_of(self._rows[-1 - child])
+
+    def _slots_to(self, path: int) -> list[int]:
+        """Slot 0 and every further one on the way to the leaf at which a path ends."""
+        children, depths = self._nodes.children, self._nodes.depths
+        slots = [0]
+        node = children[0]
+        while node > 0:
+            slot = 2 * node + ((path >> (DEPTH_LAST - depths[node])) & 1)
+            slots.append(slot)
+            node = children[slot]
+        return slots
+
+    def _apply(self) -> None:
+        """Bring every change into the tree's shape; nodes above it are stale until hashed."""
+        waiting = self._waiting
+        self._waiting = {}
+        prefix = self._prefix
+        for key, change in waiting.items():
+            digest = sha256(prefix + key).digest()
+            path = int.from_bytes(digest, "big")
+            head = _head(key)
+            if change is None:
+                self._remove(head, path)
+            else:
+                value, annotation = change
+                row = b"".join((head, LENGTH.pack(len(value)), value))
+                self._place(row, head, path, leaf_summary(digest, value, annotation))
+
+    def _place(self, row: bytes, head: bytes, path: int, summary: bytes) -> None:
+        """Put a leaf where its path ends; a different leaf there gets a node to part from it."""
+        nodes = self._nodes
+        children, depths, stale = nodes.children, nodes.depths, nodes.stale
+        slot = 0
+        node = children[0]
+        while node > 0:
+            stale[node] = 1
+            slot = 2 * node + ((path >> (DEPTH_LAST - depths[node])) & 1)
+            node = children[slot]
+        if node == NOTHING:
+            self._count = 1
+            nodes.put(0, self._new_leaf(row), summary)
+            return
+        there = self._rows[-1 - node]
+        if there.startswith(head):
+            self._rows[-1 - node] = row
+            nodes.put(slot, node, summary)
             return
         self._count += 1
-        child: Node = leaf
-        if type(node) is Leaf:
-            child = _fork((node, self._path(node.key)), (leaf, path), depth)
-        self._hang(parent, goes_right, child)
+        self._part(path, _parting(path, self._path_of(there)), self._new_leaf(row), summary)
 
-    def _hang(self, parent: Inner | None, goes_right: int, child: Node | None) -> None:
-        if parent is None:
-            self._top = child
-        elif goes_right:
-            parent.right = child
-        else:
-            parent.left = child
+    def _part(self, path: int, depth: int, leaf: int, summary: bytes) -> None:
+        """Give a leaf a new node at a depth, beside what its path has met there. If that is a node,
+        it is stale: it lies further below its parent now."""
+        nodes = self._nodes
+        slot = 0
+        node = nodes.children[0]
+        while node > 0 and nodes.depths[node] < depth:
+            slot = 2 * node + ((path >> (DEPTH_LAST - nodes.depths[node])) & 1)
+            node = nodes.children[slot]
+        fresh = nodes.take(depth)
+        place = 2 * fresh + ((path >> (DEPTH_LAST - depth)) & 1)
+        nodes.put(place, leaf, summary)
+        nodes.put(place ^ 1, node, nodes.summary(slot))
+        nodes.children[slot] = fresh
 
-    def _remove(self, key: bytes, path: bytes) -> None:
-        """Take a leaf out and lift a lone sibling to the shortest prefix that is its own."""
-        found, depth = self._descend(path)
-        if type(found) is not Leaf or found.key != key:
+    def _remove(self, head: bytes, path: int) -> None:
+        """Take a leaf out, and the node that parted it: what was beside it takes its place."""
+        nodes = self._nodes
+        slots = self._slots_to(path)
+        slot = slots.pop()
+        leaf = nodes.children[slot]
+        if leaf == NOTHING or not self._rows[-1 - leaf].startswith(head):
             return
         self._count -= 1
-        parents: list[Inner] = []
-        node = self._top
-        while type(node) is Inner:
-            node.summary = b""
-            parents.append(node)
-            node = node.right if bit_at(path, len(parents) - 1) else node.left
-        lifted: Node | None = None
-        while parents:
-            depth = len(parents) - 1
-            parent = parents.pop()
-            goes_right = bit_at(path, depth)
-            other = parent.left if goes_right else parent.right
-            # A node that keeps two or more leaves stays; one that keeps a single leaf becomes it.
-            if type(other) is Inner or (lifted is not None and other is not None):
-                self._hang(parent, goes_right, lifted)
-                return
-            lifted = other if lifted is None else lifted
-        self._top = lifted
+        self._rows[-1 - leaf] = b""
+        self._free.append(leaf)
+        if slot == 0:
+            nodes.put(0, NOTHING, nodes.empty)
+            return
+        for above in slots:
+            nodes.stale[above >> 1] = 1
+        beside = nodes.children[slot ^ 1]
+        if beside > 0:
+            nodes.stale[beside] = 1
+        nodes.put(slots[-1], beside, nodes.summary(slot ^ 1))
+        nodes.drop(slot >> 1)
 
-    def _rehash(self, top: Inner) -> None:
-        """Give every changed inner node its summary, children before parents."""
-        order: list[Inner] = []
-        stack = [top]
-        while stack:
-            node = stack.pop()
-            order.append(node)
-            left = node.left
-            right = node.right
-            if type(left) is Inner and not left.summary:
-                stack.append(left)
-            if type(right) is Inner and not right.summary:
-                stack.append(right)
-        empty = self._empty
-        layout = self._layout
-        order.reverse()
-        try:
-            for node in order:
-                left = node.left
-                right = node.right
-                mine = empty if left is None else left.summary
-                other = empty if right is None else right.summary
-                node.summary = sha256(b"\x11" + mine + other).digest() + add_annotations(
-                    layout, mine, other
-                )
-        except StructError as error:
-            raise InvariantBroken(
-                "INV-T2", f"a sum of collection {self.name} leaves i128"
-            ) from error
+    def _new_leaf(self, row: bytes) -> int:
+        """A leaf, as it stands in a slot."""
+        if self._free:
+            leaf = self._free.pop()
+            self._rows[-1 - leaf] = row
+            return leaf
+        self._rows.append(row)
+        return -len(self._rows)
 
 
-def _fork(one: tuple[Leaf, bytes], other: tuple[Leaf, bytes], depth: int) -> Inner:
-    """The smallest subtree at `depth` in which two leaves stand apart, each with its path."""
-    old, old_path = one
-    new, new_path = other
-    top = Inner()
-    node = top
-    while True:
-        old_right = bit_at(old_path, depth)
-        new_right = bit_at(new_path, depth)
-        if old_right != new_right:
-            node.left, node.right = (new, old) if old_right else (old, new)
-            return top
-        below = Inner()
-        if new_right:
-            node.right = below
-        else:
-            node.left = below
-        node = below
-        depth += 1
+def _head(key: bytes) -> bytes:
+    """How the row of a key begins. No row of another key begins so."""
+    return LENGTH.pack(len(key)) + key
+
+
+def _parting(one: int, other: int) -> int:
+    """Depth of the first bit in which two paths differ, PATH_BITS when there is none."""
+    return PATH_BITS - (one ^ other).bit_length()
+
+
+def _close(
+    nodes: Nodes, pending: list[int], depth: int, path: int, child: int, summary: bytes
+) -> tuple[int, bytes]:
+    """Hash the pending nodes that are deeper than `depth`, the last of which has this right child;
+    what then takes that child's place."""
+    slot = 2 * pending[-1] + 1
+    nodes.put(slot, child, summary)
+    while pending and nodes.depths[pending[-1]] > depth:
+        pending.pop()
+        slot = 2 * pending[-1] + 1 if pending else 0
+        above = nodes.depths[pending[-1]] if pending else NO_DEPTH
+        nodes.rehash(slot, max(above, depth), path)
+    return nodes.children[slot], nodes.summary(slot)
+
+
+def _encode_proof(
+    kind: int, depth: int, levels: list[int], siblings: list[bytes], tail: bytes
+) -> bytes:
+    """Bytes of a proof. `levels` are the depths of the nodes above that have two sides."""
+    bitmap = 0
+    for level in levels:
+        bitmap |= 1 << (depth - 1 - level)
+    width = (depth + 7) >> 3
+    packed = (bitmap << ((width << 3) - depth)).to_bytes(width, "big")
+    head = bytes((kind,)) + depth.to_bytes(2, "big")
+    return b"".join((head, packed, *siblings, tail))

@@ -5,7 +5,9 @@ included; nothing else moves money until the SEAL, so the sealed root is the roo
 Source: hyperliquid-protocol 6.4, U-LIQ-1..18; audit-log-and-consensus 9.6.
 """
 
+import struct
 from hashlib import sha256
+from typing import Final
 
 from chainperp.model.accounts import Account
 from chainperp.model.decisions import CommitReason, Kind, LiquidationOutcome, rule_number
@@ -31,6 +33,7 @@ from chainperp.transition.recorder import Recorder
 from chainperp.transition.sweep import Sweep
 
 MARK_ROW_PREFIX = b"\x00\x4d"
+MARK_ROW: Final = struct.Struct(">IQQQ")
 
 
 class Test:
@@ -208,12 +211,7 @@ def _record_test(
 def mark_row(state: State, asset: int) -> bytes:
     """The row of a market in a list of marks: asset, mark, previous mark, oracle."""
     market = state.markets[asset]
-    return (
-        asset.to_bytes(4, "big")
-        + market.mark.to_bytes(8, "big")
-        + market.mark_previous.to_bytes(8, "big")
-        + market.oracle.to_bytes(8, "big")
-    )
+    return MARK_ROW.pack(asset, market.mark, market.mark_previous, market.oracle)
 
 
 def marks_root(state: State) -> bytes:

@@ -196,11 +196,11 @@ def test_layout_decodes_what_decode_decodes() -> None:
     for name, tree in world.engine.commitment.trees.items():
         schema = schema_of(name)
         layout = canonical.Layout(schema)
-        for leaf in tree.leaves():
-            bits = int.from_bytes(leaf.value, "big") ^ (1 << draw.randrange(8 * len(leaf.value)))
-            flipped = bits.to_bytes(len(leaf.value), "big")
-            cut = leaf.value[: draw.randrange(len(leaf.value))]
-            for raw in (leaf.value, flipped, cut, leaf.value + b"\x00", b""):
+        for _key, value, _sums in tree.items():
+            bits = int.from_bytes(value, "big") ^ (1 << draw.randrange(8 * len(value)))
+            flipped = bits.to_bytes(len(value), "big")
+            cut = value[: draw.randrange(len(value))]
+            for raw in (value, flipped, cut, value + b"\x00", b""):
                 expected = outcome(partial(canonical.decode, schema), raw)
                 assert outcome(layout.decode, raw) == expected, name
             seen[name[:4]] = seen.get(name[:4], 0) + 1

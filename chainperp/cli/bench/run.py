@@ -19,9 +19,10 @@ from chainperp.cli.bench.sweep import sweep_stages
 from chainperp.cli.output import Progress
 
 
-def measure(rounds: int, quick: bool, step: Progress) -> dict[str, Any]:
-    """Measure every stage: one warm-up round, then `rounds` interleaved ones."""
-    listed = prepare(quick)
+def measure(rounds: int, quick: bool, step: Progress, python: Path) -> dict[str, Any]:
+    """Measure every stage: one warm-up round, then `rounds` interleaved ones. `python` is the
+    interpreter that may have peers."""
+    listed = prepare(quick, python)
     stages.freeze()
     results: dict[str, list[float]] = {stage.name: [] for stage in listed}
     for number in range(rounds + 1):
@@ -59,7 +60,7 @@ def measure(rounds: int, quick: bool, step: Progress) -> dict[str, Any]:
     }
 
 
-def prepare(quick: bool) -> list[stages.Stage]:
+def prepare(quick: bool, python: Path) -> list[stages.Stage]:
     """All stages with their worlds built."""
     accounts = 2_000 if quick else 10_000
     large = 10_000 if quick else 100_000
@@ -72,7 +73,7 @@ def prepare(quick: bool) -> list[stages.Stage]:
         stages.flow_stage(1_000, "standard flow, 1k accounts", None),
         stages.flow_stage(accounts, f"standard flow, {accounts // 1000}k accounts", 25.0),
         stages.flow_stage(large, f"standard flow, {large // 1000}k accounts", None),
-        *peer_stages(),
+        *peer_stages(python),
         stages.commit_stage(large),
         stages.durable_stage(),
         adl_stage(1_000 if quick else 10_000),

@@ -1,5 +1,6 @@
 """`chainperp bench`: the budgets, measured as ratios in one run."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +18,21 @@ def bench(
     growth: Annotated[
         bool, typer.Option("--growth", help="How cost grows, to a million accounts; nothing else.")
     ] = False,
+    peers: Annotated[
+        bool,
+        typer.Option(
+            "--peers",
+            help="Our engine and exchanges from PyPI on one flow, with their fills; nothing else. "
+            "pip install lightmatchingengine pyorderbook nautilus_trader, here or elsewhere.",
+        ),
+    ] = False,
+    operations: Annotated[
+        int, typer.Option("--operations", min=2_000, help="Of the flow, with --peers.")
+    ] = 200_000,
+    peer_python: Annotated[
+        Path | None,
+        typer.Option("--peer-python", help="Interpreter that has the peers, if not this one."),
+    ] = None,
     history: Annotated[
         Path | None, typer.Option("--history", help="Append the result to this JSON Lines file.")
     ] = None,
@@ -27,15 +43,20 @@ def bench(
 ) -> None:
     """Measure every stage against its budget. Example: chainperp bench --rounds 5"""
     from chainperp.cli.bench.growth import measure_growth
+    from chainperp.cli.bench.peers import compare_peers
     from chainperp.cli.bench.run import compare as compare_results
     from chainperp.cli.bench.run import last_of, measure, save_history
 
     before = None if compare is None else last_of(compare)
+    python = peer_python or Path(sys.executable)
     with output.progress("bench") as step:
         if growth:
             _tell_growth(measure_growth(rounds, quick, step), as_json)
             return
-        document = measure(rounds, quick, step)
+        if peers:
+            _tell_peers(compare_peers(operations, python, step), as_json)
+            return
+        document = measure(rounds, quick, step, python)
     if history is not None:
         save_history(history, document)
     if before is not None:
@@ -78,3 +99,22 @@ def _tell_growth(rows: list[dict[str, Any]], as_json: bool) -> None:
         [[row["axis"], f"{row['size']:,}", f"{row['least']:.2f}", row["unit"],
           f"{row['ratio']:.1f}", f"{row['growth']:.2f}"] for row in rows],
     )  # fmt: skip
+
+
+def _tell_peers(document: dict[str, Any], as_json: bool) -> None:
+    """Exit code 1 when a peer traded otherwise: its time would be that of another flow."""
+    if as_json:
+        output.answer(document, [], as_json=True)
+    else:
+        output.table(
+            f"standard flow from empty books; chainperp: {document['build']}; microseconds of "
+            "processor time for an operation",
+            ["who", "operations", "mean", "first 2,000", "last 2,000", "x ours", "x raw SHA-256",
+             "fills", "our fills"],
+            [[row["who"], f"{row['operations']:,}", f"{row['mean']:.2f}", f"{row['first']:.2f}",
+              f"{row['last']:.2f}", f"{row['ours']:.2f}", f"{row['hashes']:.1f}",
+              f"{row['fills']:,}", "yes" if row["same_fills"] else "NO"]
+             for row in document["peers"]],
+        )  # fmt: skip
+    if not document["ok"]:
+        raise typer.Exit(EXIT_FALSE)
