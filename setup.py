@@ -36,9 +36,10 @@ LEVEL = "0" if QUICK else os.environ.get("MYPYC_OPT_LEVEL", "2")
 COPIED = {".py", ".toml", ".json", ".html", ".typed"}
 OUTPUT = ROOT / "build/compiled"
 WORK = ROOT / "build/mypyc"
-# What stays Python: errors, because floors above derive their own from them, and tools of auditors
-# that are not on the path from a transaction to its entry.
-PURE = ("base/errors.py", "evidence/verifier/", "chain/audit/", "chain/proving/")
+# What stays Python: errors, because floors above derive their own from them; tools of auditors that
+# are not on the path from a transaction to its entry; calls of C with memory of each thread's own,
+# which is a class that the compiler does not know.
+PURE = ("base/errors.py", "evidence/verifier/", "chain/audit/", "chain/proving/", "wire/curve.py")
 # These are compiled all the same: a class of theirs derives from a compiled one.
 DERIVED = ("chain/proving/source.py",)
 RULE = re.compile(r'^(@rule\("[A-Z]{3}-\w+"\))\n((?:@.*\n)*def (\w+)\()', re.MULTILINE)

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Final, NamedTuple
 
 FLOORS: Final = (
-    "base", "model", "parameters", "rules", "state", "transition", "evidence", "chain",
+    "base", "model", "parameters", "rules", "state", "transition", "evidence", "chain", "wire",
 )  # fmt: skip
 MANIFEST: Final = "compiled.json"
 PACKAGE: Final = Path(__file__).resolve().parent

@@ -16,12 +16,12 @@ from chainperp.base.units import address_text
 from chainperp.client.variants import Mistake, forms, text_forms
 from chainperp.model.envelope import L1, MULTI_SIG, USER_SIGNED, Envelope
 from chainperp.wire.actions import canonical_action, scheme_of
+from chainperp.wire.signature import recover
 from chainperp.wire.signing import (
     action_hash,
     admit,
     check_user_signed,
     multi_sig_hash,
-    recover,
     recover_envelope,
 )
 from chainperp.wire.typed_data import (

@@ -34,6 +34,9 @@ SCHEMA: Final[Schema] = (
 )
 
 HEAD: Final = struct.Struct(">BQ")
+# Most have neither vault nor expiry: both flags are zero, and one look reads up to the action.
+PLAIN: Final = struct.Struct(">BQxxI")
+NOTHING_BESIDE: Final = bytes(2)
 TAIL: Final = struct.Struct(">B32s32s")
 U64: Final = struct.Struct(">Q")
 U32: Final = struct.Struct(">I")
@@ -86,19 +89,14 @@ def encode_envelope(envelope: Envelope) -> bytes:
 def decode_envelope(raw: bytes) -> Envelope:
     """Envelope of canonical bytes. Raises InvalidBytes for every other form."""
     try:
-        scheme, nonce = HEAD.unpack_from(raw, 0)
-        at = HEAD.size
-        vault = None
-        if _flag(raw, at, "vault"):
-            vault = raw[at + 1 : at + 21]
-            at += 20
-        at += 1
-        expires_after = None
-        if _flag(raw, at, "expires_after"):
-            expires_after = U64.unpack_from(raw, at + 1)[0]
-            at += 8
-        at += 1
-        end = at + 4 + U32.unpack_from(raw, at)[0]
+        if raw[HEAD.size : HEAD.size + 2] == NOTHING_BESIDE:
+            scheme, nonce, size = PLAIN.unpack_from(raw, 0)
+            vault = expires_after = None
+            at = PLAIN.size
+        else:
+            scheme, nonce = HEAD.unpack_from(raw, 0)
+            vault, expires_after, size, at = _beside(raw)
+        end = at + size
         v, r, s = TAIL.unpack_from(raw, end)
     except (struct.error, IndexError) as error:
         raise InvalidBytes(f"envelope ends early: it has {len(raw)} bytes") from error
@@ -106,7 +104,23 @@ def decode_envelope(raw: bytes) -> Envelope:
         raise InvalidBytes(f"{len(raw) - end - TAIL.size} bytes follow the envelope")
     if scheme not in SCHEMES:
         raise InvalidBytes(f"envelope scheme was {scheme}, only 1, 2 and 3 exist")
-    return Envelope(scheme, nonce, vault, expires_after, raw[at + 4 : end], v, r, s)
+    return Envelope(scheme, nonce, vault, expires_after, raw[at:end], v, r, s)
+
+
+def _beside(raw: bytes) -> tuple[bytes | None, int | None, int, int]:
+    """Vault, expiry, the action's size, and where the action starts, in any envelope."""
+    at = HEAD.size
+    vault = None
+    if _flag(raw, at, "vault"):
+        vault = raw[at + 1 : at + 21]
+        at += 20
+    at += 1
+    expires_after = None
+    if _flag(raw, at, "expires_after"):
+        expires_after = U64.unpack_from(raw, at + 1)[0]
+        at += 8
+    at += 1
+    return vault, expires_after, U32.unpack_from(raw, at)[0], at + 4
 
 
 def _flag(raw: bytes, at: int, name: str) -> bool:

@@ -13,6 +13,7 @@ Source: hyperliquid-api 3.3 to 3.5; reliability 9.2 and 9.3 for what bad input g
 
 import json
 import re
+from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -166,9 +167,16 @@ def read_json(raw: bytes) -> Any:
         _check_depth(raw)
     try:
         document = raw.decode("utf-8")
-        value = _DECODER.decode(document)
     except UnicodeDecodeError as error:
         raise BadRequest("json", f"invalid JSON: byte {error.start} is not UTF-8") from error
+    value = _read_plain(document)
+    return read_strictly(document) if value is None else value
+
+
+def read_strictly(document: str) -> Any:
+    """The same, once size and depth are known: gives every other refusal. Raises: BadRequest."""
+    try:
+        value = _DECODER.decode(document)
     except json.JSONDecodeError as error:
         raise BadRequest("json", f"invalid JSON: {error.msg} at {error.pos}") from error
     if "\\u" in document:
@@ -194,6 +202,9 @@ def _check_depth(raw: bytes) -> None:
             depth -= 1
 
 
+_NO_TEXT: Final = re.compile(r"[\x00\ud800-\udfff]")
+
+
 def _check_text(value: Any) -> None:
     """Refuse lone surrogates and NUL, which only an escape can bring in."""
     waiting = [value]
@@ -204,9 +215,7 @@ def _check_text(value: Any) -> None:
             waiting.extend(item.values())
         elif type(item) is list:
             waiting.extend(item)
-        elif type(item) is str and (
-            "\x00" in item or any("\ud800" <= letter <= "\udfff" for letter in item)
-        ):
+        elif type(item) is str and _NO_TEXT.search(item):
             raise BadRequest("json", "invalid JSON: text holds NUL or half a surrogate pair")
 
 
@@ -242,3 +251,39 @@ _DECODER: Final = json.JSONDecoder(
     parse_int=_whole,
     parse_constant=_fraction,
 )
+# Objects built by C alone: of two equal keys the later would win without a word.
+_SCAN: Final[Callable[[str, int], tuple[Any, int]]] = json.JSONDecoder(
+    parse_float=_fraction, parse_int=_whole, parse_constant=_fraction
+).scan_once  # type: ignore[attr-defined]  # typeshed does not know it
+
+
+def _read_plain(document: str) -> Any:
+    """What the strict reader would give, in less time, for an object without blanks around it,
+    escapes, or colons in texts; None for anything else.
+
+    Each key has a colon behind it. As many colons as keys in the result: none of them stands in a
+    text, and no key was lost to another of its name.
+    """
+    if "\\" in document:
+        return None
+    try:
+        value, end = _SCAN(document, 0)
+    except (ValueError, StopIteration, BadRequest):
+        return None
+    if type(value) is not dict or end != len(document):
+        return None
+    return value if _keys_in(value) == document.count(":") else None
+
+
+def _keys_in(value: Any) -> int:
+    """How many keys the objects of an object or a list have, at all depths (at most 32)."""
+    found = 0
+    items = value
+    if type(value) is dict:
+        found = len(value)
+        items = value.values()
+    for item in items:
+        kind = type(item)
+        if kind is dict or kind is list:
+            found += _keys_in(item)
+    return found

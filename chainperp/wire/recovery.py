@@ -7,9 +7,25 @@ inside it: what `chain.decode.transaction_of` takes.
 """
 
 from chainperp.base.errors import BadRequest, InvalidBytes
-from chainperp.model.envelope import MULTI_SIG, Envelope, decode_envelope
-from chainperp.wire.signing import open_multi_sig, recover_envelope, verify_envelope_form
-from chainperp.wire.typed_data import Network
+from chainperp.model.envelope import (
+    HEAD,
+    L1,
+    MULTI_SIG,
+    NOTHING_BESIDE,
+    PLAIN,
+    TAIL,
+    Envelope,
+    decode_envelope,
+)
+from chainperp.wire.plain_form import is_plain_form
+from chainperp.wire.signature import check_signature, recover_checked
+from chainperp.wire.signing import (
+    open_multi_sig,
+    recover_envelope,
+    recover_formed,
+    verify_envelope_form,
+)
+from chainperp.wire.typed_data import Network, agent_digest, keccak
 
 
 def recover_signers(envelope: Envelope, network: Network) -> bytes:
@@ -23,11 +39,32 @@ def recover_signers(envelope: Envelope, network: Network) -> bytes:
 def signer_of(raw: bytes, network: Network) -> bytes | str:
     """Signers of an envelope's bytes, or why it has none."""
     try:
+        if _is_plain(raw):
+            return _plain_signer(raw, network)
         envelope = decode_envelope(raw)
-        verify_envelope_form(envelope)
-        return recover_signers(envelope, network)
+        action = verify_envelope_form(envelope)
+        return recover_formed(envelope, action, network)
     except (BadRequest, InvalidBytes) as error:
         return f"no signer ({error})"
+
+
+def _is_plain(raw: bytes) -> bool:
+    """Whether an envelope is, up to its signature, of the usual form: an L1 action in its canonical
+    form, with neither vault nor expiry. False says nothing against it."""
+    end = len(raw) - TAIL.size
+    if end < PLAIN.size or raw[HEAD.size : HEAD.size + 2] != NOTHING_BESIDE:
+        return False
+    scheme, _, size = PLAIN.unpack_from(raw, 0)
+    return scheme == L1 and PLAIN.size + size == end and is_plain_form(raw, PLAIN.size, end)
+
+
+def _plain_signer(raw: bytes, network: Network) -> bytes:
+    """The same checks and digest on the bytes as they lie, without an object in between."""
+    v, r, s = TAIL.unpack_from(raw, len(raw) - TAIL.size)
+    check_signature(v, r, s)
+    # Behind the action its nonce is hashed, and a zero for the vault that is not there.
+    hashed = raw[PLAIN.size : -TAIL.size] + raw[1 : HEAD.size + 1]
+    return recover_checked(agent_digest(keccak(hashed), network), v, r, s)
 
 
 def signers_of(envelopes: list[bytes], network: Network) -> list[bytes | str]:

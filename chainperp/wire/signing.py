@@ -9,7 +9,7 @@ as they stand and never encoded again.
 is the signature check that replay is handed. `verify_envelope_form` judges an envelope that
 somebody else admitted.
 
-Source: hyperliquid-api 3.1 to 3.6; SEC 2 for what is refused before the library is called.
+Source: hyperliquid-api 3.1 to 3.6.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,6 @@ from chainperp.base.msgpack import pack, unpack
 from chainperp.base.units import Address
 from chainperp.model.envelope import L1, MULTI_SIG, SCHEMES, USER_SIGNED, Envelope
 from chainperp.wire.actions import canonical_action, scheme_of
-from chainperp.wire.curve import recover_key
 from chainperp.wire.shapes import (
     Misfit,
     field,
@@ -33,6 +32,7 @@ from chainperp.wire.shapes import (
     shown,
     u64,
 )
+from chainperp.wire.signature import check_signature, recover, recover_checked
 from chainperp.wire.typed_data import (
     Network,
     agent_digest,
@@ -43,12 +43,6 @@ from chainperp.wire.typed_data import (
     user_digest,
 )
 
-# Order of secp256k1. s above the half is the mirror of a valid signature, refused (SEC 2).
-CURVE_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-_ORDER: Final = CURVE_ORDER.to_bytes(32, "big")
-_HALF_ORDER: Final = (CURVE_ORDER >> 1).to_bytes(32, "big")
-_ZERO: Final = bytes(32)
-
 # The envelope is hashed without its type: one key less, and the bytes of `"type": "multiSig"` gone.
 _MULTI_SIG_HEAD: Final = bytes.fromhex("84") + pack("type") + pack("multiSig")
 _UNTYPED_HEAD: Final = bytes.fromhex("83")
@@ -57,38 +51,6 @@ _LIST_OF_THREE: Final = bytes.fromhex("93")
 
 NETWORK_TEXT: Final = "Mainnet and testnet require different signature."
 NONCE_TEXT: Final = "Nonce mismatch."
-UNRECOVERABLE: Final = "Unable to recover signer"
-
-
-def check_signature(v: int, r: bytes, s: bytes) -> None:
-    """A signature must be the one canonical form that its numbers have.
-
-    Rejects, in this order: v other than 27 and 28; r, then s, zero or not below the curve's
-    order; s in the upper half. Widths of 32 bytes make byte order the order of numbers.
-    """
-    if v not in (27, 28):
-        raise BadRequest("signature_v", f"{UNRECOVERABLE}: v is 27 or 28, was {v}")
-    if len(r) != 32 or len(s) != 32:
-        raise BadRequest("signature_shape", f"{UNRECOVERABLE}: r and s have 32 bytes each")
-    if r == _ZERO or r >= _ORDER:
-        raise BadRequest("signature_r", f"{UNRECOVERABLE}: r is zero or not below the curve order")
-    if s == _ZERO or s >= _ORDER:
-        raise BadRequest("signature_s", f"{UNRECOVERABLE}: s is zero or not below the curve order")
-    if s > _HALF_ORDER:
-        raise BadRequest("signature_high_s", "signature is not canonical (s is in the upper half)")
-
-
-def recover(digest: bytes, v: int, r: bytes, s: bytes) -> Address:
-    """Address of the key that signed the digest.
-
-    Raises: BadRequest; a code of its own for each defect of the numbers, `signature` when no
-    point of the curve fits them.
-    """
-    check_signature(v, r, s)
-    key = recover_key(digest, r + s, v == 28)
-    if key is None:
-        raise BadRequest("signature", f"{UNRECOVERABLE}: no key fits r, s and v")
-    return Address(keccak(key)[12:])
 
 
 def action_hash(
@@ -110,10 +72,14 @@ def digest_of(envelope: Envelope, network: Network) -> bytes:
     agents may give, could move money), and when a user-signed action is for the other network,
     repeats another nonce, or stands beside a vault or expiry that its signature does not cover.
     """
-    _check_scheme(envelope)
+    _check_scheme(envelope, _type_of(envelope))
     if envelope.scheme == L1:
         return agent_digest(_hash(envelope, envelope.action_bytes), network)
-    action = canonical_action(_unpacked(envelope))
+    return _typed_digest(envelope, canonical_action(_unpacked(envelope)), network)
+
+
+def _typed_digest(envelope: Envelope, action: dict[str, Any], network: Network) -> bytes:
+    """The digest of a user-signed or multi-sig envelope with its canonical action."""
     if envelope.scheme == USER_SIGNED:
         check_user_signed(action, envelope.nonce, network)
         _check_nothing_beside(envelope)
@@ -128,6 +94,22 @@ def recover_envelope(envelope: Envelope, network: Network) -> Address:
     return recover(digest_of(envelope, network), envelope.v, envelope.r, envelope.s)
 
 
+def recover_formed(envelope: Envelope, action: dict[str, Any], network: Network) -> bytes:
+    """Everybody who signed an envelope whose form was checked, given its canonical action: 20 bytes
+    each. What `verify_envelope_form` looks at is not looked at again.
+
+    Raises: BadRequest for another network and for the first signature that is none.
+    """
+    if envelope.scheme == L1:
+        digest = agent_digest(_hash(envelope, envelope.action_bytes), network)
+    else:
+        digest = _typed_digest(envelope, action, network)
+    signer = recover_checked(digest, envelope.v, envelope.r, envelope.s)
+    if envelope.scheme != MULTI_SIG:
+        return signer
+    return signer + b"".join(_opened(envelope, action, network).signers)
+
+
 def _hash(envelope: Envelope, hashed: bytes) -> bytes:
     return action_hash(hashed, envelope.nonce, envelope.vault, envelope.expires_after)
 
@@ -139,12 +121,15 @@ def _unpacked(envelope: Envelope) -> Any:
         raise BadRequest("msgpack", str(error)) from error
 
 
-def _check_scheme(envelope: Envelope) -> None:
+def _type_of(envelope: Envelope) -> str:
     """The type stands first in every canonical action, so a look at a few bytes is enough."""
     raw = envelope.action_bytes
     if raw[1:6] != _TYPE_KEY:
         raise BadRequest("key_order", f"an action starts with its type, was {raw[:16].hex()}")
-    name = raw[7 : 7 + (raw[6] & 0x1F)].decode("latin-1") if len(raw) > 6 else ""
+    return raw[7 : 7 + (raw[6] & 0x1F)].decode("latin-1") if len(raw) > 6 else ""
+
+
+def _check_scheme(envelope: Envelope, name: str) -> None:
     scheme = scheme_of(name)
     if envelope.scheme != scheme:
         raise BadRequest(
@@ -214,10 +199,14 @@ def open_multi_sig(envelope: Envelope, network: Network) -> MultiSig:
 
     Raises: BadRequest naming the first signature that is not canonical.
     """
-    _check_scheme(envelope)
+    _check_scheme(envelope, _type_of(envelope))
     action = canonical_action(_unpacked(envelope))
     if envelope.scheme != MULTI_SIG:
         raise BadRequest("scheme", f"{action['type']} is no multi-sig envelope")
+    return _opened(envelope, action, network)
+
+
+def _opened(envelope: Envelope, action: dict[str, Any], network: Network) -> MultiSig:
     payload = action["payload"]
     digest = _inner_digest(envelope, payload, network)
     signers: list[Address] = []
@@ -321,7 +310,7 @@ def verify_envelope_form(envelope: Envelope) -> dict[str, Any]:
         rebuilt = canonical_action(action)
         if msgpack.packb(rebuilt) != envelope.action_bytes:
             raise _difference(rebuilt, action)
-    _check_scheme(envelope)
+    _check_scheme(envelope, action["type"])
     if envelope.scheme == USER_SIGNED:
         check_user_signed(action, envelope.nonce, action["hyperliquidChain"])
         _check_nothing_beside(envelope)

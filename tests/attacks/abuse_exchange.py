@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 import msgpack
 
 from chainperp.client.wallet import sign_digest
-from chainperp.wire.signing import CURVE_ORDER, action_hash
+from chainperp.wire.signature import CURVE_ORDER
+from chainperp.wire.signing import action_hash
 from chainperp.wire.typed_data import Network, agent_digest, user_digest
 from tests.support.node import Account, NodeProcess, account, limit_order
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chainperp.wire import curve
 from chainperp.wire.curve import recover_by_functions, recover_by_objects, recover_key
-from chainperp.wire.signing import CURVE_ORDER
+from chainperp.wire.signature import CURVE_ORDER
 from tests.support.chain import ROOT
 
 FIXED = settings(derandomize=True, database=None, deadline=None, max_examples=300)

@@ -12,7 +12,8 @@ from chainperp.base.msgpack import pack
 from chainperp.client.wallet import address_of, sign_action, sign_digest, sign_multi_sig
 from chainperp.model.envelope import Envelope
 from chainperp.wire import signing
-from chainperp.wire.signing import CURVE_ORDER, admit, recover, recover_envelope
+from chainperp.wire.signature import CURVE_ORDER, recover
+from chainperp.wire.signing import admit, recover_envelope
 from chainperp.wire.typed_data import keccak
 from tests.unit.wire.samples import SAMPLES
 
