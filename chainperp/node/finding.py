@@ -11,7 +11,7 @@ from chainperp.model.envelope import encode_envelope
 from chainperp.wire.actions import read_json
 from chainperp.wire.plain_request import plain_envelope
 from chainperp.wire.recovery import recover_signers
-from chainperp.wire.signing import admit
+from chainperp.wire.signing import admit, recover_formed
 from chainperp.wire.typed_data import Network
 
 Admitted = tuple[bytes, bytes]
@@ -42,8 +42,10 @@ def finding(body: bytes, network: Network) -> Finding:
     """What one request is found to be; the first thing that is wrong with it, if anything is."""
     try:
         envelope = plain_envelope(body)
-        if envelope is None:
-            envelope = admit(json_of(body), network)
+        if envelope is not None:
+            # An action of the exchange, whose signers need no second look at it.
+            return encode_envelope(envelope), recover_formed(envelope, {}, network)
+        envelope = admit(json_of(body), network)
         return encode_envelope(envelope), recover_signers(envelope, network)
     except BadRequest as error:
         return Refusal(error.code, str(error), not isinstance(error, NotJson))

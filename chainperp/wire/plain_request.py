@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgpack
 
 from chainperp.model.envelope import L1, Envelope
-from chainperp.wire.signing import check_signature
+from chainperp.wire.signature import check_signature
 
 
 def _spaced(text: bytes) -> bytes:

@@ -11,7 +11,8 @@ from chainperp.client.wallet import development_key, sign_action
 from chainperp.model.envelope import Envelope
 from chainperp.wire.actions import read_json
 from chainperp.wire.plain_request import COUNT_MAX, plain_envelope
-from chainperp.wire.signing import CURVE_ORDER, admit
+from chainperp.wire.signature import CURVE_ORDER
+from chainperp.wire.signing import admit
 
 ROUNDS = 4_000
 KEY = development_key(0)
