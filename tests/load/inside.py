@@ -11,7 +11,7 @@ import sys
 import time
 
 from chainperp import BUILD
-from chainperp.cli.bench.pipeline import CORES, Pipeline, Spent
+from chainperp.cli.bench.pipeline import CORES, TOGETHER, Pipeline, Spent
 from chainperp.cli.bench.two_cores import raw_rate
 
 PROFILE_LINES = 70
@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=CORES)
+    parser.add_argument("--together", type=int, default=TOGETHER)
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     print(BUILD.words)
@@ -38,12 +39,12 @@ def main() -> int:
     if options.profile:
         profile = cProfile.Profile(time.thread_time)
         profile.enable()
-        pipeline.run(options.processes)
+        pipeline.run(options.processes, options.together)
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(PROFILE_LINES)
         return 0
     for _ in range(options.rounds):
-        raw, spent = raw_rate(CORES), pipeline.run(options.processes)
+        raw, spent = raw_rate(CORES), pipeline.run(options.processes, options.together)
         show("raw recovery", Spent(raw.wall_us, 0.0, raw.processor_us))
         show("inside a node", spent)
         processor = raw.processor_us / (spent.own + spent.children)

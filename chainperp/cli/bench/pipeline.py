@@ -39,8 +39,9 @@ USDC: Final = 10_000_000
 PRICE: Final = 100_000
 SPREAD: Final = 8
 TOGETHER: Final = 200
-"""Requests that a sender hands over at once, and how many senders there are."""
-SENDERS: Final = 16
+"""Requests that a sender hands over at once."""
+UNDER_WAY: Final = 3_200
+"""Requests that have no reply yet, of all senders together."""
 WARM: Final = 1_000
 RAW: Final = "raw recover, two cores"
 NANO: Final = 1e9
@@ -49,7 +50,7 @@ RESTING: Final = 0.01
 """Seconds of processor time between two looks that are not work."""
 
 
-def bodies(keys: list[bytes], count: int, first_nonce: int) -> Iterator[bytes]:
+def signed_bodies(keys: list[bytes], count: int, first_nonce: int) -> Iterator[bytes]:
     """Bodies of `POST /exchange` with one order each, within a few ticks around the oracle price,
     so that about half of them rest and half of them trade; the keys take turns."""
     draws = Draws("pipeline")
@@ -88,17 +89,17 @@ class Node:
         for vote in self.feed.votes(time_ms):
             self.producer.queue_system(vote)
 
-    async def run(self, requests: list[bytes]) -> Spent:
+    async def run(self, requests: list[bytes], together: int) -> Spent:
         """Start, warm up, then push the requests through until each has its reply."""
         self.exchange.intake.start()
         await self.producer.make_block()
         loop = asyncio.create_task(self.producer.run())
         rest = iter(requests)
-        await self._send_all(islice(rest, WARM))
+        await self._send_all(islice(rest, WARM), together)
         await _until_children_rest()
         settle()
         before = _used()
-        await self._send_all(rest)
+        await self._send_all(rest, together)
         after = _used()
         await self.producer.stop()
         await loop
@@ -110,13 +111,14 @@ class Node:
         )
         return Spent(wall, own, children)
 
-    async def _send_all(self, requests: Iterator[bytes]) -> None:
-        """So many senders at a time, each of which waits for its replies."""
-        await asyncio.gather(*(self._send(requests) for _ in range(SENDERS)))
+    async def _send_all(self, requests: Iterator[bytes], together: int) -> None:
+        """Many senders at a time, each of which waits for its replies."""
+        senders = range(UNDER_WAY // together)
+        await asyncio.gather(*(self._send(requests, together) for _ in senders))
 
-    async def _send(self, requests: Iterator[bytes]) -> None:
-        while together := list(islice(requests, TOGETHER)):
-            for reply in await self.exchange.handle_many(together):
+    async def _send(self, requests: Iterator[bytes], together: int) -> None:
+        while bodies := list(islice(requests, together)):
+            for reply in await self.exchange.handle_many(bodies):
                 if not _is_accepted(reply):
                     raise RuntimeError(f"an honest order was refused: {reply}")
 
@@ -140,13 +142,13 @@ class Pipeline:
             "bench/pipeline", now, [(address_of(self.validator), 1)],
             accounts=[(address_of(key), USDC) for key in keys],
         )  # fmt: skip
-        self.requests = list(bodies(keys, count + WARM, now))
+        self.requests = list(signed_bodies(keys, count + WARM, now))
 
-    def run(self, processes: int = CORES) -> Spent:
+    def run(self, processes: int = CORES, together: int = TOGETHER) -> Spent:
         """All requests through a fresh node."""
         with TemporaryDirectory(prefix="chainperp-bench-") as folder:
             node = Node(Path(folder) / "chain", self.genesis, self.validator, processes)
-            return asyncio.run(node.run(self.requests))
+            return asyncio.run(node.run(self.requests, together))
 
 
 def pipeline_stages(count: int) -> list[Stage]:
