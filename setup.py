@@ -1,4 +1,4 @@
-"""Builds the package; with CHAINPERP_COMPILE=1 its floors 0 to 4 as compiled modules too.
+"""Builds the package; with CHAINPERP_COMPILE=1 floors 0 to 4 and wire compiled too.
 
 `pip install .` runs this file through setuptools. `make compile` runs `python setup.py compile`,
 which leaves a second copy of the package, compiled, in build/compiled and touches nothing else.

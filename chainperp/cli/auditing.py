@@ -18,7 +18,7 @@ from chainperp.chain.replay import Recover
 from chainperp.cli.checking import verify_directory
 from chainperp.evidence.checkpoint import cosign_checkpoint, parse_checkpoint
 from chainperp.evidence.note import Sign, VerifierKey, parse_note
-from chainperp.storage.collector import collector_off, settle
+from chainperp.storage.collector import between_blocks, one_chain
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import rules_hash
 from chainperp.storage.recovery import inspect
@@ -91,15 +91,21 @@ def audit_segment(
     step: Callable[[int], None] | None = None,
 ) -> AuditReport:
     """Audit one segment."""
+    with one_chain():
+        return _walk(segment, recover, unpack, step)
+
+
+def _walk(
+    segment: Segment, recover: Recover | None, unpack: Unpack, step: Callable[[int], None] | None
+) -> AuditReport:
+    """Start where the segment starts, and check its blocks."""
     directory = DataDir.open(segment.path, write=False)
     auditor = Auditor(directory.genesis, rules_hash(), recover, unpack)
     if segment.first:
         height = segment.first - 1
         seal = next(iter(read_blocks(directory.segments, height, height))).entries[-1]
-        with collector_off():
-            auditor.start_from(dict(directory.list_snapshots())[height].read_bytes(), seal)
-        settle()
-    blocks = read_blocks(directory.segments, segment.first, segment.last)
+        auditor.start_from(dict(directory.list_snapshots())[height].read_bytes(), seal)
+    blocks = between_blocks(read_blocks(directory.segments, segment.first, segment.last))
     return audit(auditor, ((block.height, block.entries) for block in blocks), step)
 
 

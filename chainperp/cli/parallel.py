@@ -4,8 +4,12 @@ Parts come back in order whoever finishes first, so the verdict never depends on
 workers. A part is a pure function of the chain and the rules: one whose worker died is done again.
 """
 
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +20,7 @@ from chainperp.chain.replay import ReplayReport
 from chainperp.cli.output import Progress
 from chainperp.cli.replaying import Part, PartOutcome, Runner, attempt, run_part
 from chainperp.cli.sources import open_source
+from chainperp.storage.collector import settle
 from chainperp.wire.recovery import signers_of
 from chainperp.wire.typed_data import Network
 
@@ -58,27 +63,51 @@ def _with_signatures(part: Part) -> ReplayReport:
     return run_part(part, recover, msgpack.unpackb, step=step)
 
 
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """Processes of this machine that wait for work, and how many blocks they have done."""
+
+    pool: ProcessPoolExecutor
+    done: "Synchronized[int]"
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Workers | None]:
+    """`jobs` processes that are ready at once; none for one job, which this process does.
+
+    Forked where that is sound, on Linux and before there is a second thread: each has everything
+    imported then, which takes a new interpreter as long as 6,000 signatures. So: to be entered
+    after the imports, and before a progress bar.
+    """
+    if jobs == 1:
+        yield None
+        return
+    forks = sys.platform == "linux" and threading.active_count() == 1
+    context = get_context("fork" if forks else "spawn")
+    done: Synchronized[int] = context.Value("q", 0)
+    settle()
+    pool = ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=_begin_worker, initargs=(done,)
+    )
+    try:
+        pool.submit(int)
+        yield Workers(pool, done)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _begin_worker(done: "Synchronized[int]") -> None:
     global _done  # noqa: PLW0603 - a pool's process has no other place for it
     _done = done
 
 
-def over_processes(jobs: int, step: Progress) -> Runner:
+def over_processes(started: Workers, step: Progress) -> Runner:
     """A runner over processes of this machine; `step` is told how many blocks are done."""
 
     def run(parts: list[Part]) -> Iterator[PartOutcome]:
         total = sum(part.length for part in parts)
-        context = get_context("spawn")
-        done: Synchronized[int] = context.Value("q", 0)
-        with ProcessPoolExecutor(
-            min(jobs, len(parts)), mp_context=context, initializer=_begin_worker, initargs=(done,)
-        ) as pool:
-            futures = [pool.submit(replay_part, part) for part in parts]
-            try:
-                for future in futures:
-                    yield _await(future, lambda: step(done.value, total))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        for future in [started.pool.submit(replay_part, part) for part in parts]:
+            yield _await(future, lambda: step(started.done.value, total))
 
     return run
 

@@ -24,7 +24,7 @@ from chainperp.base.errors import (
 from chainperp.chain.decode import Unpack
 from chainperp.chain.replay import Recover, Replay, ReplayReport, replay
 from chainperp.cli.sources import Blocks, Source, open_source
-from chainperp.storage.collector import collector_off, settle
+from chainperp.storage.collector import between_blocks, one_chain
 from chainperp.storage.package import rules_hash
 
 Step = Callable[[int, int | None], None]
@@ -109,14 +109,22 @@ def run_part(
 
     Raises: DirectoryError, InvalidFile, InvalidBlock, InvalidSnapshot, NotFound.
     """
+    with one_chain():
+        return _walk(part, recover, unpack, ahead, step)
+
+
+def _walk(
+    part: Part, recover: Recover | None, unpack: Unpack, ahead: Ahead | None, step: Step | None
+) -> ReplayReport:
+    """Start where the part starts, and feed its blocks. A function of its own: when it is left,
+    nothing holds the chain's state any more."""
     source = open_source(part.place)
     run = Replay(source.genesis, rules_hash(), recover, unpack)
     if part.first:
         height = part.first - 1
-        with collector_off():
-            run.start_from(source.snapshot(height), source.seal(height))
+        run.start_from(source.snapshot(height), source.seal(height))
     snapshots = dict.fromkeys(source.snapshots)
-    blocks = source.blocks(part.first, part.last)
+    blocks = between_blocks(source.blocks(part.first, part.last))
     if ahead is not None:
         blocks = ahead(blocks)
 
@@ -130,7 +138,6 @@ def run_part(
         if step is not None:
             step(height - part.first + 1, part.length)
 
-    settle()
     return replay(run, compared(), progress)
 
 

@@ -168,7 +168,8 @@ def mark_price(
             return round_to_price_grid(first + second * scale, 2 * scale, size_decimals)
         values.append(book_average)
     if len(values) == 1:
-        return round_to_price_grid(*values[0], size_decimals)
+        numerator, denominator = values[0]
+        return round_to_price_grid(numerator, denominator, size_decimals)
     numerator, denominator = _median_of_three(values)
     return round_to_price_grid(numerator, denominator, size_decimals)
 

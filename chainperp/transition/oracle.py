@@ -33,11 +33,9 @@ PRICE_MAX: Final = 2**53
 ORACLE_HEAD: Final = struct.Struct(">IQI")
 ORACLE_VOTE: Final = struct.Struct(">20sQQQ32s")
 MARK: Final = struct.Struct(">IQQQ")
-INPUTS_HEAD: Final = struct.Struct(">IHQ")
-SIGNED: Final = struct.Struct(">q")
-UNSIGNED: Final = struct.Struct(">Q")
-PRESENT: Final = struct.Struct(">BQ")  # an optional number that is there
-ABSENT: Final = b"\x00"
+# The inputs of a mark when nothing is missing, but perhaps a price from elsewhere.
+INPUTS: Final = struct.Struct(">IHQBQBQBQBQqBQQ")
+INPUTS_ALONE: Final = struct.Struct(">IHQBQBQBQBqBQQ")
 ORACLE_ENTRY: Final = Kind.ORACLE
 MARK_ENTRY: Final = Kind.MARK
 INPUTS_ENTRY: Final = Kind.MARK_INPUTS
@@ -177,17 +175,56 @@ def _move_mark(
     market.is_dirty = True
     asset = market.asset
     recorder.add(MARK_ENTRY, MARK.pack(asset, mark, previous, oracle))
-    recorder.add(
-        INPUTS_ENTRY,
-        INPUTS_HEAD.pack(asset, PLAIN_RULE if mark == middle else BAND_RULE, oracle)
-        + _optional(bid)
-        + _optional(ask)
-        + _optional(last)
-        + _optional(market.external)
-        + SIGNED.pack(half_even(*basis))
-        + _optional(None if average is None else round_to_price_grid(*average, decimals))
-        + UNSIGNED.pack(elapsed),
-    )
+    rule = PLAIN_RULE if mark == middle else BAND_RULE
+    ema_book = None
+    if average is not None:
+        ema_book = round_to_price_grid(average[0], average[1], decimals)
+    _record_inputs(recorder, market, rule, half_even(basis[0], basis[1]), ema_book, elapsed)
+
+
+def _record_inputs(
+    recorder: Recorder,
+    market: Market,
+    rule: int,
+    ema_basis: int,
+    ema_book: int | None,
+    elapsed: int,
+) -> None:
+    """Say what the mark was computed from: packed by hand when the book had everything."""
+    book = market.book
+    bid, ask, last = book.bids.best_price(), book.asks.best_price(), book.price_last
+    asset, oracle, external = market.asset, market.oracle, market.external
+    if bid is None or ask is None or last is None or ema_book is None:
+        recorder.record(
+            INPUTS_ENTRY,
+            {
+                "asset": asset,
+                "rule": rule,
+                "oracle": oracle,
+                "bid": bid,
+                "ask": ask,
+                "last": last,
+                "external": external,
+                "ema_basis": ema_basis,
+                "ema_book": ema_book,
+                "elapsed_ms": elapsed,
+            },
+        )
+    elif external is None:
+        recorder.add(
+            INPUTS_ENTRY,
+            INPUTS_ALONE.pack(
+                asset, rule, oracle, 1, bid, 1, ask, 1, last, 0, ema_basis, 1, ema_book, elapsed
+            ),
+        )
+    else:
+        recorder.add(
+            INPUTS_ENTRY,
+            INPUTS.pack(
+                asset, rule, oracle, 1, bid, 1, ask, 1, last, 1, external, ema_basis, 1, ema_book,
+                elapsed,
+            ),
+        )  # fmt: skip
 
 
 def _decay_factors(state: State, elapsed: int) -> tuple[int, int]:
@@ -197,7 +234,3 @@ def _decay_factors(state: State, elapsed: int) -> tuple[int, int]:
         decay_factor(elapsed, parameters.ema_basis_tau_ms),
         decay_factor(elapsed, parameters.ema_book_tau_ms),
     )
-
-
-def _optional(value: int | None) -> bytes:
-    return ABSENT if value is None else PRESENT.pack(1, value)

@@ -36,6 +36,13 @@ def recover_signers(envelope: Envelope, network: Network) -> bytes:
     return signer + b"".join(open_multi_sig(envelope, network).signers)
 
 
+def recover_admitted(envelope: Envelope, network: Network) -> bytes:
+    """The same of an envelope that `admit` made, so that its form and its numbers are known."""
+    if envelope.scheme == L1:
+        return recover_formed(envelope, {}, network)
+    return recover_signers(envelope, network)
+
+
 def signer_of(raw: bytes, network: Network) -> bytes | str:
     """Signers of an envelope's bytes, or why it has none."""
     try:
@@ -77,7 +84,7 @@ def recovered_signers(envelopes: list[bytes], network: Network) -> list[bytes | 
     found: list[bytes | str] = []
     for raw in envelopes:
         try:
-            found.append(recover_signers(decode_envelope(raw), network))
+            found.append(recover_admitted(decode_envelope(raw), network))
         except BadRequest as error:
             found.append(str(error))
     return found

@@ -95,8 +95,8 @@ def recover_envelope(envelope: Envelope, network: Network) -> Address:
 
 
 def recover_formed(envelope: Envelope, action: dict[str, Any], network: Network) -> bytes:
-    """Everybody who signed an envelope whose form was checked, given its canonical action: 20 bytes
-    each. What `verify_envelope_form` looks at is not looked at again.
+    """Everybody who signed an envelope whose form was checked, given its canonical action (an L1
+    action is not asked): 20 bytes each. What `verify_envelope_form` sees is not looked at again.
 
     Raises: BadRequest for another network and for the first signature that is none.
     """
@@ -251,7 +251,8 @@ def _vault(value: Any) -> bytes:
 
 def _scalar_word(value: Any) -> bytes:
     """r or s of a request as 32 bytes; PY and RS leave out leading zeros."""
-    return int(scalar_text(value), 16).to_bytes(32, "big")
+    digits: str = scalar_text(value)[2:]
+    return bytes.fromhex(digits.zfill(64))
 
 
 _REQUEST: Final = shape(

@@ -19,6 +19,7 @@ from chainperp.model.actions import OrderRequest, PlaceOrders, TimeInForce
 from chainperp.model.blocks import BlockInput, Transaction
 
 REFERENCE: Final = "raw SHA-256, 200 B"
+FLOW_ACCOUNTS: Final = 10_000
 TICKS_AWAY: Final = 60  # behind every order of the flow, so that it trades with none of these
 LEVELS: Final = 400
 
@@ -30,11 +31,19 @@ def axes(quick: bool) -> list[Axis]:
     accounts = (1_000, 10_000) if quick else (1_000, 10_000, 100_000, 1_000_000)
     held = accounts if quick else (*accounts[:3], 1_000_000)
     markets = (10, 50) if quick else (10, 50, 200)
+    before = (10_000, 50_000) if quick else (10_000, 50_000, 200_000)
     orders = (1_000, 10_000) if quick else (1_000, 10_000, 100_000)
     committed = (10_000,) if quick else (10_000, 100_000, 1_000_000)
     return [
         ("flow, accounts", "operation", accounts, lambda n: stages.flow_stage(n, "", None)),
-        ("flow, markets", "operation", markets, lambda n: stages.flow_stage(10_000, "", None, n)),
+        (
+            "flow, markets",
+            "operation",
+            markets,
+            lambda n: stages.flow_stage(FLOW_ACCOUNTS, "", None, n),
+        ),
+        ("flow, markets, without oracle rounds", "operation", markets, quiet_stage),
+        ("flow, operations before", "operation", before, aged_stage),
         ("flow, orders at rest in a book", "operation", orders, crowded_stage),
         ("state commitment, accounts", "touched account", committed, stages.commit_stage),
         ("mark sweep calm, accounts", "mark update", held, partial(sweep_stage, "calm")),
@@ -54,11 +63,42 @@ def sweep_stage(name: str, accounts: int) -> Stage:
     return Stage(name, "mark update", REFERENCE, None, runs[name])
 
 
+def quiet_stage(markets: int) -> Stage:
+    """The standard flow in blocks without an oracle round: what more markets cost an operation
+    itself, when nothing is done for all of them."""
+    engine = flow_engine(FLOW_ACCOUNTS, markets)
+    flow = Flow(FLOW_ACCOUNTS, markets)
+    for block in flow_blocks(flow, engine, 10, FLOW_BLOCK):
+        engine.execute(block)
+
+    def run() -> float:
+        blocks = list(flow_blocks(flow, engine, 4, FLOW_BLOCK))
+        for block in blocks:
+            block.system.clear()
+        return timed(lambda: [engine.execute(block) for block in blocks], 4 * FLOW_BLOCK)
+
+    return Stage("quiet", "operation", REFERENCE, None, run)
+
+
+def aged_stage(operations: int) -> Stage:
+    """The standard flow after so many operations: fuller books, and accounts that hold positions
+    and orders in more of the markets."""
+    engine, flow = flow_engine(FLOW_ACCOUNTS), Flow(FLOW_ACCOUNTS)
+    for block in flow_blocks(flow, engine, operations // FLOW_BLOCK, FLOW_BLOCK):
+        engine.execute(block)
+
+    def run() -> float:
+        blocks = list(flow_blocks(flow, engine, 4, FLOW_BLOCK))
+        return timed(lambda: [engine.execute(block) for block in blocks], 4 * FLOW_BLOCK)
+
+    return Stage("aged", "operation", REFERENCE, None, run)
+
+
 def crowded_stage(orders: int) -> Stage:
     """The standard flow on ten markets, each of which has so many orders at rest behind it."""
-    markets, accounts = 10, 10_000
-    engine = flow_engine(accounts, markets)
-    flow = Flow(accounts, markets)
+    markets = 10
+    engine = flow_engine(FLOW_ACCOUNTS, markets)
+    flow = Flow(FLOW_ACCOUNTS, markets)
     for block in flow_blocks(flow, engine, 1, FLOW_BLOCK):
         engine.execute(block)
     for start in range(0, orders, FLOW_BLOCK):

@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from chainperp.cli.bench.replaying import RAW_TWO
 from chainperp.cli.bench.stages import Stage
-from chainperp.cli.bench.two_cores import raw_rate
 from chainperp.cli.draws import Draws
 from chainperp.client.wallet import address_of, sign_action
 from chainperp.node.clock import Clock, now_ms
@@ -43,7 +43,6 @@ TOGETHER: Final = 200
 UNDER_WAY: Final = 3_200
 """Requests that have no reply yet, of all senders together."""
 WARM: Final = 1_000
-RAW: Final = "raw recover, two cores"
 NANO: Final = 1e9
 REST_SECONDS: Final = 0.5
 RESTING: Final = 0.01
@@ -151,14 +150,11 @@ class Pipeline:
             return asyncio.run(node.run(self.requests, together))
 
 
-def pipeline_stages(count: int) -> list[Stage]:
-    """Raw recovery and the pipeline, each in turn with both cores to itself."""
+def pipeline_stage(count: int) -> Stage:
+    """The pipeline with both cores to itself, beside raw recovery on both (`replaying.py`)."""
     pipeline = Pipeline(count)
-    return [
-        Stage(RAW, "signature", RAW, None, lambda: raw_rate(CORES, count // CORES).wall_us),
-        Stage("signed order through a node, two cores", "tx", RAW, None,
-              lambda: pipeline.run().wall),
-    ]  # fmt: skip
+    return Stage("signed order through a node, two cores", "tx", RAW_TWO, None,
+                 lambda: pipeline.run().wall)  # fmt: skip
 
 
 async def _until_children_rest() -> None:

@@ -9,6 +9,7 @@ from chainperp.cli import output
 
 if TYPE_CHECKING:
     from chainperp.chain.replay import ReplayReport
+    from chainperp.cli.parallel import Workers
     from chainperp.cli.replaying import Part, Planner, Runner
     from chainperp.cli.sources import Source
 
@@ -31,17 +32,23 @@ def replay(
 ) -> None:
     """Re-execute a chain; exit 1 names the first difference. Example: chainperp replay demo-data"""
     from chainperp.cli.checking import replay_document, replay_lines
+    from chainperp.cli.parallel import workers
     from chainperp.cli.replaying import run_replay
 
-    with output.progress("replay", unit="blocks") as step:
-        planner = _planner(directory, jobs, dask, step)
+    with (
+        workers(1 if dask is not None else jobs) as started,
+        output.progress("replay", unit="blocks") as step,
+    ):
+        planner = _planner(directory, started, jobs, dask, step)
         report = run_replay(directory, start, end, planner)
     output.answer(replay_document(report), replay_lines(report), as_json)
     if not report.is_equal:
         raise typer.Exit(EXIT_FALSE)
 
 
-def _planner(place: str, jobs: int, dask: str | None, step: output.Progress) -> "Planner":
+def _planner(
+    place: str, started: "Workers | None", jobs: int, dask: str | None, step: output.Progress
+) -> "Planner":
     """Parts for every worker, or one walk where that is as fast."""
     from chainperp.cli.parallel import PARTS_PER_WORKER, cluster_size, over_cluster, over_processes
     from chainperp.cli.replaying import in_turn, is_worth_cutting, plan_parts
@@ -51,29 +58,21 @@ def _planner(place: str, jobs: int, dask: str | None, step: output.Progress) -> 
             parts = plan_parts(place, source, span, PARTS_PER_WORKER * cluster_size(dask))
             return parts, over_cluster(dask, step)
         parts = plan_parts(place, source, span, PARTS_PER_WORKER * jobs)
-        if is_worth_cutting(parts, jobs):
-            return parts, over_processes(jobs, step)
+        if started is not None and is_worth_cutting(parts, jobs):
+            return parts, over_processes(started, step)
         whole = plan_parts(place, source, span, 1)
-        return whole, in_turn(lambda part: _with_pool(part, jobs, step))
+        return whole, in_turn(lambda part: _in_one_walk(part, started, step))
 
     return plan
 
 
-def _with_pool(part: "Part", jobs: int, step: output.Progress) -> "ReplayReport":
+def _in_one_walk(part: "Part", started: "Workers | None", step: output.Progress) -> "ReplayReport":
     """One walk in this process; signatures are recovered ahead of it by the other processes."""
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
     import msgpack
 
     from chainperp.cli.parallel import network_of
     from chainperp.cli.replaying import run_part
     from chainperp.cli.signers_ahead import SignersAhead
 
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) if jobs > 1 else None
-    ahead = SignersAhead(network_of(part.place), pool)
-    try:
-        return run_part(part, ahead.recover, msgpack.unpackb, ahead.blocks, step)
-    finally:
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
+    ahead = SignersAhead(network_of(part.place), None if started is None else started.pool)
+    return run_part(part, ahead.recover, msgpack.unpackb, ahead.blocks, step)

@@ -127,6 +127,8 @@ class Auditor:
         self.met.add(code)
         for name in ("bid", "last", "external", "ema_book"):
             self.met.add(f"no {name}" if given[name] is None else name)
+        missing = [name for name, value in given.items() if value is None]
+        self.met.add({(): "all", ("external",): "no external only"}.get(tuple(missing), "gaps"))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -144,7 +146,8 @@ def test_every_mark_follows_from_its_entries(seed: int) -> None:
         )
     names = ("bid", "last", "external", "ema_book")
     optional = {word for name in names for word in (name, f"no {name}")}
-    assert auditor.met == optional | {"PRC-4", "PRC-10"}
+    shapes = {"all", "no external only", "gaps"}
+    assert auditor.met == optional | shapes | {"PRC-4", "PRC-10"}
 
 
 def rest_on_both_sides(world: World) -> None:
