@@ -7,11 +7,11 @@ as HTTP hands them go in, the envelope that the log will store and its signers c
 from typing import Any, NamedTuple
 
 from chainperp.base.errors import BadRequest
-from chainperp.model.envelope import encode_envelope
+from chainperp.model.envelope import Envelope, encode_envelope
 from chainperp.wire.actions import read_json
 from chainperp.wire.plain_request import plain_envelope
-from chainperp.wire.recovery import recover_signers
-from chainperp.wire.signing import admit, recover_formed
+from chainperp.wire.recovery import recover_admitted
+from chainperp.wire.signing import admit
 from chainperp.wire.typed_data import Network
 
 Admitted = tuple[bytes, bytes]
@@ -38,17 +38,30 @@ class Refusal(NamedTuple):
 Finding = Admitted | Refusal
 
 
-def finding(body: bytes, network: Network) -> Finding:
-    """What one request is found to be; the first thing that is wrong with it, if anything is."""
+def findings(bodies: list[bytes], network: Network) -> list[Finding]:
+    """What each request of a batch is found to be, in their order; the first thing that is wrong
+    with it, if anything is.
+
+    All are read before the first is recovered: the tables of the curve push everything else out of
+    the caches.
+    """
+    read = [_read(body, network) for body in bodies]
+    return [one if isinstance(one, Refusal) else _signed(one, network) for one in read]
+
+
+def _read(body: bytes, network: Network) -> Envelope | Refusal:
     try:
         envelope = plain_envelope(body)
-        if envelope is not None:
-            # An action of the exchange, whose signers need no second look at it.
-            return encode_envelope(envelope), recover_formed(envelope, {}, network)
-        envelope = admit(json_of(body), network)
-        return encode_envelope(envelope), recover_signers(envelope, network)
+        return admit(json_of(body), network) if envelope is None else envelope
     except BadRequest as error:
         return Refusal(error.code, str(error), not isinstance(error, NotJson))
+
+
+def _signed(envelope: Envelope, network: Network) -> Finding:
+    try:
+        return encode_envelope(envelope), recover_admitted(envelope, network)
+    except BadRequest as error:
+        return Refusal(error.code, str(error), True)
 
 
 def json_of(body: bytes) -> Any:
@@ -57,8 +70,3 @@ def json_of(body: bytes) -> Any:
         return read_json(body)
     except BadRequest as error:
         raise NotJson(error.code, str(error)) from error
-
-
-def findings(bodies: list[bytes], network: Network) -> list[Finding]:
-    """What each request of a batch is found to be, in their order."""
-    return [finding(body, network) for body in bodies]
