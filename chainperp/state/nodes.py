@@ -8,7 +8,6 @@ node 0. In a slot stands a node, NOTHING, or a leaf: leaf number 0 as -1, 1 as -
 """
 
 from array import array
-from collections.abc import Callable
 from hashlib import sha256
 from struct import Struct
 from typing import Final
@@ -23,7 +22,7 @@ INNER_TAG: Final = b"\x11"
 
 class Nodes:
     """Columns by slot: `children`, and their summaries h32 || ann as they are at the depth below
-    the parent. By node: `depths`, and `stale` for one that is not hashed since a slot changed.
+    the parent. By node: `depths`.
 
     The summaries of a node's slots lie behind one another after the tag: what it hashes. Paths are
     integers here, the first bit the highest of 256.
@@ -31,7 +30,7 @@ class Nodes:
 
     __slots__ = (
         "_free", "_packed", "_pair", "_summary", "_width", "children", "depths",
-        "empty", "stale",
+        "empty",
     )  # fmt: skip
 
     def __init__(self, columns: int, leaves: int) -> None:
@@ -44,7 +43,6 @@ class Nodes:
         self.children: array[int] = array("i", bytes(4)) * (2 * nodes)
         self._packed: bytearray = bytearray(INNER_TAG + self.empty + self.empty) * nodes
         self.depths: bytearray = bytearray(nodes)
-        self.stale: bytearray = bytearray(nodes)
         self._free: list[int] = []
 
     def put(self, slot: int, child: int, summary: bytes) -> None:
@@ -86,14 +84,12 @@ class Nodes:
         self._summary.pack_into(self._packed, at, found, *fields)
 
     def take(self, depth: int) -> int:
-        """A new node at a depth, stale and with nothing in its slots that counts."""
+        """A new node at a depth, with nothing in its slots that counts."""
         if self._free:
             node = self._free.pop()
             self.depths[node] = depth
-            self.stale[node] = 1
             return node
         self.depths.append(depth)
-        self.stale.append(1)
         self.children.extend((NOTHING, NOTHING))
         self._packed += INNER_TAG + self.empty + self.empty
         return len(self.depths) - 1
@@ -117,32 +113,25 @@ class Nodes:
                 found.append(slot)
         return found
 
-    def rehash_stale(self, path_below: Callable[[int], int]) -> None:
-        """Bring every stale node up to date, children before parents. `path_below` gives the path
-        of some leaf below a node. Raises struct.error when a sum leaves i128."""
-        children, depths, stale = self.children, self.depths, self.stale
-        packed, pair, summary = self._packed, self._pair, self._summary
+    def leave(self, climb: list[int], depth: int, path: int) -> None:
+        """Bring the nodes that are deeper than `depth` up to date and take them off the climb: the
+        slots of the nodes above a leaf of this path, from the top. Below them nothing changes any
+        more. Raises struct.error when a sum leaves i128."""
+        children, depths, packed = self.children, self.depths, self._packed
         width = self._width
         size = 2 * width + 1
-        order = [0] if children[0] > 0 and stale[children[0]] else []
-        for slot in order:  # It grows as it is read: parents come before children.
-            below = 2 * children[slot]
-            child = children[below]
-            if child > 0 and stale[child]:
-                order.append(below)
-            child = children[below + 1]
-            if child > 0 and stale[child]:
-                order.append(below + 1)
-        order.reverse()
-        for slot in order:
-            node = children[slot]
-            stale[node] = 0
+        while climb:
+            node = children[climb[-1]]
+            own = depths[node]
+            if own <= depth:
+                return
+            slot = climb.pop()
             floor = depths[slot >> 1] if slot else NO_DEPTH
-            if depths[node] > floor + 1:
-                self.rehash(slot, floor, path_below(node))
+            if own > floor + 1:
+                self.rehash(slot, floor, path)
                 continue
             # What `rehash` does, without a call for each of the many.
             at = node * size
             found = sha256(packed[at : at + size]).digest()
-            fields = add_fields(pair.unpack_from(packed, at))
-            summary.pack_into(packed, slot * width + (slot >> 1) + 1, found, *fields)
+            fields = add_fields(self._pair.unpack_from(packed, at))
+            self._summary.pack_into(packed, slot * width + (slot >> 1) + 1, found, *fields)

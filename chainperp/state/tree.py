@@ -5,8 +5,9 @@ key or value means; the bytes that are hashed stand in `proof.py`. The shape, he
 function of the set: a leaf sits at the shortest prefix of its path that no other leaf shares, an
 inner node has at least two leaves below it, and deleting a leaf lifts a lone sibling.
 
-Changes wait in a dict until `commit`, which hashes each touched leaf and inner node once,
-whatever happened to it in between. Loops instead of recursion: a path may be 256 deep.
+Changes wait in a dict until `commit`, which takes them in the order of their paths and hashes an
+inner node when it has left it for good: each touched one once, whatever happened to it in between.
+Loops instead of recursion: a path may be 256 deep.
 
 Source: audit-log-and-consensus 5.2, 5.4, 5.5.
 """
@@ -74,17 +75,21 @@ class Tree:
 
     def delete(self, key: bytes) -> None:
         """Remove a key; the absence of an absent key is no change."""
-        self._waiting[key] = None
+        if self.get(key) is not None:
+            self._waiting[key] = None
 
     def get(self, key: bytes) -> bytes | None:
         """Value of a key now, committed or not; None when absent."""
         if key in self._waiting:
             change = self._waiting[key]
             return None if change is None else change[0]
-        slots = self._slots_to(self._path(key))
-        leaf = self._nodes.children[slots[-1]]
-        if leaf != NOTHING and self._rows[-1 - leaf].startswith(_head(key)):
-            return self._rows[-1 - leaf][len(key) + 8 :]
+        children, depths = self._nodes.children, self._nodes.depths
+        path = self._path(key)
+        node = children[0]
+        while node > 0:
+            node = children[2 * node + ((path >> (DEPTH_LAST - depths[node])) & 1)]
+        if node != NOTHING and self._rows[-1 - node].startswith(_head(key)):
+            return self._rows[-1 - node][len(key) + 8 :]
         return None
 
     def __len__(self) -> int:
@@ -95,10 +100,6 @@ class Tree:
     def commit(self) -> Root:
         """Bring every change into the tree and return its root."""
         self._apply()
-        try:
-            self._nodes.rehash_stale(self._path_below)
-        except StructError as error:
-            raise self._overflow() from error
         return decode_summary(self._nodes.summary(0))
 
     def load(self, rows: list[bytes], annotations: Sequence[bytes]) -> None:
@@ -215,79 +216,102 @@ class Tree:
         return slots
 
     def _apply(self) -> None:
-        """Bring every change into the tree's shape; nodes above it are stale until hashed."""
+        """Bring every change into the tree."""
         waiting = self._waiting
+        if not waiting:
+            return
         self._waiting = {}
         prefix = self._prefix
-        for key, change in waiting.items():
-            digest = sha256(prefix + key).digest()
-            path = int.from_bytes(digest, "big")
-            head = _head(key)
-            if change is None:
-                self._remove(head, path)
-            else:
-                value, annotation = change
-                row = b"".join((head, LENGTH.pack(len(value)), value))
-                self._place(row, head, path, leaf_summary(digest, value, annotation))
-
-    def _place(self, row: bytes, head: bytes, path: int, summary: bytes) -> None:
-        """Put a leaf where its path ends; a different leaf there gets a node to part from it."""
         nodes = self._nodes
-        children, depths, stale = nodes.children, nodes.depths, nodes.stale
-        slot = 0
-        node = children[0]
-        while node > 0:
-            stale[node] = 1
-            slot = 2 * node + ((path >> (DEPTH_LAST - depths[node])) & 1)
-            node = children[slot]
-        if node == NOTHING:
+        children, depths = nodes.children, nodes.depths
+        # Slots of the nodes above the last leaf, from the top, and its path.
+        climb: list[int] = []
+        last = 0
+        try:
+            for digest, key in sorted([(sha256(prefix + key).digest(), key) for key in waiting]):
+                path = int.from_bytes(digest, "big")
+                nodes.leave(climb, _parting(last, path), last)
+                slot = self._below(climb, path)
+                node = children[slot]
+                while node > 0:
+                    climb.append(slot)
+                    slot = 2 * node + ((path >> (DEPTH_LAST - depths[node])) & 1)
+                    node = children[slot]
+                change = waiting[key]
+                if change is None:
+                    last = self._remove(climb, slot, _head(key), path)
+                else:
+                    value, annotation = change
+                    summary = leaf_summary(digest, value, annotation)
+                    self._place(climb, slot, key, value, summary, path)
+                    last = path
+            nodes.leave(climb, NO_DEPTH, last)
+        except StructError as error:
+            raise self._overflow() from error
+
+    def _below(self, climb: list[int], path: int) -> int:
+        """Slot by which a path goes on below a climb."""
+        if not climb:
+            return 0
+        node = self._nodes.children[climb[-1]]
+        return 2 * node + ((path >> (DEPTH_LAST - self._nodes.depths[node])) & 1)
+
+    def _place(
+        self, climb: list[int], slot: int, key: bytes, value: bytes, summary: bytes, path: int
+    ) -> None:
+        """Put a leaf into the slot at which its path ends; a different leaf there, and what lies
+        with it on the other side of the bit that parts them, gets a node in between."""
+        nodes = self._nodes
+        head = _head(key)
+        row = b"".join((head, LENGTH.pack(len(value)), value))
+        leaf = nodes.children[slot]
+        if leaf == NOTHING:
             self._count = 1
             nodes.put(0, self._new_leaf(row), summary)
             return
-        there = self._rows[-1 - node]
+        there = self._rows[-1 - leaf]
         if there.startswith(head):
-            self._rows[-1 - node] = row
-            nodes.put(slot, node, summary)
+            self._rows[-1 - leaf] = row
+            nodes.put(slot, leaf, summary)
             return
         self._count += 1
-        self._part(path, _parting(path, self._path_of(there)), self._new_leaf(row), summary)
-
-    def _part(self, path: int, depth: int, leaf: int, summary: bytes) -> None:
-        """Give a leaf a new node at a depth, beside what its path has met there. If that is a node,
-        it is stale: it lies further below its parent now."""
-        nodes = self._nodes
-        slot = 0
-        node = nodes.children[0]
-        while node > 0 and nodes.depths[node] < depth:
-            slot = 2 * node + ((path >> (DEPTH_LAST - nodes.depths[node])) & 1)
-            node = nodes.children[slot]
+        other = self._path_of(there)
+        depth = _parting(path, other)
+        nodes.leave(climb, depth, other)
+        slot = self._below(climb, path)
         fresh = nodes.take(depth)
         place = 2 * fresh + ((path >> (DEPTH_LAST - depth)) & 1)
-        nodes.put(place, leaf, summary)
-        nodes.put(place ^ 1, node, nodes.summary(slot))
+        nodes.put(place, self._new_leaf(row), summary)
+        beside = nodes.children[slot]
+        nodes.put(place ^ 1, beside, nodes.summary(slot))
         nodes.children[slot] = fresh
+        if beside > 0:
+            nodes.rehash(place ^ 1, depth, other)
+        climb.append(slot)
 
-    def _remove(self, head: bytes, path: int) -> None:
-        """Take a leaf out, and the node that parted it: what was beside it takes its place."""
+    def _remove(self, climb: list[int], slot: int, head: bytes, path: int) -> int:
+        """Take a leaf out, and the node that parted it: what was beside it takes its place. The
+        path that the climb belongs to: that of another leaf, when this one is not there."""
         nodes = self._nodes
-        slots = self._slots_to(path)
-        slot = slots.pop()
         leaf = nodes.children[slot]
-        if leaf == NOTHING or not self._rows[-1 - leaf].startswith(head):
-            return
+        if leaf == NOTHING:
+            return path
+        if not self._rows[-1 - leaf].startswith(head):
+            return self._path_of(self._rows[-1 - leaf])
         self._count -= 1
         self._rows[-1 - leaf] = b""
         self._free.append(leaf)
         if slot == 0:
             nodes.put(0, NOTHING, nodes.empty)
-            return
-        for above in slots:
-            nodes.stale[above >> 1] = 1
+            return path
+        above = climb.pop()
         beside = nodes.children[slot ^ 1]
-        if beside > 0:
-            nodes.stale[beside] = 1
-        nodes.put(slots[-1], beside, nodes.summary(slot ^ 1))
+        nodes.put(above, beside, nodes.summary(slot ^ 1))
         nodes.drop(slot >> 1)
+        if beside > 0:
+            floor = nodes.depths[above >> 1] if above else NO_DEPTH
+            nodes.rehash(above, floor, self._path_below(beside))
+        return path
 
     def _new_leaf(self, row: bytes) -> int:
         """A leaf, as it stands in a slot."""

@@ -23,16 +23,19 @@ each position appears in one term only and each term depends on one mark only.
    isolated position's share is all of S: its trigger is the last price at which it is safe.
 Money that comes in only adds slack: a box stays safe without being filed anew.
 
-The line of a scope decides most of the scopes that a crash brings at once, without a division.
-Maintenance is the largest of the tiers' lines, rounded up, so with the first tier's line for each
-position, line = raw + sum (lots * m - |lots| * m * rate) is never below the slack: a scope whose
-line is negative is liquidatable. While every position is in its first tier, which holds as long as
-no mark has more than doubled since the line was drawn (one era), rounding alone separates the two,
-by less than 1 for each position: a scope whose line is at least that is safe. All times `scale`,
-the common denominator of all markets' rates. Whatever lies between is tested exactly.
+The line of a scope does all this for nearly all of them without a tier in sight. Maintenance is the
+largest of the tiers' lines, rounded up, so with the first tier's line for each position,
+line = raw + sum slope_i * m_i, slope = lots - |lots| * rate, is never below the slack: a scope
+whose line is negative is liquidatable. While every position is in its first tier, which holds as
+long as no mark has more than doubled since the line was drawn (one era), rounding alone separates
+the two, by less than 1 for each of n positions: a scope is safe if its line is at least n. All
+times `scale`, the common denominator of all markets' rates. What lies between is tested exactly.
+
+The box of a line has line - n to spare, shared by |slope_i| * c_i: so each mark may move by the
+same share of itself, spare / sum |slope_i| * c_i. Rounding: the distance down, towards the mark.
+A short's trigger ends with the era, beyond which its tier may be another; a rising long only gains.
 """
 
-from heapq import heappop, heappush
 from math import lcm
 from operator import mul
 from typing import Final
@@ -44,129 +47,15 @@ from chainperp.model.markets import MarketTerms
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.margin import is_liquidatable, maintenance_margin
 from chainperp.state.store import Market, State
+from chainperp.transition.sweep_index import DEAD, NO_ERA, Filing, Triggers
 
-DEAD: Final = -1
-TRIGGERS_LEAST: Final = 64
-BUCKET_BITS: Final = 10
-NO_ERA: Final = -1
 ERA_FACTOR: Final = 2
-# Of the safe scopes whose triggers were crossed at once, a quarter is filed at each call.
-TURN_LEAST: Final = 64
-TURN_SHARE: Final = 4
-
-
-class Filing:
-    """One scope in the index. Its triggers with another version than its own are stale.
-
-    `assets` and `slopes` are its line; `era` is the one in which the line is exact up to rounding,
-    or NO_ERA.
-    """
-
-    __slots__ = ("account", "assets", "era", "scope", "slopes", "version")
-
-    def __init__(self, account: Account, scope: int) -> None:
-        self.account = account
-        self.scope = scope
-        self.version = 0
-        self.assets: tuple[int, ...] = ()
-        self.slopes: tuple[int, ...] = ()
-        self.era = NO_ERA
-
-    def line(self, scale: int, marks: list[int]) -> int:
-        """Its line at these marks: never below its slack times the scale."""
-        if self.scope == CROSS_SCOPE:
-            raw = self.account.raw
-        else:
-            raw = self.account.exposures[self.scope].raw_isolated
-        total: int = sum(map(mul, self.slopes, map(marks.__getitem__, self.assets)))
-        return raw * scale + total
-
-
-class Bucket:
-    """Triggers whose keys differ in their last bits only, in three columns: no object for each."""
-
-    __slots__ = ("filings", "keys", "versions")
-
-    def __init__(self) -> None:
-        self.keys: list[int] = []
-        self.versions: list[int] = []
-        self.filings: list[Filing] = []
-
-
-class Triggers:
-    """Triggers of one side of one market. The key is the last safe price of a short, minus that of
-    a long: the mark, or minus the mark, crosses small keys first.
-
-    They lie in buckets of about a thousandth of the price, so that filing a trigger is an append
-    and a crossed bucket is taken whole: its cost does not depend on how many others there are.
-    Stale ones stay until their bucket is crossed or the number of all has doubled.
-    """
-
-    __slots__ = ("buckets", "count", "limit", "numbers", "shift")
-
-    def __init__(self) -> None:
-        self.buckets: dict[int, Bucket] = {}
-        # Numbers of the buckets, as a heap.
-        self.numbers: list[int] = []
-        self.count = 0
-        self.limit = TRIGGERS_LEAST
-        self.shift = 0
-
-    def add(self, key: int, filing: Filing) -> None:
-        """File a trigger of a filing as it is now."""
-        if self.count >= self.limit:
-            self._drop_stale(key)
-        self._put(key, filing)
-
-    def _put(self, key: int, filing: Filing) -> None:
-        self.count += 1
-        number = key >> self.shift
-        bucket = self.buckets.get(number)
-        if bucket is None:
-            self.buckets[number] = bucket = Bucket()
-            heappush(self.numbers, number)
-        bucket.keys.append(key)
-        bucket.versions.append(filing.version)
-        bucket.filings.append(filing)
-
-    def take_crossed(self, bound: int, found: list[Filing]) -> None:
-        """Move the filings of live triggers with a key below `bound` to `found`."""
-        numbers = self.numbers
-        last = (bound - 1) >> self.shift
-        while numbers and numbers[0] <= last:
-            number = heappop(numbers)
-            bucket = self.buckets.pop(number)
-            self.count -= len(bucket.keys)
-            is_whole = (number + 1) << self.shift <= bound
-            for key, version, filing in zip(
-                bucket.keys, bucket.versions, bucket.filings, strict=True
-            ):
-                if version == filing.version and (is_whole or key < bound):
-                    found.append(filing)
-            if not is_whole:
-                self._keep(bucket, bound)
-                return
-
-    def _keep(self, bucket: Bucket, bound: int) -> None:
-        """Put back the triggers of a bucket that the mark has not crossed."""
-        for key, version, filing in zip(bucket.keys, bucket.versions, bucket.filings, strict=True):
-            if key >= bound and version == filing.version:
-                self._put(key, filing)
-
-    def _drop_stale(self, key: int) -> None:
-        """File the live triggers anew, in buckets that fit a price as large as this one."""
-        old = self.buckets
-        self.buckets = {}
-        self.numbers = []
-        self.count = 0
-        self.shift = max(0, abs(key).bit_length() - BUCKET_BITS)
-        for bucket in old.values():
-            for one, version, filing in zip(
-                bucket.keys, bucket.versions, bucket.filings, strict=True
-            ):
-                if version == filing.version:
-                    self._put(one, filing)
-        self.limit = max(2 * self.count, TRIGGERS_LEAST)
+# Of the safe scopes whose triggers were crossed at once, an eighth is filed at each call, and not
+# less than so many.
+TURN_LEAST: Final = 1_000
+TURN_SHARE: Final = 8
+# No position has so many lots.
+UNLIMITED: Final = 2**200
 
 
 class Sweep:
@@ -177,8 +66,8 @@ class Sweep:
     """
 
     __slots__ = (
-        "at_risk", "era", "falling", "filings", "reference", "rising", "scale", "units", "version",
-        "waiting",
+        "at_risk", "era", "falling", "filings", "lots_max", "per_long", "per_short", "reference",
+        "rising", "scale", "waiting",
     )  # fmt: skip
 
     def __init__(self, state: State) -> None:
@@ -188,17 +77,23 @@ class Sweep:
         self.at_risk: list[Filing] = []
         # Safe scopes whose boxes are open: tested at every call until their turn to be filed comes.
         self.waiting: list[Filing] = []
-        self.version = 0
-        denominators = [market.terms.tier_denominator for market in state.markets]
-        self.scale = lcm(*denominators)
-        self.units = [floor_div(self.scale, denominator) for denominator in denominators]
-        self.era = 0
-        self.reference = [market.mark for market in state.markets]
+        self.scale = lcm(*[market.terms.tier_denominator for market in state.markets])
+        # By market: a line's slope for each lot of a long and of a short.
+        self.per_long: list[int] = []
+        self.per_short: list[int] = []
+        for market in state.markets:
+            terms = market.terms
+            rate = floor_div(self.scale, terms.tier_denominator) * terms.tiers[0].rate
+            self.per_long.append(self.scale - rate)
+            self.per_short.append(self.scale + rate)
+        self.era = NO_ERA
+        marks = [market.mark for market in state.markets]
+        self._begin_era(state, marks)
         found: list[Filing] = []
         for account in state.accounts.values():
             self._enter(account, found)
         state.unfiled.clear()
-        self.at_risk = [filing for filing in found if not self._file(state, filing)]
+        self._sort_out(state, found, marks, len(found))
 
     def due(self, state: State, moved: list[int]) -> list[tuple[Account, int]]:
         """All scopes that are liquidatable at the current marks, by address and then scope.
@@ -220,9 +115,10 @@ class Sweep:
             self.rising[asset].take_crossed(marks[asset], queue)
             for filing in queue[start:]:
                 # One crossed trigger is enough: the scope's other triggers are stale from here.
-                self._renew(filing)
-        self._keep_era(marks, moved)
-        self._sort_out(state, queue, marks)
+                filing.version += 1
+        if any(marks[asset] > ERA_FACTOR * self.reference[asset] for asset in moved):
+            self._begin_era(state, marks)
+        self._sort_out(state, queue, marks, TURN_LEAST)
         found = [(filing.account.address, filing.scope, filing.account) for filing in self.at_risk]
         found.sort()
         return [(account, scope) for _, scope, account in found]
@@ -241,48 +137,64 @@ class Sweep:
                 continue
             has_cross = has_cross or exposure.is_cross
             scope = CROSS_SCOPE if exposure.is_cross else exposure.asset
-            filing = Filing(account, scope)
-            self._renew(filing)
-            fresh.append(filing)
+            fresh.append(Filing(account, scope))
         if fresh:
             self.filings[account.address] = tuple(fresh)
             queue += fresh
 
-    def _renew(self, filing: Filing) -> None:
-        self.version += 1
-        filing.version = self.version
+    def _begin_era(self, state: State, marks: list[int]) -> None:
+        """Take these marks as those that lines are drawn at: a mark has doubled, or a first one has
+        come. `lots_max`: with so many a position stays in its first tier for the whole era."""
+        self.era += 1
+        self.reference = list(marks)
+        self.lots_max: list[int] = []
+        for market, mark in zip(state.markets, marks, strict=True):
+            tiers = market.terms.tiers
+            is_open = len(tiers) == 1 or mark == 0
+            self.lots_max.append(
+                UNLIMITED if is_open else floor_div(tiers[1].lower - 1, ERA_FACTOR * mark)
+            )
 
-    def _keep_era(self, marks: list[int], moved: list[int]) -> None:
-        """Begin a new era when a mark has doubled, or a first one has come."""
-        for asset in moved:
-            if marks[asset] > ERA_FACTOR * self.reference[asset]:
-                self.reference = list(marks)
-                self.era += 1
-                return
-
-    def _sort_out(self, state: State, queue: list[Filing], marks: list[int]) -> None:
+    def _sort_out(
+        self, state: State, queue: list[Filing], marks: list[int], turn_least: int
+    ) -> None:
         """Keep what is liquidatable at hand, and file the others, or some of them when they are
         many: in a crash everything that was crossed has to be tested now, but not filed now."""
         at_risk: list[Filing] = []
         safe: list[Filing] = []
-        scale = self.scale
+        spares: list[int] = []
+        scale, era = self.scale, self.era
         for filing in queue:
-            if filing.assets:
-                line = filing.line(scale, marks)
-                if line < 0:
-                    at_risk.append(filing)
-                    continue
-                if line >= scale * len(filing.assets) and filing.era == self.era:
-                    safe.append(filing)
-                    continue
-            if not self._file(state, filing):
+            if filing.era != era:
+                self._draw_line(filing)
+            line = filing.line(scale, marks)
+            spare = line - scale * len(filing.assets)
+            if line < 0:
                 at_risk.append(filing)
-        turn = max(TURN_LEAST, floor_div(len(safe), TURN_SHARE))
-        for filing in safe[:turn]:
-            if not self._file(state, filing):
+            elif spare >= 0 and filing.is_exact:
+                safe.append(filing)
+                spares.append(spare)
+            elif not self._file(state, filing):
                 at_risk.append(filing)
+        turn = max(turn_least, floor_div(len(safe), TURN_SHARE))
+        for filing, spare in zip(safe[:turn], spares, strict=False):
+            self._file_line(filing, spare, marks)
         self.waiting = safe[turn:]
         self.at_risk = at_risk
+
+    def _file_line(self, filing: Filing, spare: int, marks: list[int]) -> None:
+        """File the triggers of a scope whose line has so much to spare at these marks."""
+        assets, slopes = filing.assets, filing.slopes
+        gross: int = sum(map(abs, map(mul, slopes, map(marks.__getitem__, assets))))
+        for asset, slope in zip(assets, slopes, strict=True):
+            mark = marks[asset]
+            away = distance_of(spare, mark, gross)
+            if slope > 0:
+                # Marks are at least 1, so a long that is safe there needs no trigger.
+                if mark - away > 1:
+                    self.falling[asset].add(away - mark, filing)
+            else:
+                self.rising[asset].add(min(mark + away, ERA_FACTOR * self.reference[asset]), filing)
 
     def _file(self, state: State, filing: Filing) -> bool:
         """File a scope's triggers at the current marks; False when it is liquidatable."""
@@ -307,8 +219,6 @@ class Sweep:
             slack += part
             gross += notional
             held.append((lots, market, notional, part))
-        if not filing.assets:
-            self._draw_line(filing, held)
         # The slack is the scope's value less its maintenance.
         if is_liquidatable(slack, 0):
             return False
@@ -324,22 +234,32 @@ class Sweep:
                 self.rising[market.asset].add(price, filing)
         return True
 
-    def _draw_line(self, filing: Filing, held: list[tuple[int, Market, int, int]]) -> None:
-        """Sum of the lines of its positions' first tiers, over the scale of all markets."""
-        scale = self.scale
-        filing.assets = tuple([market.asset for _, market, _, _ in held])
-        filing.slopes = tuple(
-            [
-                scale * lots - self.units[market.asset] * market.terms.tiers[0].rate * abs(lots)
-                for lots, market, _, _ in held
-            ]
-        )
+    def _draw_line(self, filing: Filing) -> None:
+        """The line of a scope's positions in this era."""
+        account, scope = filing.account, filing.scope
+        is_cross = scope == CROSS_SCOPE
+        exposures = account.exposures.values() if is_cross else [account.exposures[scope]]
+        assets: list[int] = []
+        slopes: list[int] = []
         filing.era = self.era
-        for lots, market, _, _ in held:
-            tiers = market.terms.tiers
-            limit = ERA_FACTOR * self.reference[market.asset] * abs(lots)
-            if len(tiers) > 1 and limit >= tiers[1].lower:
-                filing.era = NO_ERA
+        filing.is_exact = True
+        for exposure in exposures:
+            lots = exposure.lots
+            if lots == 0 or exposure.is_cross is not is_cross:
+                continue
+            asset = exposure.asset
+            assets.append(asset)
+            slopes.append(lots * (self.per_long[asset] if lots > 0 else self.per_short[asset]))
+            if abs(lots) > self.lots_max[asset]:
+                filing.is_exact = False
+        filing.assets = tuple(assets)
+        filing.slopes = tuple(slopes)
+
+
+def distance_of(spare: int, mark: int, gross: int) -> int:
+    """How far a mark may move when all may move by the same share of themselves. Rounding: down,
+    so that together they never use more than there is to spare. Nothing moves without marks."""
+    return floor_div(mark * spare, gross) if gross else 0
 
 
 def share_of(slack: int, notional: int, gross: int) -> int:

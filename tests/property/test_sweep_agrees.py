@@ -23,13 +23,8 @@ from chainperp.transition.bridge import process_grant
 from chainperp.transition.fills import apply_fill, plan_fill
 from chainperp.transition.funding import process_funding
 from chainperp.transition.recorder import Recorder
-from chainperp.transition.sweep import (
-    TRIGGERS_LEAST,
-    Filing,
-    Sweep,
-    last_safe_price_long,
-    last_safe_price_short,
-)
+from chainperp.transition.sweep import Sweep, last_safe_price_long, last_safe_price_short
+from chainperp.transition.sweep_index import TRIGGERS_LEAST, Filing
 from chainperp.transition.transfers import (
     process_isolated_margin,
     process_send,
@@ -382,6 +377,23 @@ def one_tick_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sweep_module, "last_safe_price_long", lambda *one: honest(*one) - 1)
 
 
+def wide_line_box(patch: pytest.MonkeyPatch) -> None:
+    """Every mark may move twice as far as the line has to spare."""
+    honest = sweep_module.distance_of
+    patch.setattr(sweep_module, "distance_of", lambda *numbers: 2 * honest(*numbers))
+
+
+def one_tick_farther(patch: pytest.MonkeyPatch) -> None:
+    """Distances rounded up."""
+    honest = sweep_module.distance_of
+    patch.setattr(sweep_module, "distance_of", lambda *numbers: honest(*numbers) + 1)
+
+
+def boxes_across_eras(patch: pytest.MonkeyPatch) -> None:
+    """Triggers of shorts do not end where their tier may."""
+    patch.setattr(sweep_module, "min", max, raising=False)
+
+
 def first_tier_only(patch: pytest.MonkeyPatch) -> None:
     """A short's box that forgets that a rising notional changes its tier."""
     honest = sweep_module.last_safe_price_short
@@ -405,7 +417,13 @@ def never_in_turn(patch: pytest.MonkeyPatch) -> None:
 def eras_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Lines are believed however far a mark has risen."""
     never_in_turn(patch)
-    patch.setattr(Sweep, "_keep_era", lambda *_: None)
+    honest = Sweep._begin_era
+
+    def first_only(sweep: Sweep, state: State, marks: list[int]) -> None:
+        if sweep.era < 0:
+            honest(sweep, state, marks)
+
+    patch.setattr(Sweep, "_begin_era", first_only)
 
 
 def high_line(patch: pytest.MonkeyPatch) -> None:
@@ -432,6 +450,9 @@ def nobody_unfiled(patch: pytest.MonkeyPatch) -> None:
     [
         wide_box,
         one_tick_early,
+        wide_line_box,
+        one_tick_farther,
+        boxes_across_eras,
         first_tier_only,
         eras_forgotten,
         high_line,
