@@ -10,7 +10,7 @@ from chainperp.base.errors import BadRequest
 from chainperp.model.envelope import Envelope, encode_envelope
 from chainperp.wire.actions import read_json
 from chainperp.wire.plain_request import plain_envelope
-from chainperp.wire.recovery import recover_admitted
+from chainperp.wire.recovery import admitted_signers
 from chainperp.wire.signing import admit
 from chainperp.wire.typed_data import Network
 
@@ -46,22 +46,25 @@ def findings(bodies: list[bytes], network: Network) -> list[Finding]:
     the caches.
     """
     read = [_read(body, network) for body in bodies]
-    return [one if isinstance(one, Refusal) else _signed(one, network) for one in read]
+    envelopes = [one[0] for one in read if not isinstance(one, Refusal)]
+    signers = iter(admitted_signers(envelopes, network))
+    return [one if isinstance(one, Refusal) else _found(one[1], next(signers)) for one in read]
 
 
-def _read(body: bytes, network: Network) -> Envelope | Refusal:
+def _read(body: bytes, network: Network) -> tuple[Envelope, bytes] | Refusal:
     try:
         envelope = plain_envelope(body)
-        return admit(json_of(body), network) if envelope is None else envelope
+        if envelope is None:
+            envelope = admit(json_of(body), network)
+        return envelope, encode_envelope(envelope)
     except BadRequest as error:
         return Refusal(error.code, str(error), not isinstance(error, NotJson))
 
 
-def _signed(envelope: Envelope, network: Network) -> Finding:
-    try:
-        return encode_envelope(envelope), recover_admitted(envelope, network)
-    except BadRequest as error:
-        return Refusal(error.code, str(error), True)
+def _found(raw: bytes, signers: bytes | BadRequest) -> Finding:
+    if isinstance(signers, BadRequest):
+        return Refusal(signers.code, str(signers), True)
+    return raw, signers
 
 
 def json_of(body: bytes) -> Any:

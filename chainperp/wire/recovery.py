@@ -83,12 +83,19 @@ def _plain_digest(raw: bytes, network: Network) -> bytes | None:
     return agent_digest(keccak(raw[PLAIN.size : end] + raw[1 : HEAD.size + 1]), network)
 
 
-def recovered_signers(envelopes: list[bytes], network: Network) -> list[bytes | str]:
-    """Signers of a batch whose form is known, because `admit` made it: only the curve is asked."""
-    found: list[bytes | str] = []
-    for raw in envelopes:
+def admitted_signers(envelopes: list[Envelope], network: Network) -> list[bytes | BadRequest]:
+    """Signers of a batch that `admit` made, or why an envelope has none."""
+    found: list[bytes | BadRequest] = []
+    for envelope in envelopes:
         try:
-            found.append(recover_admitted(decode_envelope(raw), network))
+            found.append(recover_admitted(envelope, network))
         except BadRequest as error:
-            found.append(str(error))
+            found.append(error)
     return found
+
+
+def recovered_signers(envelopes: list[bytes], network: Network) -> list[bytes | str]:
+    """The same of envelopes in their bytes, whose form is known all the same."""
+    decoded = [decode_envelope(raw) for raw in envelopes]
+    signers = admitted_signers(decoded, network)
+    return [str(one) if isinstance(one, BadRequest) else one for one in signers]
