@@ -178,6 +178,9 @@ class Effects:
 
     def traded(self, oid: int) -> list[tuple[int, int]]:
         """Price and lots of the trades in which an order was the incoming side."""
+        if len(self.entries) == 1:
+            # Only the decision about the order: most orders rest, and trade with nobody yet.
+            return []
         wanted = oid.to_bytes(8, "big")
         return [
             AMOUNTS.unpack_from(raw, AMOUNTS_AT)
