@@ -175,6 +175,10 @@ class Engine:
         """Bytes of the current state. Only meaningful right after a snapshot height's SEAL."""
         return encode_snapshot(self.state, self.commitment, self.unsealed, self.seal)
 
+    def is_snapshot(self, raw: bytes) -> bool:
+        """Whether these are the bytes of `snapshot`, without making all of them at once."""
+        return is_snapshot_of(raw, self.state, self.commitment, self.unsealed, self.seal)
+
     def restore(self, raw: bytes, seal_entry: bytes) -> None:
         """Take over the state of a snapshot whose block was sealed by `seal_entry`.
 
@@ -218,7 +222,7 @@ class Engine:
         ):
             if ours != theirs:
                 raise InvalidSnapshot(f"snapshot {snapshot.height} differs from its seal in {name}")
-        if not is_snapshot_of(raw, self.state, self.commitment, self.unsealed, self.seal):
+        if not self.is_snapshot(raw):
             raise InvalidSnapshot(f"snapshot {snapshot.height} differs from its state in bytes")
         self.seal_leaf = leaf_hash(seal_entry)
         self.frontier.append(self.seal_leaf)

@@ -169,9 +169,11 @@ class Replay:
     def compare_snapshot(self, found: bytes) -> Divergence | None:
         """Compare a stored snapshot of the current height with the state just reached."""
         self.report.snapshots_compared += 1
-        difference = first_state_difference(self.engine.height, self.engine.snapshot(), found)
-        if difference is not None:
-            self.report.divergence = difference
+        engine = self.engine
+        if engine.is_snapshot(found):
+            return None
+        difference = first_state_difference(engine.height, engine.snapshot(), found)
+        self.report.divergence = difference
         return difference
 
     def _adopt_rules(self, seal: Record) -> None:

@@ -74,19 +74,20 @@ Runner = Callable[[list[Part]], Iterator[PartOutcome]]
 
 def plan_parts(place: str, source: Source, span: tuple[int, int], wanted: int) -> list[Part]:
     """At most `wanted` parts of about equal length, from the last snapshot up to the span's first
-    height to its last height."""
+    height to its last height: each cut is the snapshot next to where an equal part would end."""
     start, last = span
     begins = [height for height in source.snapshots if height <= start]
     first = begins[-1] + 1 if begins else 0
-    if last < first:
-        return [Part(place, first, last)]
-    length = -(-(last - first + 1) // max(1, wanted))
+    cuts = [height for height in source.snapshots if first <= height < last]
+    length = last - first + 1
     parts: list[Part] = []
-    for cut in source.snapshots:
-        if first <= cut < last and cut - first + 1 >= length:
-            parts.append(Part(place, first, cut))
-            first = cut + 1
-    parts.append(Part(place, first, last))
+    for number in range(1, wanted if cuts else 1):
+        end = first - 1 + length * number // wanted
+        cut = min(cuts, key=lambda height: abs(height - end))
+        begin = parts[-1].last + 1 if parts else first
+        if cut >= begin:
+            parts.append(Part(place, begin, cut))
+    parts.append(Part(place, parts[-1].last + 1 if parts else first, last))
     return parts
 
 

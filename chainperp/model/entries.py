@@ -20,9 +20,9 @@ FORMAT: Final = 1
 ENTRY_SIZE_MAX: Final = 65_535
 LAYOUTS: Final = {kind: Layout(schema) for kind, schema in SCHEMAS.items()}
 
-# A user transaction's entry up to its envelope: the header, the result's code, the envelope's
-# length. The signer follows the envelope.
-TRANSACTION_HEAD: Final = struct.Struct(">BHQIIHI")
+# A user transaction's entry up to its envelope, without height, place and result: form, kind, and
+# the lengths of payload and envelope. The signer follows the envelope.
+TRANSACTION_HEAD: Final = struct.Struct(">BH12xI2xI")
 TRANSACTION_HEAD_SIZE: Final = 25
 SIGNER_SIZE: Final = 20
 
@@ -77,7 +77,7 @@ def cut_transaction(raw: bytes) -> tuple[bytes, bytes]:
     """
     end = len(raw) - SIGNER_SIZE
     if end >= TRANSACTION_HEAD_SIZE:
-        form, kind, _height, _seq, length, _code, size = TRANSACTION_HEAD.unpack_from(raw)
+        form, kind, length, size = TRANSACTION_HEAD.unpack_from(raw)
         if (
             form == FORMAT
             and kind == Kind.TX_USER

@@ -167,16 +167,20 @@ class _Reader:
         """Entries of a batch's payload."""
         entries: list[bytes] = []
         at, end = 0, len(payload)
-        while at < end:
-            if at + 4 > end:
-                raise self.damage(offset + RECORD.size + at, "an entry length", f"{end - at} bytes")
-            (length,) = LENGTH.unpack_from(payload, at)
-            if length > end - at - 4:
+        read = LENGTH.unpack_from
+        while at + 4 <= end:
+            start = at + 4
+            stop = start + read(payload, at)[0]
+            if stop > end:
                 raise self.damage(
-                    offset + RECORD.size + at, f"at most {end - at - 4} entry bytes", str(length)
+                    offset + RECORD.size + at,
+                    f"at most {end - start} entry bytes",
+                    str(stop - start),
                 )
-            entries.append(payload[at + 4 : at + 4 + length])
-            at += 4 + length
+            entries.append(payload[start:stop])
+            at = stop
+        if at != end:
+            raise self.damage(offset + RECORD.size + at, "an entry length", f"{end - at} bytes")
         return entries
 
     def bytes_at(self, offset: int, length: int) -> bytes:

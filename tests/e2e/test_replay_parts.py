@@ -152,3 +152,35 @@ def test_a_cluster_that_is_not_there_is_named(demo_chain: DemoChain) -> None:
     assert outcome.code == 3
     assert outcome.err.count("error: ") == 1
     assert "Traceback" not in outcome.err
+
+
+class Cuts:
+    """As much of a source as planning reads."""
+
+    def __init__(self, snapshots: list[int]) -> None:
+        self.snapshots = snapshots
+
+
+@pytest.mark.parametrize(
+    ("snapshots", "span", "wanted", "lengths"),
+    [
+        (list(range(5, 101, 5)), (0, 100), 8, [11, 15, 10, 15, 10, 15, 10, 15]),
+        (list(range(10, 101, 10)), (0, 100), 2, [51, 50]),
+        ([70, 80, 90], (0, 100), 4, [71, 30]),
+        ([70, 80, 90], (0, 100), 100, [71, 10, 10, 10]),
+        ([], (0, 100), 8, [101]),
+        ([10, 20, 30], (25, 40), 4, [10, 10]),
+        ([100], (0, 100), 4, [101]),
+        ([10], (12, 11), 4, [1]),
+    ],
+)
+def test_parts_are_about_equal_and_leave_nothing_out(
+    snapshots: list[int], span: tuple[int, int], wanted: int, lengths: list[int]
+) -> None:
+    """Cut at snapshots only, the last part to the span's end."""
+    source: Any = Cuts(snapshots)
+    parts = plan_parts("", source, span, wanted)
+    assert [part.length for part in parts] == lengths
+    assert [part.first for part in parts[1:]] == [part.last + 1 for part in parts[:-1]]
+    assert all(part.last in snapshots for part in parts[:-1])
+    assert parts[-1].last == span[1]
