@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Final
 
@@ -36,8 +37,10 @@ _done: "Synchronized[int] | None" = None
 """Blocks done by all processes of a pool; set in each of them."""
 
 
+@cache
 def network_of(place: str) -> Network:
-    """Network whose signatures a chain's transactions carry."""
+    """Network whose signatures a chain's transactions carry. Kept, for every part asks: its genesis
+    never changes, and at a URL each look costs a request for every snapshot."""
     return "Mainnet" if open_source(place).genesis.network == "Mainnet" else "Testnet"
 
 
