@@ -61,12 +61,13 @@ class Rates:
 
 class NonceSet:
     """The nonces a key has used: at most the configured number, ascending, no duplicates; eight
-    bytes each, because a busy key keeps a hundred."""
+    bytes each, because a busy key keeps a hundred. `highest` is the last one, -1 without any."""
 
-    __slots__ = ("kept",)
+    __slots__ = ("highest", "kept")
 
     def __init__(self, kept: list[int] | None = None) -> None:
         self.kept = array("Q", [] if kept is None else kept)
+        self.highest = -1 if not kept else kept[-1]
 
 
 # An account that has not traded yet; never changed in place.

@@ -7,6 +7,7 @@ Source: hyperliquid-api 4.3 to 4.5.
 """
 
 from enum import IntEnum
+from typing import Final
 
 from chainperp.base.units import E8, Address
 from chainperp.model.tokens import USDC_NAME
@@ -22,6 +23,12 @@ class TimeInForce(IntEnum):
     GTC = 1  # rests
     IOC = 2  # is cancelled
     ALO = 3  # the whole order is refused if any part would match
+
+
+# An enum's member is looked up slowly (`model/rejections.py`); every order asks for these.
+GTC: Final = TimeInForce.GTC
+IOC: Final = TimeInForce.IOC
+ALO: Final = TimeInForce.ALO
 
 
 class Grouping(IntEnum):

@@ -10,6 +10,7 @@ from typing import Final
 
 from chainperp.model.order_reasons import ORDER_REASONS
 from chainperp.model.referral_reasons import REFERRAL_REASONS
+from chainperp.model.rejections import ACCEPTED as ACCEPTED
 from chainperp.model.rejections import REASONS as OWN_REASONS
 from chainperp.model.rejections import Reason as Reason
 from chainperp.model.rejections import Rejection as Rejection
@@ -213,8 +214,3 @@ def rule_code(number: int) -> str:
     'ORD-11'
     """
     return f"{RULE_FAMILIES[(number >> 8) - 1]}-{number & 0xFF}"
-
-
-RULE_OF: Final[dict[int, int]] = {
-    int(rejection): rule_number(reason.rule) for rejection, reason in REASONS.items()
-}

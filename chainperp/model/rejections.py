@@ -169,6 +169,10 @@ class Rejection(IntEnum):
     VAULT_PURCHASE_AMOUNT = 225
 
 
+# CPython 3.11 needs 0.15 µs to look up an enum's member: what all orders ask for is named once.
+ACCEPTED: Final = Rejection.ACCEPTED
+
+
 class Reason(NamedTuple):
     """The rule that decides, the published status name, and the text that clients know."""
 

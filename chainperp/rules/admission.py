@@ -1,10 +1,10 @@
 """ADM: which signed transactions are executed at all. Signatures are checked before (`wire`)."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from typing import Final
 
-from chainperp.model.decisions import Rejection
+from chainperp.model.accounts import NonceSet
+from chainperp.model.decisions import ACCEPTED, Rejection
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.catalogue import rule
 
@@ -12,11 +12,11 @@ DISPLAY_NAME_MAX: Final = 20
 
 
 @rule("ADM-1")
-def check_nonce(kept: Sequence[int], nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
+def check_nonce(nonces: NonceSet, nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
     """A nonce is used once per key, lies within two days before and one day after block time, and
     is above the smallest of the 100 highest nonces that the key has used.
 
-    `kept` is ascending. The nonce is used up by inclusion, whatever the action's result (U-ACC-3).
+    The nonce is used up by inclusion, whatever the action's result (U-ACC-3).
     Rejects: too low, too high, duplicate, too low for a full set.
     Source: DOC[Nonces and API wallets], U-ACC-2.
 
@@ -26,14 +26,15 @@ def check_nonce(kept: Sequence[int], nonce: int, time_ms: int, parameters: Param
         return Rejection.NONCE_TOO_LOW
     if nonce >= time_ms + parameters.nonce_window_future_ms:
         return Rejection.NONCE_TOO_HIGH
-    if not kept or nonce > kept[-1]:
-        return Rejection.ACCEPTED
+    if nonce > nonces.highest:
+        return ACCEPTED
+    kept = nonces.kept
     place = bisect_left(kept, nonce)
     if kept[place] == nonce:
         return Rejection.NONCE_DUPLICATE
     if place == 0 and len(kept) >= parameters.nonces_kept:
         return Rejection.NONCE_TOO_LOW
-    return Rejection.ACCEPTED
+    return ACCEPTED
 
 
 @rule("ADM-2")
@@ -47,7 +48,7 @@ def check_authority(is_account: bool, is_agent_in_force: bool, is_user_signed: b
     ('ACCEPTED', 'MUST_DEPOSIT')
     """
     if is_account or (is_agent_in_force and not is_user_signed):
-        return Rejection.ACCEPTED
+        return ACCEPTED
     return Rejection.MUST_DEPOSIT if is_user_signed else Rejection.SIGNER_UNKNOWN
 
 
@@ -81,7 +82,7 @@ def check_agent(name: str, named: int, subs: int, valid_until: int, time_ms: int
     limit = parameters.named_agents_max + subs * parameters.named_agents_per_sub_account
     if name and named >= limit:
         return Rejection.AGENT_TOO_MANY
-    return Rejection.ACCEPTED
+    return ACCEPTED
 
 
 @rule("ADM-5")
@@ -95,7 +96,7 @@ def check_own_key(is_agent: bool, is_for_owner: bool) -> Rejection:
     >>> check_own_key(True, True).name, check_own_key(False, True).name
     ('AGENT_NOT_ALLOWED', 'ACCEPTED')
     """
-    return Rejection.AGENT_NOT_ALLOWED if is_agent and is_for_owner else Rejection.ACCEPTED
+    return Rejection.AGENT_NOT_ALLOWED if is_agent and is_for_owner else ACCEPTED
 
 
 @rule("ADM-6")

@@ -40,7 +40,7 @@ def fee_rates(volume: int, tiers: tuple[tuple[int, int, int], ...]) -> tuple[int
     ((450, 150), (400, 120))
     """
     taker, maker = tiers[0][1], tiers[0][2]
-    for above, tier_taker, tier_maker in tiers[1:]:
+    for above, tier_taker, tier_maker in tiers:
         if volume > above:
             taker, maker = tier_taker, tier_maker
     return taker, maker

@@ -48,9 +48,10 @@ def maintenance_margin(notional: int, terms: MarketTerms) -> int:
 def tier_of(notional: int, terms: MarketTerms) -> MarginTier:
     """The tier that a notional falls into; a bound belongs to the tier it opens."""
     found = terms.tiers[0]
-    for tier in terms.tiers[1:]:
-        if notional >= tier.lower:
-            found = tier
+    for tier in terms.tiers:
+        if notional < tier.lower:
+            break
+        found = tier
     return found
 
 

@@ -1,20 +1,22 @@
 """BLK: the order of actions inside a block. It never looks at who sent what."""
 
+from typing import Final
+
 from chainperp.base.rounding import floor_div
 from chainperp.model.actions import (
+    ALO,
     Action,
     CancelOrders,
     ModifyOrders,
     PlaceOrders,
-    TimeInForce,
     VaultDistribute,
     VaultTransfer,
 )
 from chainperp.rules.catalogue import rule
 
-CLASS_PASSIVE = 1
-CLASS_CANCEL = 2
-CLASS_TAKING = 3
+CLASS_PASSIVE: Final = 1
+CLASS_CANCEL: Final = 2
+CLASS_TAKING: Final = 3
 
 
 @rule("BLK-1")
@@ -29,18 +31,18 @@ def action_class(action: Action) -> int:
 
     Example: [IOC u1, ALO u2, cancel u3, {ALO, GTC} u4, send u5] runs u2, u5, u3, u1, u4.
     """
-    if isinstance(action, CancelOrders):
-        return CLASS_CANCEL
-    if isinstance(action, VaultDistribute | VaultTransfer):
-        return CLASS_TAKING
     if isinstance(action, PlaceOrders):
         requests = action.orders
+    elif isinstance(action, CancelOrders):
+        return CLASS_CANCEL
     elif isinstance(action, ModifyOrders):
         requests = [request for _, request in action.modifies]
+    elif isinstance(action, VaultDistribute | VaultTransfer):
+        return CLASS_TAKING
     else:
         return CLASS_PASSIVE
     for request in requests:
-        if request.tif is not TimeInForce.ALO and request.trigger is None:
+        if request.tif is not ALO and request.trigger is None:
             return CLASS_TAKING
     return CLASS_PASSIVE
 

@@ -142,7 +142,10 @@ def is_tier_respected(notional: int, leverage: int, terms: MarketTerms) -> bool:
 
     Source: DOC[Error responses], PerpMaxPosition.
     """
-    return leverage <= tier_of(notional, terms).leverage_max
+    # No tier allows less than the last one.
+    return leverage <= terms.tiers[-1].leverage_max or (
+        leverage <= tier_of(notional, terms).leverage_max
+    )
 
 
 @rule("ORD-11")

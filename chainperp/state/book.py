@@ -3,10 +3,11 @@
 Each side is a dict from price to level and an ascending list of price keys (asks negated), so that
 the best price is the last key: the top of the book, where nearly everything happens, is changed by
 `append` and `pop`. Orders of a level are a linked list; a cancel unlinks without a search.
-Invariants: no empty level, keys strictly ascending, a level's lots are the sum of its orders'.
+Invariants: no empty level, keys strictly ascending, `top` is the level of the last key, a level's
+lots are the sum of its orders'.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, insort
 from collections.abc import Iterator
 
 from chainperp.base.units import Price
@@ -14,24 +15,21 @@ from chainperp.model.orders import Level, Order
 
 
 class BookSide:
-    """The bids or the asks. `sign` is 1 for bids and -1 for asks: keys are sign * price."""
+    """The bids or the asks. `sign` is 1 for bids and -1 for asks: keys are sign * price. `top` is
+    the level with the best price, None without any; only the book itself changes it."""
 
-    __slots__ = ("keys", "levels", "sign")
+    __slots__ = ("keys", "levels", "sign", "top")
 
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.keys: list[int] = []
         self.levels: dict[int, Level] = {}
-
-    def best(self) -> Level | None:
-        """The level with the best price, or None."""
-        keys = self.keys
-        return self.levels[self.sign * keys[-1]] if keys else None
+        self.top: Level | None = None
 
     def best_price(self) -> int | None:
         """The best price, or None."""
-        keys = self.keys
-        return self.sign * keys[-1] if keys else None
+        top = self.top
+        return None if top is None else top.price
 
     def add(self, order: Order) -> None:
         """Queue an order last at its price."""
@@ -44,8 +42,9 @@ class BookSide:
             keys = self.keys
             if not keys or key > keys[-1]:
                 keys.append(key)
+                self.top = level
             else:
-                keys.insert(bisect_left(keys, key), key)
+                insort(keys, key)
             level.first = order
         else:
             last = level.last
@@ -79,6 +78,7 @@ class BookSide:
             keys = self.keys
             if keys[-1] == key:
                 keys.pop()
+                self.top = self.levels[self.sign * keys[-1]] if keys else None
             else:
                 del keys[bisect_left(keys, key)]
 

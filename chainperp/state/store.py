@@ -10,6 +10,7 @@ from typing import Final
 
 from chainperp.base.units import Address
 from chainperp.model.accounts import (
+    NO_RATES,
     Account,
     Agent,
     Exemption,
@@ -68,33 +69,18 @@ class Market:
     """
 
     __slots__ = (
-        "asset",
-        "basis_denominator",
-        "basis_numerator",
-        "book",
-        "book_denominator",
-        "book_numerator",
-        "external",
-        "holders",
-        "is_dirty",
-        "lot_e8",
-        "lots_long",
-        "lots_short",
-        "mark",
-        "mark_previous",
-        "oracle",
-        "oracle_time",
-        "premium_samples",
-        "premium_sum",
-        "terms",
-        "tick_e8",
-        "triggers",
-        "votes",
+        "asset", "basis_denominator", "basis_numerator", "book", "book_denominator",
+        "book_numerator", "external", "holders", "is_dirty", "leverage_max", "lot_e8", "lots_long",
+        "lots_short", "mark", "mark_previous", "oracle", "oracle_time", "order_values",
+        "premium_samples", "premium_sum", "terms", "tick_e8", "triggers", "votes",
     )  # fmt: skip
 
     def __init__(self, terms: MarketTerms) -> None:
         self.asset = terms.asset
         self.terms = terms
+        self.leverage_max = terms.leverage_max
+        # Greatest value of an order that takes and of one that may rest, once it was asked for.
+        self.order_values: tuple[int, int] | None = None
         self.tick_e8 = 10 ** (2 + terms.size_decimals)
         self.lot_e8 = 10 ** (8 - terms.size_decimals)
         self.book = Book()
@@ -140,6 +126,7 @@ class State:
         "display_names",
         "evm",
         "exempt",
+        "first_rates",
         "fund",
         "granted",
         "height",
@@ -278,6 +265,8 @@ class State:
         # makers, which is that of its takers.
         self.volume_day = 0
         self.volume_days: list[tuple[int, int]] = []
+        # Today's rates of an account without volume, once they were asked for.
+        self.first_rates = NO_RATES
         self.referrals: dict[Address, Referral] = {}
         self.referral_codes: dict[str, Address] = {}
 
@@ -294,9 +283,11 @@ class State:
         """The account's exposure in a market; a new one has the default mode and leverage."""
         exposure = account.exposures.get(asset)
         if exposure is None:
-            terms = self.markets[asset].terms
-            leverage = min(self.parameters.leverage_default, terms.leverage_max)
-            exposure = Exposure(asset, not terms.is_isolated_only, leverage)
+            market = self.markets[asset]
+            leverage = self.parameters.leverage_default
+            if leverage > market.leverage_max:
+                leverage = market.leverage_max
+            exposure = Exposure(asset, not market.terms.is_isolated_only, leverage)
             account.exposures[asset] = exposure
         return exposure
 

@@ -201,7 +201,6 @@ def prune_agents(state: State) -> None:
     limit = state.time_ms - state.parameters.nonce_window_past_ms
     for address in sorted(state.agents):
         agent = state.agents[address]
-        highest = agent.nonces.kept[-1] if agent.nonces.kept else 0
-        if agent.master is None and highest <= limit:
+        if agent.master is None and agent.nonces.highest <= limit:
             del state.agents[address]
             state.changed_agents[address] = None

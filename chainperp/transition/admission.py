@@ -36,7 +36,7 @@ from chainperp.model.actions import (
     VaultTransfer,
 )
 from chainperp.model.blocks import Transaction
-from chainperp.model.decisions import Rejection
+from chainperp.model.decisions import ACCEPTED, Rejection
 from chainperp.parameters.schema import Parameters
 from chainperp.rules.admission import (
     check_authority,
@@ -95,30 +95,34 @@ def admit(state: State, transaction: Transaction) -> tuple[Rejection, Account | 
     multi_sig = transaction.multi_sig
     is_for_owner = transaction.is_user_signed and multi_sig is None
     agent = None
+    owner = signer
     if known is not None and not is_for_owner:
         agent = agent_in_force(state, signer)
-    owner = signer if agent is None or agent.master is None else agent.master
+        if agent is not None and agent.master is not None:
+            owner = agent.master
     account = state.accounts.get(owner)
     verdict = check_authority(account is not None, agent is not None, is_for_owner)
-    if verdict is not Rejection.ACCEPTED or account is None:
+    if verdict is not ACCEPTED or account is None:
         return (verdict if multi_sig is None else Rejection.MULTI_SIG_OUTER_UNKNOWN), None
-    nonces = account.nonces if known is None else known.nonces
-    verdict = use_nonce(nonces, transaction.nonce, state.time_ms, state.parameters)
-    if known is not None:
-        state.changed_agents[known.address] = None
-    else:
+    if known is None:
+        nonces = account.nonces
         state.touch(account)
-    if verdict is not Rejection.ACCEPTED:
+    else:
+        nonces = known.nonces
+        state.changed_agents[known.address] = None
+    verdict = use_nonce(nonces, transaction.nonce, state.time_ms, state.parameters)
+    if verdict is not ACCEPTED:
         return verdict, None
     if agent is not None or multi_sig is not None or state.multi_sigs:
         verdict, account = _acting(state, transaction, account, agent is not None)
-    if verdict is Rejection.ACCEPTED and transaction.vault is not None:
+    if verdict is ACCEPTED and transaction.vault is not None:
         verdict, account = _on_behalf(state, transaction, account)
-    if verdict is not Rejection.ACCEPTED:
+    if verdict is not ACCEPTED:
         return verdict, None
-    if is_expired(transaction.expires_after, state.time_ms):
+    expires_after = transaction.expires_after
+    if expires_after is not None and is_expired(expires_after, state.time_ms):
         return Rejection.EXPIRED, None
-    return Rejection.ACCEPTED, account
+    return ACCEPTED, account
 
 
 def _acting(
@@ -139,7 +143,7 @@ def _on_behalf(
     """The sub-account or vault that the signer names and may trade for; a user-signed action names
     none."""
     if transaction.is_user_signed or transaction.vault is None:
-        return Rejection.ACCEPTED, master
+        return ACCEPTED, master
     address = Address(transaction.vault)
     sub, vault = state.sub_accounts.get(address), state.vaults.get(address)
     is_own = sub is not None and sub.master == master.address
@@ -169,14 +173,17 @@ def agent_in_force(state: State, address: Address) -> Agent | None:
 
 def use_nonce(nonces: NonceSet, nonce: int, time_ms: int, parameters: Parameters) -> Rejection:
     """Check a nonce and, if it is good, keep it among the highest ones used."""
-    kept = nonces.kept
-    verdict = check_nonce(kept, nonce, time_ms, parameters)
-    if verdict is not Rejection.ACCEPTED:
+    verdict = check_nonce(nonces, nonce, time_ms, parameters)
+    if verdict is not ACCEPTED:
         return verdict
-    if not kept or nonce > kept[-1]:
+    kept = nonces.kept
+    if nonce > nonces.highest:
         kept.append(nonce)
+        nonces.highest = nonce
     else:
         insort(kept, nonce)
     if len(kept) > parameters.nonces_kept:
         del kept[0]
-    return Rejection.ACCEPTED
+        if not kept:  # a genesis may keep none
+            nonces.highest = -1
+    return ACCEPTED

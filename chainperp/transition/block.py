@@ -21,6 +21,7 @@ from chainperp.base.errors import InvalidBytes
 from chainperp.base.units import HOUR_MS, day_of
 from chainperp.model.accounts import Account
 from chainperp.model.actions import (
+    Action,
     ApproveAgent,
     ApproveBuilderFee,
     CancelOrders,
@@ -58,10 +59,10 @@ from chainperp.model.bridge import (
     EVM_BUYBACK_BODY,
     GRANT_BODY,
 )
-from chainperp.model.decisions import LedgerType, Rejection, SystemType
+from chainperp.model.decisions import ACCEPTED, LedgerType, Rejection, SystemType
 from chainperp.rules.admission import refusal_of
 from chainperp.rules.conservation import check_book, check_lots, check_time
-from chainperp.rules.ordering import action_class, periods_due
+from chainperp.rules.ordering import CLASS_PASSIVE, action_class, periods_due
 from chainperp.rules.transfers import check_border
 from chainperp.state.commitment import Commitment
 from chainperp.state.store import ASSISTANCE_FUND, LIQUIDITY_VAULT, State
@@ -225,8 +226,9 @@ def apply_block(
     process_twaps(state, recorder, beside.parent_hash)
     process_triggers(state, recorder)
     begin_day(state)
-    for transaction in sorted(block.transactions, key=_class_of):
-        process_transaction(state, recorder, transaction)
+    for same_class in _by_class(block.transactions):
+        for transaction in same_class:
+            process_transaction(state, recorder, transaction)
     unwind(state, recorder, time_before)
     process_children(state, recorder, time_before)
     process_quotes(state, recorder, time_before)
@@ -244,8 +246,12 @@ def apply_block(
     return BlockOutcome(moved, risk)
 
 
-def _class_of(transaction: Transaction) -> int:
-    return action_class(transaction.action)
+def _by_class(transactions: list[Transaction]) -> list[list[Transaction]]:
+    """The transactions of a block in the order of their classes (BLK-1), as proposed within one."""
+    classes: list[list[Transaction]] = [[], [], []]
+    for transaction in transactions:
+        classes[action_class(transaction.action) - CLASS_PASSIVE].append(transaction)
+    return classes
 
 
 def process_system(
@@ -280,34 +286,28 @@ def process_transaction(state: State, recorder: Recorder, transaction: Transacti
     if transaction.multi_sig is not None:
         record_envelope(recorder, transaction.multi_sig)
     code, account = admit(state, transaction)
-    if code is Rejection.ACCEPTED and account is not None:
+    if code is ACCEPTED and account is not None:
+        action = transaction.action
         cause = recorder.first_index + place
-        code = _execute(state, recorder, account, transaction, cause)
+        if isinstance(action, PlaceOrders):
+            code = process_place(state, recorder, account, action, cause)
+        elif isinstance(action, CancelOrders):
+            code = process_cancel(state, recorder, account, action)
+        elif isinstance(action, ModifyOrders):
+            code = process_modify(state, recorder, account, action, cause)
+        else:
+            code = _execute(state, recorder, account, action, cause)
     recorder.fill_transaction(place, code, transaction.envelope, transaction.signer)
 
 
 def _execute(
-    state: State, recorder: Recorder, account: Account, transaction: Transaction, cause: int
+    state: State, recorder: Recorder, account: Account, action: Action, cause: int
 ) -> Rejection:
-    """Hand the action to the one function that carries it out."""
-    action = transaction.action
-    if isinstance(action, PlaceOrders):
-        return process_place(state, recorder, account, action, cause)
-    if isinstance(action, CancelOrders):
-        return process_cancel(state, recorder, account, action)
-    if isinstance(action, ModifyOrders):
-        return process_modify(state, recorder, account, action, cause)
+    """Hand an action that is no order, cancel or modify to the function that carries it out."""
     if isinstance(action, VaultTransfer):
         return process_vault_transfer(state, recorder, account, action, cause)
     if isinstance(action, VaultDistribute):
         return process_vault_distribute(state, recorder, account, action, cause)
-    return _execute_account_action(state, recorder, account, transaction)
-
-
-def _execute_account_action(
-    state: State, recorder: Recorder, account: Account, transaction: Transaction
-) -> Rejection:
-    action = transaction.action
     processor = ACCOUNT_ACTIONS.get(type(action))
     if processor is None:
         if isinstance(action, Noop):

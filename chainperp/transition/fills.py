@@ -49,22 +49,22 @@ def plan_fill(
     """What a fill of `delta` signed lots at `price` leaves. `bids` and `asks` are the resting
     notionals after the fill; `limit` is the parameter `user_fill_limit`. `keeps_margin` is for
     liquidations: an isolated position gives nothing back while it is reduced (U-LIQ-9)."""
-    if keeps_margin and not exposure.is_cross:
-        return _plan_liquidation(market, account, exposure, delta, price * delta + fee, limit)
+    cost = price * delta + fee
     if not exposure.is_cross:
+        if keeps_margin:
+            return _plan_liquidation(market, account, exposure, delta, cost, limit)
         return _plan_isolated(
             market, account, exposure, delta, price, fee, bids=bids, asks=asks, limit=limit
         )
     lots = exposure.lots
     after = lots + delta
-    raw = account.raw - delta * price - fee
+    raw = account.raw - cost
     before = account.raw + account.position_value
     value = after * market.mark
-    found = raw + account.position_value - exposure.value + value
-    reduces = abs(after) < abs(lots)
-    if reduces:
-        needed = 0
-    else:
+    found = before - cost - exposure.value + value
+    reduces = -lots < after < lots if lots > 0 else lots < after < -lots
+    needed = 0
+    if not reduces:
         margin = initial_margin(value, bids, asks, exposure.leverage, True)
         needed = account.margin_total - exposure.margin + margin
     allowed = is_fill_affordable(before, found, needed, reduces, limit)
@@ -167,11 +167,9 @@ def apply_fill(
         left = abs(lots) - closed
         entry = entry_after_close(exposure.entry_notional, abs(lots), left)
         pnl = realised_pnl(exposure.entry_notional - entry, closed * price, lots > 0)
-        exposure.entry_notional = entry
-        if abs(delta) > closed:
-            exposure.entry_notional = abs(after) * price
+        exposure.entry_notional = entry if left else abs(after) * price
     else:
-        exposure.entry_notional += abs(delta) * price
+        exposure.entry_notional += delta * price if delta > 0 else -delta * price
     exposure.lots = after
     _count_open_interest(market, account, exposure, lots, after)
     revalue(account, exposure, market.mark)
@@ -185,9 +183,15 @@ def _count_open_interest(
     market: Market, account: Account, exposure: Exposure, before: int, after: int
 ) -> None:
     """Keep the market's totals and its list of holders."""
-    market.lots_long += (after if after > 0 else 0) - (before if before > 0 else 0)
-    market.lots_short += (-after if after < 0 else 0) - (-before if before < 0 else 0)
-    if before == 0:
+    if before > 0:
+        market.lots_long -= before
+    elif before < 0:
+        market.lots_short += before
+    else:
         market.holders[account.address] = exposure
-    elif after == 0:
+    if after > 0:
+        market.lots_long += after
+    elif after < 0:
+        market.lots_short -= after
+    elif before:
         del market.holders[account.address]

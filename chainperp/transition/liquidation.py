@@ -70,7 +70,7 @@ def cancel_scope_orders(state: State, recorder: Recorder, scope: Scope) -> None:
     for order in list(scope.account.orders.values()):
         if is_order_of_scope(order.asset, order.exposure.is_cross, scope.asset, CROSS_SCOPE):
             market = state.markets[order.asset]
-            end_order(state, recorder, market, order, Rejection.LIQUIDATED)
+            end_order(recorder, market, order, Rejection.LIQUIDATED)
     end_scope_twaps(state, recorder, scope.account, scope.asset, CROSS_SCOPE)
 
 

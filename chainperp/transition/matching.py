@@ -4,7 +4,9 @@ Each step looks at the best resting order and does exactly one thing: cancel it 
 (own order, no longer reducing, cannot pay), trade with it, or stop. Source: MAT-1..MAT-3, U-ORD-11.
 """
 
-from chainperp.model.accounts import Account, Exposure
+from typing import Final
+
+from chainperp.model.accounts import Account, Exposure, Rates
 from chainperp.model.decisions import LedgerType, OrderStatus, Rejection
 from chainperp.model.orders import Order
 from chainperp.rules.fees import builder_fee, hlp_share, maker_fee_paid, trading_fee
@@ -17,7 +19,7 @@ from chainperp.transition.fills import (
     plan_fill,
 )
 from chainperp.transition.groups import end_waiting, leave_group, siblings_to_end
-from chainperp.transition.rates import count_trade, rates_today
+from chainperp.transition.rates import begin_day, count_trade, rates_today
 from chainperp.transition.recorder import (
     FLAG_LIQUIDATION,
     FLAG_MAKER_DONE,
@@ -27,9 +29,11 @@ from chainperp.transition.recorder import (
     Recorder,
 )
 from chainperp.transition.referrals import owe_rewards
-from chainperp.transition.valuation import refresh, revalue
+from chainperp.transition.valuation import hold, refresh
 
 Verdict = tuple[Rejection, int, int]
+
+CANCELED: Final = OrderStatus.CANCELED
 
 
 def match(
@@ -43,20 +47,20 @@ def match(
     is_buy, price = taker.is_buy, taker.price
     side = market.book.opposite(is_buy)
     while taker.remaining:
-        level = side.best()
+        level = side.top
         if level is None or not would_match(price, is_buy, level.price):
             return None
         maker = level.first
         if maker is None:
             return None
         if is_self_trade(maker.account.address, taker.account.address):
-            end_order(state, recorder, market, maker, Rejection.SELF_TRADE)
+            end_order(recorder, market, maker, Rejection.SELF_TRADE)
             continue
         lots = min(taker.remaining, maker.remaining)
         if maker.reduce_only:
             lots = min(lots, reducible_lots(maker.exposure.lots, maker.is_buy))
             if lots == 0:
-                end_order(state, recorder, market, maker, Rejection.REDUCE_ONLY_CANCELED)
+                end_order(recorder, market, maker, Rejection.REDUCE_ONLY_CANCELED)
                 continue
         if taker.reduce_only:
             lots = min(lots, reducible_lots(taker.exposure.lots, is_buy))
@@ -79,12 +83,14 @@ def _trade(
 ) -> Verdict | None:
     """One match of `lots`, if both sides may. Returns why the taker must stop, or None."""
     refresh(state, maker.account)
-    fill = _new_fill(state, maker, taker, lots, cause)
+    maker_rates = rates_today(state, maker.account)
+    taker_rates = rates_today(state, taker.account)
+    fill = _new_fill(maker, taker, lots, cause, maker_rates, taker_rates)
     delta = lots if taker.is_buy else -lots
     fee = fill.maker_fee + fill.maker_builder_fee
     maker_plan = _plan_side(state, market, maker, -delta, fill, fee)
     if not maker_plan.allowed:
-        end_order(state, recorder, market, maker, Rejection.MARGIN_CANCELED, maker_plan)
+        end_order(recorder, market, maker, Rejection.MARGIN_CANCELED, maker_plan)
         return None
     fee = fill.taker_fee + fill.taker_builder_fee
     taker_plan = _plan_side(state, market, taker, delta, fill, fee)
@@ -95,6 +101,8 @@ def _trade(
     price, notional = fill.price, fill.price * lots
     fill.maker_pnl = apply_fill(state, market, maker.account, theirs, -delta, price, maker_plan)
     fill.taker_pnl = apply_fill(state, market, taker.account, ours, delta, price, taker_plan)
+    begin_day(state, maker.account, maker_rates)
+    begin_day(state, taker.account, taker_rates)
     count_trade(state, maker.account, taker.account, notional)
     taker.remaining -= lots
     if maker.remaining == 0:
@@ -121,17 +129,17 @@ def _trade(
     return None
 
 
-def _new_fill(state: State, maker: Order, taker: Order, lots: int, cause: int) -> Fill:
+def _new_fill(
+    maker: Order, taker: Order, lots: int, cause: int, maker_rates: Rates, taker_rates: Rates
+) -> Fill:
     """The trade of `lots` at the resting order's price, with all fees."""
     price = execution_price(maker.price)
     fill = Fill(maker.account.address, taker.account.address, price, lots, cause)
     fill.maker_oid, fill.taker_oid = maker.oid, taker.oid
     fill.maker_start, fill.taker_start = maker.exposure.lots, taker.exposure.lots
     notional = price * lots
-    rates = rates_today(state, taker.account)
-    fill.taker_fee = trading_fee(notional, rates.taker, rates.discount)
-    rates = rates_today(state, maker.account)
-    fill.maker_fee = trading_fee(notional, rates.maker, rates.discount)
+    fill.taker_fee = trading_fee(notional, taker_rates.taker, taker_rates.discount)
+    fill.maker_fee = trading_fee(notional, maker_rates.maker, maker_rates.discount)
     if fill.maker_fee < 0:
         fill.maker_fee = maker_fee_paid(fill.maker_fee, fill.taker_fee)
     if maker.builder is not None:
@@ -152,7 +160,12 @@ def _plan_side(
 ) -> FillPlan:
     """What the trade leaves one side with; a resting order gives up the reserve of its lots."""
     exposure = order.exposure
-    leaves = fill.price * fill.lots if order.level is not None and not order.reduce_only else 0
+    bids, asks = exposure.bids_notional, exposure.asks_notional
+    if order.level is not None and not order.reduce_only:
+        if order.is_buy:
+            bids -= fill.price * fill.lots
+        else:
+            asks -= fill.price * fill.lots
     return plan_fill(
         market,
         order.account,
@@ -160,8 +173,8 @@ def _plan_side(
         delta,
         fill.price,
         fee,
-        bids=exposure.bids_notional - (leaves if order.is_buy else 0),
-        asks=exposure.asks_notional - (0 if order.is_buy else leaves),
+        bids=bids,
+        asks=asks,
         limit=state.parameters.user_fill_limit,
         keeps_margin=order.is_liquidation,
     )
@@ -221,27 +234,31 @@ def end_reduce_only(
             and (order.trigger is None or order.trigger.is_position)
             and reducible_lots(exposure.lots, order.is_buy) == 0
         ):
-            end_order(state, recorder, market, order, Rejection.REDUCE_ONLY_CANCELED)
+            end_order(recorder, market, order, Rejection.REDUCE_ONLY_CANCELED)
 
 
 def rest_order(market: Market, order: Order) -> None:
     """Put an order into the book and hold its margin."""
     account = order.account
     exposure = order.exposure
-    market.book.side(order.is_buy).add(order)
+    remaining = order.remaining
     account.orders[order.oid] = order
     if order.cloid is not None:
         account.cloids[order.cloid] = order
+    if order.is_buy:
+        market.book.bids.add(order)
+    else:
+        market.book.asks.add(order)
     if order.reduce_only:
         exposure.reduce_only_orders += 1
         return
     if order.is_buy:
-        exposure.bids_lots += order.remaining
-        exposure.bids_notional += order.remaining * order.price
+        exposure.bids_lots += remaining
+        exposure.bids_notional += remaining * order.price
     else:
-        exposure.asks_lots += order.remaining
-        exposure.asks_notional += order.remaining * order.price
-    revalue(account, exposure, market.mark)
+        exposure.asks_lots += remaining
+        exposure.asks_notional += remaining * order.price
+    hold(account, exposure)
 
 
 def match_forced(
@@ -266,7 +283,11 @@ def record_forced(recorder: Recorder, order: Order, verdict: Verdict) -> int:
 
 def forget_order(market: Market, order: Order) -> None:
     """Take an order that is done out of the book and out of its owner's lists."""
-    market.book.side(order.is_buy).remove(order)
+    book = market.book
+    if order.is_buy:
+        book.bids.remove(order)
+    else:
+        book.asks.remove(order)
     account = order.account
     del account.orders[order.oid]
     if order.cloid is not None:
@@ -276,7 +297,6 @@ def forget_order(market: Market, order: Order) -> None:
 
 
 def end_order(
-    state: State,
     recorder: Recorder,
     market: Market,
     order: Order,
@@ -287,14 +307,13 @@ def end_order(
     if order.trigger is not None:
         end_waiting(recorder, market, order, reason)
         return
-    refresh(state, order.account)
     remaining = order.remaining
     forget_order(market, order)
     _shrink(market, order, remaining)
-    revalue(order.account, order.exposure, market.mark)
+    hold(order.account, order.exposure)
     order.remaining = remaining
     found, needed = (plan.found, plan.needed) if plan is not None else (0, 0)
-    recorder.order(order, OrderStatus.CANCELED, reason, found, needed)
+    recorder.order(order, CANCELED, reason, found, needed)
     if order.group is not None:
         leave_group(recorder, market, order, reason)
 
@@ -305,6 +324,6 @@ def _after_fill(state: State, recorder: Recorder, market: Market, order: Order) 
     if group is None:
         return
     for sibling in siblings_to_end(order):
-        end_order(state, recorder, market, sibling, Rejection.SIBLING_FILLED)
+        end_order(recorder, market, sibling, Rejection.SIBLING_FILLED)
     if order.group is group and order.remaining == 0:
         leave_group(recorder, market, order, Rejection.ACCEPTED)

@@ -3,16 +3,19 @@
 Each order is judged by itself (`transition/placing.py`); one refusal does not undo the others.
 """
 
+from typing import Final
+
 from chainperp.model.accounts import Account, Exposure
 from chainperp.model.actions import (
+    ALO,
+    GTC,
     CancelOrders,
     Grouping,
     ModifyOrders,
     OrderRequest,
     PlaceOrders,
-    TimeInForce,
 )
-from chainperp.model.decisions import OrderStatus, Rejection
+from chainperp.model.decisions import ACCEPTED, OrderStatus, Rejection
 from chainperp.model.orders import Group, Order
 from chainperp.model.tokens import SPOT_FIRST
 from chainperp.rules.orders import is_modify_offered, is_own_order
@@ -25,6 +28,10 @@ from chainperp.transition.spot_matching import end_any_order
 from chainperp.transition.spot_placing import place_spot
 from chainperp.transition.triggers import place_trigger
 
+PARENT: Final = Grouping.PARENT
+POSITION: Final = Grouping.POSITION
+CANCELED_BY_USER: Final = Rejection.CANCELED_BY_USER
+
 
 def _check_batch(state: State, count: int) -> Rejection:
     """An action has at least one order and at most the stated number (ORD-1)."""
@@ -32,7 +39,7 @@ def _check_batch(state: State, count: int) -> Rejection:
         return Rejection.ORDERS_EMPTY
     if count > state.parameters.orders_per_action_max:
         return Rejection.TOO_MANY_IN_ACTION
-    return Rejection.ACCEPTED
+    return ACCEPTED
 
 
 def process_place(
@@ -40,24 +47,24 @@ def process_place(
 ) -> Rejection:
     """Place the orders of one action."""
     verdict = _check_batch(state, len(action.orders))
-    if verdict is not Rejection.ACCEPTED:
+    if verdict is not ACCEPTED:
         return verdict
     if action.builder is not None and not may_charge(state, account, action.builder):
         return Rejection.BUILDER_NOT_APPROVED
-    grouping = action.grouping
-    if grouping is Grouping.PARENT:
-        return _place_families(state, recorder, account, action.orders, cause)
-    if grouping is Grouping.POSITION and not _are_protective(action.orders):
+    requests, grouping = action.orders, action.grouping
+    if grouping is PARENT:
+        return _place_families(state, recorder, account, requests, cause)
+    if grouping is POSITION and not _are_protective(requests):
         return Rejection.TRIGGER_NOT_REDUCE_ONLY
-    for request in action.orders:
+    for request in requests:
         if request.asset >= SPOT_FIRST:
             place_spot(state, recorder, account, request, cause)
         elif request.trigger is None:
             place(state, recorder, account, request, cause, None)
         else:
-            is_position = grouping is Grouping.POSITION
+            is_position = grouping is POSITION
             place_trigger(state, recorder, account, request, is_position=is_position)
-    return Rejection.ACCEPTED
+    return ACCEPTED
 
 
 def _are_protective(requests: list[OrderRequest]) -> bool:
@@ -90,7 +97,7 @@ def _place_families(
             place_trigger(state, recorder, account, parent, group=group)
         for child in children:
             place_trigger(state, recorder, account, child, group=group, is_child=True)
-    return Rejection.ACCEPTED
+    return ACCEPTED
 
 
 def process_cancel(
@@ -98,15 +105,15 @@ def process_cancel(
 ) -> Rejection:
     """Cancel the account's own orders, found by order id or client id."""
     verdict = _check_batch(state, len(action.targets))
-    if verdict is not Rejection.ACCEPTED:
+    if verdict is not ACCEPTED:
         return verdict
     for asset, target in action.targets:
         order = _own_order(account, target)
         if order is None or order.asset != asset:
             _refuse_missing(recorder, account, asset, target, Rejection.MISSING_ORDER)
         else:
-            end_any_order(state, recorder, order, Rejection.CANCELED_BY_USER)
-    return Rejection.ACCEPTED
+            end_any_order(state, recorder, order, CANCELED_BY_USER)
+    return ACCEPTED
 
 
 def _own_order(account: Account, target: int | bytes) -> Order | None:
@@ -121,9 +128,7 @@ def _refuse_missing(
     """Record a cancel or modify that was refused. The order that it names, if it lives at all, is
     as it was: the decision has a status of its own."""
     oid, cloid = (0, target) if isinstance(target, bytes) else (target, None)
-    order = Order(
-        oid, account, Exposure(asset, True, 1), False, 0, 0, False, TimeInForce.GTC, cloid
-    )
+    order = Order(oid, account, Exposure(asset, True, 1), False, 0, 0, False, GTC, cloid)
     recorder.order(order, OrderStatus.REQUEST_REFUSED, reason, 0, 0)
 
 
@@ -132,7 +137,7 @@ def process_modify(
 ) -> Rejection:
     """Replace orders: the old one goes only when the new one is accepted (ORD-13)."""
     verdict = _check_batch(state, len(action.modifies))
-    if verdict is not Rejection.ACCEPTED:
+    if verdict is not ACCEPTED:
         return verdict
     for target, request in action.modifies:
         order = _own_order(account, target)
@@ -141,8 +146,8 @@ def process_modify(
         if order is None and not action.always_place:
             _refuse_missing(recorder, account, request.asset, target, Rejection.MODIFY_MISSING)
             continue
-        is_gtc = request.tif is TimeInForce.GTC and request.trigger is None
-        is_alo = request.tif is TimeInForce.ALO
+        is_gtc = request.tif is GTC and request.trigger is None
+        is_alo = request.tif is ALO
         if not is_modify_offered(is_alo, is_gtc, action.always_place):
             _refuse_missing(recorder, account, request.asset, target, Rejection.MODIFY_INVALID)
             continue
@@ -154,7 +159,7 @@ def process_modify(
             place(state, recorder, account, request, cause, order)
         else:
             place_trigger(state, recorder, account, request, replaced=order)
-    return Rejection.ACCEPTED
+    return ACCEPTED
 
 
 def _as_post_only(request: OrderRequest) -> OrderRequest:
@@ -165,6 +170,6 @@ def _as_post_only(request: OrderRequest) -> OrderRequest:
         request.price,
         request.size,
         request.reduce_only,
-        TimeInForce.ALO,
+        ALO,
         cloid=request.cloid,
     )

@@ -8,10 +8,11 @@ says how, with the two numbers that the deciding rule compared.
 from typing import Final
 
 from chainperp.model.accounts import Account, Exposure
-from chainperp.model.actions import OrderRequest, TimeInForce
+from chainperp.model.actions import ALO, IOC, OrderRequest
 from chainperp.model.arrangements import Twap
-from chainperp.model.decisions import OrderStatus, Rejection
+from chainperp.model.decisions import ACCEPTED, OrderStatus, Rejection
 from chainperp.model.orders import Group, Order
+from chainperp.parameters.schema import Parameters
 from chainperp.rules.margin import initial_margin
 from chainperp.rules.matching import rests
 from chainperp.rules.orders import (
@@ -36,14 +37,21 @@ from chainperp.transition.matching import Verdict, end_order, match, rest_order
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.valuation import refresh
 
+OPEN: Final = OrderStatus.OPEN
+PARTIALLY_FILLED: Final = OrderStatus.PARTIALLY_FILLED
+FILLED: Final = OrderStatus.FILLED
+CANCELED: Final = OrderStatus.CANCELED
+REJECTED: Final = OrderStatus.REJECTED
+MODIFIED: Final = Rejection.MODIFIED
+
 # How an order ends that stopped for a reason, with and without fills.
 ENDED_PARTLY_FILLED: Final = {
-    Rejection.ACCEPTED: Rejection.IOC_REMAINDER,
+    ACCEPTED: Rejection.IOC_REMAINDER,
     Rejection.PERP_MARGIN: Rejection.MARGIN_CANCELED,
     Rejection.REDUCE_ONLY_CANCELED: Rejection.REDUCE_ONLY_CANCELED,
 }
 ENDED_UNFILLED: Final = {
-    Rejection.ACCEPTED: Rejection.IOC_CANCEL,
+    ACCEPTED: Rejection.IOC_CANCEL,
     Rejection.PERP_MARGIN: Rejection.PERP_MARGIN,
     Rejection.REDUCE_ONLY_CANCELED: Rejection.REDUCE_ONLY,
 }
@@ -64,16 +72,17 @@ def place(
     it counts as gone in every check and is cancelled only when the new order is accepted.
     `group` is for the children that follow it; `twap` is what it is a slice of."""
     oid = state.next_oid
-    state.next_oid += 1
+    state.next_oid = oid + 1
     reason, price, lots = form = check_form(state, request)
-    if reason is not Rejection.ACCEPTED:
+    if reason is not ACCEPTED:
         refuse_form(recorder, account, request, oid, form)
         return
     refresh(state, account)
-    market = state.markets[request.asset]
-    exposure = account.exposures.get(request.asset)
+    asset = request.asset
+    market = state.markets[asset]
+    exposure = account.exposures.get(asset)
     if exposure is None:
-        exposure = state.open_exposure(account, request.asset)
+        exposure = state.open_exposure(account, asset)
     order = Order(
         oid,
         account,
@@ -87,26 +96,29 @@ def place(
     )
     order.builder = request.builder
     order.twap = twap
-    verdict = _check(state, market, order, replaced)
-    if verdict[0] is not Rejection.ACCEPTED:
-        recorder.order(order, OrderStatus.REJECTED, verdict[0], verdict[1], verdict[2])
+    best = best_opposite(market.book, order, replaced)
+    crosses = would_match(price, request.is_buy, best)
+    reason, found, needed = verdict = _check(state, market, order, replaced, best, crosses)
+    if reason is not ACCEPTED:
+        recorder.order(order, REJECTED, reason, found, needed)
         return
     if group is not None:
         group.parent = order
         order.group = group
     if replaced is not None:
         inherit(replaced, order)
-        end_order(state, recorder, market, replaced, Rejection.MODIFIED)
-    execute(state, recorder, market, order, cause, verdict)
+        end_order(recorder, market, replaced, MODIFIED)
+    stop = match(state, recorder, market, order, cause) if crosses else None
+    conclude(recorder, market, order, verdict, stop)
 
 
 def check_form(state: State, request: OrderRequest, sizeless: bool = False) -> Verdict:
     """The first refusal of a request's form (ORD-1 to ORD-3), or its price and size on the grid.
     `sizeless` allows the size zero."""
-    asset = request.asset
-    if not is_market_known(asset, len(state.markets)):
-        return Rejection.MARKET_UNKNOWN, asset, len(state.markets)
-    market = state.markets[asset]
+    asset, markets = request.asset, state.markets
+    if not is_market_known(asset, len(markets)):
+        return Rejection.MARKET_UNKNOWN, asset, len(markets)
+    market = markets[asset]
     lots = order_size(request.size, market.lot_e8)
     if lots is None:
         return Rejection.SIZE_INVALID, request.size, market.lot_e8
@@ -117,7 +129,7 @@ def check_form(state: State, request: OrderRequest, sizeless: bool = False) -> V
         return Rejection.TICK, request.price, market.tick_e8
     if not market.oracle:
         return Rejection.NO_PRICE, 0, 1
-    return Rejection.ACCEPTED, price, lots
+    return ACCEPTED, price, lots
 
 
 def refuse_form(
@@ -139,11 +151,19 @@ def refuse_form(
         request.tif,
         request.cloid,
     )
-    recorder.order(order, OrderStatus.REJECTED, refusal[0], refusal[1], refusal[2])
+    recorder.order(order, REJECTED, refusal[0], refusal[1], refusal[2])
 
 
-def _check(state: State, market: Market, order: Order, replaced: Order | None) -> Verdict:
-    """Questions about the order in its market and about its owner (ORD-4 to ORD-9)."""
+def _check(
+    state: State,
+    market: Market,
+    order: Order,
+    replaced: Order | None,
+    best: int | None,
+    crosses: bool,
+) -> Verdict:
+    """Questions about the order in its market and about its owner (ORD-4 to ORD-9). `best` is the
+    best price that it could match, and `crosses` whether it would."""
     exposure, account = order.exposure, order.account
     parameters = state.parameters
     price, lots, is_buy = order.price, order.lots, order.is_buy
@@ -163,16 +183,12 @@ def _check(state: State, market: Market, order: Order, replaced: Order | None) -
         return limits
     if order.reduce_only and reducible == 0:
         return Rejection.REDUCE_ONLY, exposure.lots, lots
-    best = market.book.opposite(is_buy).best_price()
-    if replaced is not None and replaced.level is None:
-        replaced = None  # it waits for a trigger: nothing of it is in the book or reserved
-    if best is not None and replaced is not None:
-        best = best_without(market.book, order, replaced)
-    crosses = would_match(price, is_buy, best)
-    if crosses and order.tif is TimeInForce.ALO:
+    if crosses and order.tif is ALO:
         return Rejection.BAD_ALO_PRICE, price, best if best is not None else 0
     if order.reduce_only:
-        return Rejection.ACCEPTED, account.raw + account.position_value, account.margin_total
+        return ACCEPTED, account.raw + account.position_value, account.margin_total
+    if replaced is not None and replaced.level is None:
+        replaced = None  # it waits for a trigger: nothing of it is in the book or reserved
     return check_margin(market, order, replaced, reducible, crosses)
 
 
@@ -189,35 +205,44 @@ def check_limits(
     parameters = state.parameters
     if not is_value_enough(notional, parameters.order_value_min, closes):
         return Rejection.MIN_TRADE_NOTIONAL, notional, parameters.order_value_min
-    is_resting = order.tif is not TimeInForce.IOC
-    value_max = order_value_max(market.terms.leverage_max, is_resting, parameters)
+    taking, resting = market.order_values or order_values(market, parameters)
+    value_max = taking if order.tif is IOC else resting
     if notional > value_max:
         return Rejection.MAX_ORDER_VALUE, notional, value_max
     account = order.account
-    live = len(account.orders) - (1 if replaced is not None else 0)
+    live = len(account.orders) if replaced is None else len(account.orders) - 1
     if live >= parameters.open_orders_base:
         limit = open_orders_limit(account.volume_total, parameters)
         if live >= limit or order.reduce_only or order.trigger is not None:
             return Rejection.TOO_MANY_OPEN_ORDERS, live, limit
-    if not is_cloid_free(order.cloid, account.cloids) and (
-        replaced is None or replaced.cloid != order.cloid
+    cloid = order.cloid
+    if (
+        cloid is not None
+        and not is_cloid_free(cloid, account.cloids)
+        and (replaced is None or replaced.cloid != cloid)
     ):
         return Rejection.CLOID_IN_USE, 0, 0
     return None
 
 
-def best_without(book: Book, order: Order, replaced: Order) -> int | None:
-    """Best opposite price as if the order to be replaced were gone already."""
-    opposite = book.opposite(order.is_buy)
-    level = replaced.level
-    if (
-        replaced.is_buy is order.is_buy
-        or level is None
-        or level.first is not level.last
-        or opposite.best() is not level
-    ):
-        return opposite.best_price()
-    return opposite.sign * opposite.keys[-2] if len(opposite.keys) > 1 else None
+def order_values(market: Market, parameters: Parameters) -> tuple[int, int]:
+    """Greatest values of orders in a market (ORD-6), kept with it: nothing changes them."""
+    leverage = market.leverage_max
+    taking = order_value_max(leverage, False, parameters)
+    resting = order_value_max(leverage, True, parameters)
+    market.order_values = taking, resting
+    return taking, resting
+
+
+def best_opposite(book: Book, order: Order, replaced: Order | None) -> int | None:
+    """Best price that an order could match, as if the order that it replaces were gone already."""
+    opposite = book.asks if order.is_buy else book.bids
+    top = opposite.top
+    if top is None:
+        return None
+    if replaced is not None and replaced.level is top and top.first is top.last:
+        return opposite.sign * opposite.keys[-2] if len(opposite.keys) > 1 else None
+    return top.price
 
 
 def check_margin(
@@ -227,23 +252,24 @@ def check_margin(
     exposure, account = order.exposure, order.account
     price, lots, is_buy = order.price, order.lots, order.is_buy
     mark = market.mark
-    after = abs(exposure.lots + (lots if is_buy else -lots)) * mark
-    if after > abs(exposure.value) and not is_tier_respected(
+    # No abs() here: compiled, it would be a call into the interpreter.
+    after = (exposure.lots + (lots if is_buy else -lots)) * mark
+    if after < 0:
+        after = -after
+    if -after < exposure.value < after and not is_tier_respected(
         after, exposure.leverage, market.terms
     ):
         return Rejection.PERP_MAX_POSITION, after, exposure.leverage
     bids, asks = exposure.bids_notional, exposure.asks_notional
-    same_side_lots = exposure.bids_lots if is_buy else exposure.asks_lots
     if replaced is not None and not replaced.reduce_only:
         given_up = replaced.remaining * replaced.price
         if replaced.is_buy:
             bids -= given_up
         else:
             asks -= given_up
-        if replaced.is_buy is is_buy:
-            same_side_lots -= replaced.remaining
-    matching = _matching_lots(market, order, replaced) if crosses else 0
-    held = (lots - matching) * price + matching * mark
+    held = lots * price
+    if crosses:
+        held += _matching_lots(market, order, replaced) * (mark - price)
     if is_buy:
         bids += held
     else:
@@ -251,9 +277,19 @@ def check_margin(
     found = account.raw + account.position_value
     margin = initial_margin(exposure.value, bids, asks, exposure.leverage, exposure.is_cross)
     needed = account.margin_total - exposure.margin + margin
-    if is_margin_enough(found, needed) or same_side_lots + lots <= reducible:
-        return Rejection.ACCEPTED, found, needed
+    if is_margin_enough(found, needed):
+        return ACCEPTED, found, needed
+    if reducible and _resting_lots(exposure, is_buy, replaced) + lots <= reducible:
+        return ACCEPTED, found, needed
     return Rejection.PERP_MARGIN, found, needed
+
+
+def _resting_lots(exposure: Exposure, is_buy: bool, replaced: Order | None) -> int:
+    """Lots at rest on one side, without the order that is replaced."""
+    lots = exposure.bids_lots if is_buy else exposure.asks_lots
+    if replaced is not None and not replaced.reduce_only and replaced.is_buy is is_buy:
+        lots -= replaced.remaining
+    return lots
 
 
 def _matching_lots(market: Market, order: Order, replaced: Order | None) -> int:
@@ -273,32 +309,39 @@ def execute(
     state: State, recorder: Recorder, market: Market, order: Order, cause: int, verdict: Verdict
 ) -> None:
     """Match an accepted order, then rest or cancel what is left, and record the outcome."""
+    stop = None if order.tif is ALO else match(state, recorder, market, order, cause)
+    conclude(recorder, market, order, verdict, stop)
+
+
+def conclude(
+    recorder: Recorder, market: Market, order: Order, verdict: Verdict, stop: Verdict | None
+) -> None:
+    """Rest or cancel what matching has left of an order, and record the outcome. `stop` is why it
+    must not match on, if it must not."""
     stopped, found, needed = verdict
-    if order.tif is not TimeInForce.ALO:
-        stop = match(state, recorder, market, order, cause)
-        if stop is not None:
-            stopped = stop[0]
-            if stopped is Rejection.PERP_MARGIN:
-                found, needed = stop[1], stop[2]
+    if stop is not None:
+        stopped = stop[0]
+        if stopped is Rejection.PERP_MARGIN:
+            found, needed = stop[1], stop[2]
     remaining = order.remaining
     filled = remaining < order.lots
-    if stopped is Rejection.ACCEPTED and rests(order.tif is not TimeInForce.IOC, remaining):
+    if stopped is ACCEPTED and rests(order.tif is not IOC, remaining):
         if filled:
             stopped, found, needed = _check_rest(order, found, needed)
-        if stopped is Rejection.ACCEPTED:
+        if stopped is ACCEPTED:
             rest_order(market, order)
-            status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.OPEN
+            status = PARTIALLY_FILLED if filled else OPEN
             recorder.order(order, status, stopped, found, needed)
             return
     reason = stopped
     if remaining == 0:
-        recorder.order(order, OrderStatus.FILLED, Rejection.ACCEPTED, found, needed)
+        recorder.order(order, FILLED, ACCEPTED, found, needed)
     elif filled:
         reason = ENDED_PARTLY_FILLED[stopped]
-        recorder.order(order, OrderStatus.CANCELED, reason, found, needed)
+        recorder.order(order, CANCELED, reason, found, needed)
     else:
         reason = ENDED_UNFILLED[stopped]
-        recorder.order(order, OrderStatus.REJECTED, reason, found, needed)
+        recorder.order(order, REJECTED, reason, found, needed)
     if order.group is not None:
         leave_group(recorder, market, order, reason)
 
@@ -309,11 +352,11 @@ def _check_rest(order: Order, found: int, needed: int) -> Verdict:
     reducible = reducible_lots(exposure.lots, is_buy)
     value = account.raw + account.position_value
     if order.reduce_only:
-        reason = Rejection.ACCEPTED if reducible else Rejection.REDUCE_ONLY_CANCELED
+        reason = ACCEPTED if reducible else Rejection.REDUCE_ONLY_CANCELED
         return reason, value, account.margin_total
     same_side_lots = exposure.bids_lots if is_buy else exposure.asks_lots
     if same_side_lots + order.remaining <= reducible:
-        return Rejection.ACCEPTED, found, needed
+        return ACCEPTED, found, needed
     held = order.remaining * order.price
     margin = initial_margin(
         exposure.value,
@@ -324,5 +367,5 @@ def _check_rest(order: Order, found: int, needed: int) -> Verdict:
     )
     total = account.margin_total - exposure.margin + margin
     if is_margin_enough(value, total):
-        return Rejection.ACCEPTED, found, needed
+        return ACCEPTED, found, needed
     return Rejection.PERP_MARGIN, value, total

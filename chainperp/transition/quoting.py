@@ -178,7 +178,7 @@ def _carry_out(
     """Cancel, then place, by the way of every order."""
     market = plan.market
     for order in plan.ended:
-        end_order(state, recorder, market, order, Rejection.QUOTE_MOVED)
+        end_order(recorder, market, order, Rejection.QUOTE_MOVED)
     for is_buy, price, lots in plan.placed:
         request = OrderRequest(
             market.asset,

@@ -19,22 +19,36 @@ def rates_today(state: State, account: Account) -> Rates:
 
 
 def _rates_of_day(state: State, account: Account) -> Rates:
-    today, parameters = state.day, state.parameters
     volumes: list[tuple[int, int]] = []
     made: list[tuple[int, int]] = []
     for one in state.family(account):
-        for day, volume, maker in (*one.days, (one.rates.day, one.volume_day, one.maker_day)):
+        for day, volume, maker in one.days:
             volumes.append((day, volume))
             made.append((day, maker))
+        if one.volume_day:
+            volumes.append((one.rates.day, one.volume_day))
+            made.append((one.rates.day, one.maker_day))
+    if volumes:
+        rates = _rates_for(state, volumes, made)
+    else:
+        first = state.first_rates
+        if first.day != state.day:
+            state.first_rates = first = _rates_for(state, [], [])
+        rates = Rates(first.day, first.taker, first.maker, first.spot_taker, first.spot_maker)
+    set_terms(state, account, rates)
+    return rates
+
+
+def _rates_for(state: State, volumes: list[tuple[int, int]], made: list[tuple[int, int]]) -> Rates:
+    """Today's rates for these volumes by day, all and as maker, without any discount."""
+    today, parameters = state.day, state.parameters
     window = parameters.volume_window_days
     volume = volume_of_window(volumes, today, window)
     taker, maker = fee_rates(volume, parameters.fee_tiers)
     exchange = volume_of_window(state.volume_days, today, window)
     share = volume_of_window(made, today, window)
     maker = maker_rate(maker, share, exchange, parameters.maker_rebate_tiers)
-    rates = Rates(today, taker, maker, *fee_rates(volume, parameters.spot_fee_tiers))
-    set_terms(state, account, rates)
-    return rates
+    return Rates(today, taker, maker, *fee_rates(volume, parameters.spot_fee_tiers))
 
 
 def set_terms(state: State, account: Account, rates: Rates) -> None:
@@ -49,16 +63,11 @@ def set_terms(state: State, account: Account, rates: Rates) -> None:
 def count_trade(
     state: State, maker: Account, taker: Account, notional: int, is_spot: bool = False
 ) -> None:
-    """Add a trade to the volumes of both sides and of the exchange. Forced closures are not counted
-    (U-ADL-15)."""
+    """Add a trade to the volumes of both sides, whose day has begun (`begin_day`), and of the
+    exchange. Forced closures are not counted (U-ADL-15)."""
     counted = notional
     if is_spot:
         counted = counted_volume(notional, state.parameters.spot_volume_weight)
-    today = state.day
-    if maker.rates.day != today:
-        _begin_day(state, maker)
-    if taker.rates.day != today:
-        _begin_day(state, taker)
     maker.volume_day += counted
     maker.maker_day += counted
     maker.volume_total += notional
@@ -67,9 +76,11 @@ def count_trade(
     state.volume_day += counted
 
 
-def _begin_day(state: State, account: Account) -> None:
-    """Close the account's day of volume and keep the rates of the day that begins."""
-    rates = rates_today(state, account)
+def begin_day(state: State, account: Account, rates: Rates) -> None:
+    """Keep today's rates with an account that trades. At its first trade of a day they are new: its
+    day of volume is closed then."""
+    if account.rates is rates:
+        return
     if account.volume_day:
         account.days += ((account.rates.day, account.volume_day, account.maker_day),)
         account.volume_day = account.maker_day = 0

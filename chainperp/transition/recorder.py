@@ -10,18 +10,36 @@ from typing import Final
 
 from chainperp.base import canonical
 from chainperp.base.canonical import Record
-from chainperp.model.decisions import RULE_OF, Kind, OrderStatus, Rejection
-from chainperp.model.entries import FORMAT, HEADER, HEADER_SIZE, encode_entry
+from chainperp.base.units import I64_MAX, U64_MAX
+from chainperp.model.decisions import REASONS, Kind, OrderStatus, Rejection, rule_number
+from chainperp.model.entries import FORMAT, HEADER_SIZE, encode_entry
 from chainperp.model.orders import Order
 from chainperp.model.records import SCHEMAS
 from chainperp.state.store import ASSISTANCE_FUND
 
+# The entries of orders and fills as they are read.
 ORDER_HEAD: Final = struct.Struct(">BHQIIQBHH20sI?QQQB?16s16s?")
-ORDER_SIZE: Final = ORDER_HEAD.size - HEADER_SIZE
 FILL: Final = struct.Struct(">BHQIIQIQQ20sQqqqq20sQqqqqHQ")
-FILL_SIZE: Final = FILL.size - HEADER_SIZE
-LEDGER: Final = struct.Struct(">BHQII20s20s16sH")
+
+# The same bytes as they are written, in fewer pieces: what a block's entries of a kind begin with
+# is packed once, reason and rule are one (`OUTCOME`), and an i128 is two signed words.
+PREFIX: Final = struct.Struct(">BHQ")
+ORDER_PIECES: Final = struct.Struct(">11sIIQB4s20sI?QQQB?qqqq?")
+ORDER_SIZE: Final = ORDER_PIECES.size - HEADER_SIZE
+FILL_PIECES: Final = struct.Struct(">11sIIQIQQ20sQqqqq20sQqqqqHQ")
+FILL_SIZE: Final = FILL_PIECES.size - HEADER_SIZE
+LEDGER: Final = struct.Struct(">11sII20s20s16sH")
 LEDGER_SIZE: Final = LEDGER.size - HEADER_SIZE
+TX_HEAD: Final = struct.Struct(">11sIIHI")
+TX_SIZE: Final = TX_HEAD.size - HEADER_SIZE + 20
+
+pack_order: Final = ORDER_PIECES.pack
+pack_fill: Final = FILL_PIECES.pack
+pack_transaction: Final = TX_HEAD.pack
+
+OUTCOME: Final[dict[Rejection, bytes]] = {
+    reason: struct.pack(">HH", reason, rule_number(REASONS[reason].rule)) for reason in Rejection
+}
 
 FLAG_TAKER_BUYS: Final = 1
 FLAG_MAKER_DONE: Final = 2
@@ -30,6 +48,12 @@ FLAG_BACKSTOP: Final = 8
 FLAG_ADL: Final = 16
 FLAG_TWAP: Final = 32
 FLAG_NETTED: Final = 64
+
+
+def words(value: int) -> tuple[int, int]:
+    """An i128 as two signed words, high and low."""
+    low = value & U64_MAX
+    return value >> 64, low - U64_MAX - 1 if low > I64_MAX else low
 
 
 class Fill:
@@ -84,10 +108,17 @@ class Recorder:
     that its books have not taken yet (`transition/buyback.py`).
     """
 
-    __slots__ = ("entries", "first_index", "fund_moves", "height")
+    __slots__ = (
+        "entries", "fill_prefix", "first_index", "fund_moves", "height", "ledger_prefix",
+        "order_prefix", "tx_prefix",
+    )  # fmt: skip
 
     def __init__(self, height: int, first_index: int) -> None:
         self.height = height
+        self.tx_prefix = PREFIX.pack(FORMAT, Kind.TX_USER, height)
+        self.order_prefix = PREFIX.pack(FORMAT, Kind.ORDER, height)
+        self.fill_prefix = PREFIX.pack(FORMAT, Kind.FILL, height)
+        self.ledger_prefix = PREFIX.pack(FORMAT, Kind.LEDGER, height)
         self.first_index = first_index
         self.entries: list[bytes] = []
         self.fund_moves: list[tuple[int, int]] = []
@@ -106,19 +137,15 @@ class Recorder:
 
     def reserve(self) -> int:
         """Keep the next place for an entry whose content is not known yet."""
+        place = len(self.entries)
         self.entries.append(b"")
-        return len(self.entries) - 1
+        return place
 
     def fill_transaction(self, place: int, code: int, envelope: bytes, signer: bytes) -> None:
         """Write the user transaction of a reserved place, with its result."""
         size = len(envelope)
-        self.entries[place] = (
-            HEADER.pack(FORMAT, Kind.TX_USER, self.height, place, size + 26)
-            + code.to_bytes(2, "big")
-            + size.to_bytes(4, "big")
-            + envelope
-            + signer
-        )
+        head = pack_transaction(self.tx_prefix, place, TX_SIZE + size, code, size)
+        self.entries[place] = head + envelope + signer
 
     def fill_place(self, place: int, kind: Kind, fields: Record) -> None:
         """Write an entry of a reserved place, encoding its fields by the kind's schema."""
@@ -138,17 +165,17 @@ class Recorder:
         """Append a decision about an order, with the two numbers that the rule compared."""
         cloid = order.cloid
         entries = self.entries
-        has_cloid = cloid is not None
-        head = ORDER_HEAD.pack(
-            FORMAT,
-            Kind.ORDER,
-            self.height,
+        found_high, needed_high = found >> 63, needed >> 63
+        if not (-1 <= found_high <= 0 and -1 <= needed_high <= 0):
+            found_high, found = words(found)
+            needed_high, needed = words(needed)
+        head = pack_order(
+            self.order_prefix,
             len(entries),
-            ORDER_SIZE + 16 if has_cloid else ORDER_SIZE,
+            ORDER_SIZE if cloid is None else ORDER_SIZE + 16,
             order.oid,
             status,
-            reason,
-            RULE_OF[reason],
+            OUTCOME[reason],
             order.account.address,
             order.asset,
             order.is_buy,
@@ -157,9 +184,11 @@ class Recorder:
             order.remaining,
             order.tif,
             order.reduce_only,
-            found.to_bytes(16, "big", signed=True),
-            needed.to_bytes(16, "big", signed=True),
-            has_cloid,
+            found_high,
+            found,
+            needed_high,
+            needed,
+            cloid is not None,
         )
         entries.append(head if cloid is None else head + cloid)
 
@@ -167,10 +196,8 @@ class Recorder:
         """Append a trade that was just carried out."""
         entries = self.entries
         entries.append(
-            FILL.pack(
-                FORMAT,
-                Kind.FILL,
-                self.height,
+            pack_fill(
+                self.fill_prefix,
                 len(entries),
                 FILL_SIZE,
                 tid,
@@ -202,9 +229,7 @@ class Recorder:
             self.fund_moves.append((-amount, kind))
         self.entries.append(
             LEDGER.pack(
-                FORMAT,
-                Kind.LEDGER,
-                self.height,
+                self.ledger_prefix,
                 len(self.entries),
                 LEDGER_SIZE,
                 source,

@@ -6,7 +6,7 @@ what it gives, an incoming one was asked for it before.
 
 from chainperp.base.rounding import floor_div
 from chainperp.base.units import Price
-from chainperp.model.accounts import Account
+from chainperp.model.accounts import Account, Rates
 from chainperp.model.actions import TimeInForce
 from chainperp.model.decisions import LedgerType, OrderStatus, Rejection
 from chainperp.model.orders import Order
@@ -17,7 +17,7 @@ from chainperp.rules.spot import spot_fee, spot_hold
 from chainperp.state.pairs import SpotPair
 from chainperp.state.store import State
 from chainperp.transition.matching import end_order, record_forced, take_fees
-from chainperp.transition.rates import count_trade, rates_today
+from chainperp.transition.rates import begin_day, count_trade, rates_today
 from chainperp.transition.recorder import FLAG_MAKER_DONE, FLAG_TAKER_BUYS, Fill, Recorder
 from chainperp.transition.tokens import burn
 
@@ -29,7 +29,7 @@ def match_spot(state: State, recorder: Recorder, pair: SpotPair, taker: Order, c
     side = pair.book.opposite(is_buy)
     notional = 0
     while taker.remaining:
-        level = side.best()
+        level = side.top
         if level is None or not would_match(limit, is_buy, level.price):
             break
         maker = level.first
@@ -47,7 +47,10 @@ def _trade(
 ) -> int:
     """One match at the resting order's price: tokens and USDC change hands, each side pays its fee
     out of what it receives. Returns the USDC that changed hands."""
+    maker_rates = rates_today(state, maker.account)
+    taker_rates = rates_today(state, taker.account)
     fill = _new_fill(state, pair, maker, taker, cause)
+    _set_fees(pair, maker, taker, fill, maker_rates, taker_rates)
     lots = fill.lots
     _release(state, pair, maker, lots)
     maker.remaining -= lots
@@ -68,6 +71,8 @@ def _trade(
     state.add_spot(pair.base, buyer, lots * pair.wei_per_lot)
     state.add_spot(USDC, buyer, -notional)
     state.add_spot(USDC, seller, notional - fee_usdc)
+    begin_day(state, maker.account, maker_rates)
+    begin_day(state, taker.account, taker_rates)
     count_trade(state, maker.account, taker.account, notional, is_spot=True)
     state.touch(maker.account)
     state.touch(taker.account)
@@ -85,7 +90,7 @@ def _trade(
 
 
 def _new_fill(state: State, pair: SpotPair, maker: Order, taker: Order, cause: int) -> Fill:
-    """The trade at the resting order's price, with both fees (SPT-6) and both balances before."""
+    """The trade at the resting order's price, with both balances before."""
     price = execution_price(maker.price)
     lots = min(taker.remaining, maker.remaining)
     fill = Fill(maker.account.address, taker.account.address, price, lots, cause)
@@ -93,14 +98,20 @@ def _new_fill(state: State, pair: SpotPair, maker: Order, taker: Order, cause: i
     balances = state.spot[pair.base]
     fill.maker_start = balances.get(maker.account.address, 0)
     fill.taker_start = balances.get(taker.account.address, 0)
-    paid, given = price * lots, lots * pair.wei_per_lot
-    rates = rates_today(state, maker.account)
-    fill.maker_fee = spot_fee(given if maker.is_buy else paid, rates.spot_maker, rates.discount)
-    rates = rates_today(state, taker.account)
-    fill.taker_fee = spot_fee(given if taker.is_buy else paid, rates.spot_taker, rates.discount)
     if taker.is_buy:
         fill.flags = FLAG_TAKER_BUYS
     return fill
+
+
+def _set_fees(
+    pair: SpotPair, maker: Order, taker: Order, fill: Fill, maker_rates: Rates, taker_rates: Rates
+) -> None:
+    """Both fees of a trade (SPT-6), each of what its side receives."""
+    paid, given = fill.price * fill.lots, fill.lots * pair.wei_per_lot
+    received = given if maker.is_buy else paid
+    fill.maker_fee = spot_fee(received, maker_rates.spot_maker, maker_rates.discount)
+    received = given if taker.is_buy else paid
+    fill.taker_fee = spot_fee(received, taker_rates.spot_taker, taker_rates.discount)
 
 
 def held_token(pair: SpotPair, order: Order) -> int:
@@ -148,7 +159,7 @@ def end_any_order(state: State, recorder: Recorder, order: Order, reason: Reject
     if order.asset >= SPOT_FIRST:
         end_spot_order(state, recorder, state.pairs[order.asset - SPOT_FIRST], order, reason)
     else:
-        end_order(state, recorder, state.markets[order.asset], order, reason)
+        end_order(recorder, state.markets[order.asset], order, reason)
 
 
 def buy_forced(

@@ -28,7 +28,7 @@ from chainperp.rules.spot import (
 from chainperp.state.pairs import SpotPair
 from chainperp.state.store import State
 from chainperp.transition.matching import Verdict
-from chainperp.transition.placing import best_without, refuse_form
+from chainperp.transition.placing import best_opposite, refuse_form
 from chainperp.transition.recorder import Recorder
 from chainperp.transition.spot_matching import (
     end_spot_order,
@@ -105,9 +105,7 @@ def _check(state: State, pair: SpotPair, order: Order, replaced: Order | None) -
         replaced is None or replaced.cloid != order.cloid
     ):
         return Rejection.CLOID_IN_USE, 0, 0
-    best = pair.book.opposite(order.is_buy).best_price()
-    if best is not None and replaced is not None:
-        best = best_without(pair.book, order, replaced)
+    best = best_opposite(pair.book, order, replaced)
     if order.tif is TimeInForce.ALO and would_match(order.price, order.is_buy, best):
         return Rejection.BAD_ALO_PRICE, order.price, best if best is not None else 0
     free = state.spot_free(held_token(pair, order), account.address)

@@ -89,7 +89,7 @@ def place_trigger(
         _join(group, order, is_child)
     if replaced is not None:
         inherit(replaced, order)
-        end_order(state, recorder, market, replaced, Rejection.MODIFIED)
+        end_order(recorder, market, replaced, Rejection.MODIFIED)
     wait(market, order, trigger)
     record_waiting(recorder, market, order, trigger)
 

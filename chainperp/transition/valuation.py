@@ -15,29 +15,33 @@ def refresh(state: State, account: Account) -> None:
     if account.epoch == state.mark_epoch:
         return
     markets = state.markets
+    is_known = account.epoch >= 0
     position_value = 0
     margin_total = 0
     for exposure in account.exposures.values():
-        value = exposure.lots * markets[exposure.asset].mark
-        margin = initial_margin(
-            value,
-            exposure.bids_notional,
-            exposure.asks_notional,
-            exposure.leverage,
-            exposure.is_cross,
-        )
-        exposure.value = value
-        exposure.margin = margin
-        margin_total += margin
-        if exposure.is_cross:
-            position_value += value
+        lots = exposure.lots
+        # Without a position no mark matters, and its margin is known from the last change.
+        if lots or not is_known:
+            value = lots * markets[exposure.asset].mark
+            exposure.value = value
+            exposure.margin = initial_margin(
+                value,
+                exposure.bids_notional,
+                exposure.asks_notional,
+                exposure.leverage,
+                exposure.is_cross,
+            )
+            if exposure.is_cross:
+                position_value += value
+        margin_total += exposure.margin
     account.position_value = position_value
     account.margin_total = margin_total
     account.epoch = state.mark_epoch
 
 
 def revalue(account: Account, exposure: Exposure, mark: int) -> None:
-    """Recompute one exposure of a refreshed account after its position or orders changed."""
+    """Recompute one exposure after its position or orders changed. The account's sums stay those of
+    its epoch: who compares them refreshes the account first."""
     value = exposure.lots * mark
     margin = initial_margin(
         value,
@@ -50,6 +54,19 @@ def revalue(account: Account, exposure: Exposure, mark: int) -> None:
         account.position_value += value - exposure.value
     account.margin_total += margin - exposure.margin
     exposure.value = value
+    exposure.margin = margin
+
+
+def hold(account: Account, exposure: Exposure) -> None:
+    """Recompute what one exposure holds after its resting orders, but not its position, changed."""
+    margin = initial_margin(
+        exposure.value,
+        exposure.bids_notional,
+        exposure.asks_notional,
+        exposure.leverage,
+        exposure.is_cross,
+    )
+    account.margin_total += margin - exposure.margin
     exposure.margin = margin
 
 

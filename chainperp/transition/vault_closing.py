@@ -94,7 +94,7 @@ def _cancel(state: State, recorder: Recorder, order: Order) -> None:
     """Cancel an order, unless it ended with another of its group."""
     if order.oid in order.account.orders:
         market = state.markets[order.asset]
-        end_order(state, recorder, market, order, Rejection.VAULT_WITHDRAWAL_CANCELED)
+        end_order(recorder, market, order, Rejection.VAULT_WITHDRAWAL_CANCELED)
 
 
 def _rank_of(ranked: tuple[tuple[int, int], Order]) -> tuple[int, int]:

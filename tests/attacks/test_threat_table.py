@@ -33,6 +33,7 @@ from chainperp.model.envelope import transaction_hash
 from chainperp.model.records import CROSS_SCOPE
 from chainperp.rules.adl import price
 from chainperp.rules.adl.policy import Allocation, Candidate
+from chainperp.rules.ordering import CLASS_PASSIVE
 from chainperp.state.commitment import Commitment
 from chainperp.state.store import State
 from chainperp.storage.logkey import verify_ed25519
@@ -399,7 +400,7 @@ def test_t17_order_of_classes_inside_a_block_is_a_rule(monkeypatch: pytest.Monke
     taker = stage.transaction("Ben", PlaceOrders([order(ETH, "buy", "1", "4010", "Ioc")]))
     cancel = stage.transaction("Eva", CancelOrders([(ETH, oid)]))
     with monkeypatch.context() as patch:
-        patch.setattr(block_module, "_class_of", lambda transaction: 0)
+        patch.setattr(block_module, "action_class", lambda _action: CLASS_PASSIVE)
         stage.block([taker, cancel])
     report = audited(stage)
     assert checks(report) == {"execution"}

@@ -32,7 +32,7 @@ from chainperp.model.actions import (
     TwapOrder,
     Withdraw,
 )
-from chainperp.model.decisions import RULE_OF, Kind, LedgerType, Rejection
+from chainperp.model.decisions import REASONS, Kind, LedgerType, Rejection, rule_number
 from chainperp.model.entries import Entry, decode_entry, decode_payload, encode_entry
 from chainperp.model.records import KIND_RULES, SCHEMAS
 from chainperp.model.tokens import SPOT_FIRST, wire_name
@@ -113,7 +113,8 @@ def kinds_of(world: World) -> set[Kind]:
                 payload = canonical.encode(SCHEMAS[entry.kind], fields)
             assert encode_entry(entry.kind, entry.height, entry.seq, payload) == raw
             if entry.kind is Kind.ORDER:
-                assert fields["rule"] == RULE_OF[Rejection(fields["reason"])]
+                reason = REASONS[Rejection(fields["reason"])]
+                assert fields["rule"] == rule_number(reason.rule)
             kinds.add(entry.kind)
         index += len(block.entries)
     return kinds

@@ -20,6 +20,7 @@ from chainperp.base.units import (
     price_from_e8,
     strip_decimal,
 )
+from chainperp.model.accounts import NonceSet
 from chainperp.model.actions import (
     Action,
     CancelOrders,
@@ -142,9 +143,8 @@ def _nonce(row: Row) -> str:
         used = list(range(start, start + int(many[1])))
     else:
         used = [decimal(one, 0) for one in row["used"].split() if one not in {"-", "–"}]
-    return verdict(
-        admission.check_nonce(used, whole(row, "nonce"), whole(row, "block time"), PARAMETERS)
-    )
+    nonce, time_ms = whole(row, "nonce"), whole(row, "block time")
+    return verdict(admission.check_nonce(NonceSet(used), nonce, time_ms, PARAMETERS))
 
 
 @case("ADM-2")

@@ -147,7 +147,7 @@ def bbo(market: Listed, time_ms: int) -> Document:
     """The best level of each side, null where there is none."""
     best: list[Document | None] = []
     for side in (market.book.bids, market.book.asks):
-        level = side.best()
+        level = side.top
         if level is None:
             best.append(None)
         else:
