@@ -27,7 +27,8 @@ from chainperp.evidence.tiles import parse_tile_path
 from chainperp.node.dev import DevControls
 from chainperp.node.evidence import Evidence
 from chainperp.node.evm_process import NO_CONTRACTS, EvmProcess, EvmUnavailable
-from chainperp.node.exchange import Exchange, NotJson
+from chainperp.node.exchange import Exchange
+from chainperp.node.finding import NotJson, json_of
 from chainperp.node.gate import EVM_PATH, Gate, WeightLimiter, exchange_weight
 from chainperp.node.health import Health
 from chainperp.node.index.index import IndexUnavailable
@@ -39,7 +40,7 @@ from chainperp.node.room import Busy
 from chainperp.storage.files import read_file
 from chainperp.storage.history import LIMIT_MAX, read_history
 from chainperp.storage.tiles import CHECKPOINT, VKEY
-from chainperp.wire.actions import MAX_BODY_BYTES, read_json
+from chainperp.wire.actions import MAX_BODY_BYTES
 
 UNDECODABLE: Final = "Failed to deserialize the JSON body into the target type"
 JSON: Final = "application/json"
@@ -107,14 +108,7 @@ async def read_raw(request: Request) -> bytes:
 
 async def read_body(request: Request) -> Any:
     """The JSON document of a request. Raises Refused, NotJson naming what is wrong with it."""
-    return _json_of(await read_raw(request))
-
-
-def _json_of(raw: bytes) -> Any:
-    try:
-        return read_json(raw)
-    except BadRequest as error:
-        raise NotJson(error.code, str(error)) from error
+    return json_of(await read_raw(request))
 
 
 def _answered(
@@ -200,7 +194,7 @@ class Surface:
         """A signed action."""
         body = await read_raw(request)
         if self.doors.limiter is not None:
-            self.use(request, exchange_weight(batch_length(_json_of(body))))
+            self.use(request, exchange_weight(batch_length(json_of(body))))
         wants_promise = request.headers.get(PROMISE_HEADER) == "1"
         return JsonBytes(await self.doors.exchange.handle(body, wants_promise=wants_promise))
 

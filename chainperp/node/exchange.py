@@ -40,10 +40,6 @@ ANSWERED_CODES: Final = (
 )
 
 
-class NotJson(BadRequest):
-    """The body of a request is not JSON that this exchange reads."""
-
-
 class Exchange:
     """Takes signed requests for one chain; `processes` of its own look at them."""
 
@@ -114,11 +110,9 @@ class Exchange:
 
 
 def _refused(refusal: Refusal) -> Reply | BadRequest:
-    if refusal.is_json:
-        return NotJson(refusal.code, refusal.text)
-    if refusal.code in ANSWERED_CODES:
+    if refusal.is_json and refusal.code in ANSWERED_CODES:
         return refused(refusal.text)
-    return BadRequest(refusal.code, refusal.text)
+    return refusal.error()
 
 
 def _vote_reply(effects: Effects) -> Reply:

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
+from itertools import count, repeat
 from typing import Final
 
 from chainperp.node.children import child_pool
@@ -25,6 +25,8 @@ from chainperp.wire.typed_data import Network
 
 BATCH_MIN: Final = 4
 """Fewer requests are looked at in the node's own process."""
+BATCH_GOOD: Final = 50
+"""With so many, another process may begin although one is at work."""
 BATCH_MAX: Final = 200
 """More do not make a request cheaper; they make the first of them wait."""
 AHEAD: Final = 4
@@ -43,12 +45,13 @@ Asked = tuple[bytes, Replies, int]
 class _Batch:
     """Requests that are looked at together, and what was found."""
 
-    __slots__ = ("asked", "found", "size")
+    __slots__ = ("asked", "bodies", "found", "size")
 
     def __init__(self, asked: list[Asked]) -> None:
         self.asked = asked
+        self.bodies = [body for body, _, _ in asked]
+        self.size = sum(map(len, self.bodies))
         self.found: list[Finding] | None = None
-        self.size = sum(len(body) for body, _, _ in asked)
 
 
 class Intake:
@@ -81,27 +84,41 @@ class Intake:
 
     def put(self, bodies: Sequence[bytes], replies: Replies) -> None:
         """Take requests that came together; who finds no room is told so."""
-        waiting = self._waiting
-        for at, body in enumerate(bodies):
-            if not self._has_room(body):
-                replies.tell(at, Busy(FULL))
-                continue
-            waiting.append((body, replies, at))
-            self.count += 1
-            self.size += len(body)
+        size = sum(map(len, bodies))
+        if self._has_room(len(bodies), size):
+            self._waiting.extend(zip(bodies, repeat(replies), count()))
+            self.count += len(bodies)
+            self.size += size
+        else:
+            self._put_some(bodies, replies)
         self._call()
 
-    def _has_room(self, body: bytes) -> bool:
-        """Whether one more may come in. A share is kept for what looks like a cancel: who cannot
-        place must still be able to leave."""
-        count, size = self.count, self.size + len(body)
-        if count < ARRIVED_MAX - ARRIVED_MAX // CANCEL_SHARE and (
-            size <= BYTES_MAX - BYTES_MAX // CANCEL_SHARE
-        ):
-            return True
-        if count >= ARRIVED_MAX or size > BYTES_MAX:
-            return False
-        return any(word in body for word in CANCEL_WORDS)
+    def _put_some(self, bodies: Sequence[bytes], replies: Replies) -> None:
+        """Take as many as there is room for, one after the other."""
+        for at, body in enumerate(bodies):
+            size = len(body)
+            if self._has_room(1, size) or self._has_room_to_leave(body):
+                self._waiting.append((body, replies, at))
+                self.count += 1
+                self.size += size
+            else:
+                replies.tell(at, Busy(FULL))
+
+    def _has_room(self, number: int, size: int) -> bool:
+        """Whether so many more may come in; a share of the room is kept."""
+        return (
+            self.count + number <= ARRIVED_MAX - ARRIVED_MAX // CANCEL_SHARE
+            and self.size + size <= BYTES_MAX - BYTES_MAX // CANCEL_SHARE
+        )
+
+    def _has_room_to_leave(self, body: bytes) -> bool:
+        """Whether it looks like a cancel, for which the share is kept: who cannot place must still
+        be able to leave."""
+        return (
+            self.count < ARRIVED_MAX
+            and self.size + len(body) <= BYTES_MAX
+            and any(word in body for word in CANCEL_WORDS)
+        )
 
     def _call(self) -> None:
         """Look at what waits in the loop's next turn, together with what arrives in this one."""
@@ -118,16 +135,22 @@ class Intake:
                 self._look_here()
                 self._call()
                 return
-            if len(self._sent) >= self._processes and (
-                size < BATCH_MAX or len(self._sent) >= self._processes * AHEAD
-            ):
+            if len(self._sent) >= self._most(size):
                 return
             self._hand_over(self._pool, self._next(size))
 
+    def _most(self, size: int) -> int:
+        """So many batches may be in other hands before one of this size is sent after them.
+
+        Few requests do better to wait for more: what leaves in one batch shares a block.
+        """
+        if size < BATCH_GOOD:
+            return 1
+        return self._processes * (AHEAD if size == BATCH_MAX else 1)
+
     def _next(self, size: int) -> _Batch:
-        batch = _Batch(list(islice(self._waiting, size)))
-        for _ in range(size):
-            self._waiting.popleft()
+        take = self._waiting.popleft
+        batch = _Batch([take() for _ in range(size)])
         self._sent.append(batch)
         return batch
 
@@ -137,12 +160,12 @@ class Intake:
         self._deliver_found()
 
     def _look_at(self, batch: _Batch) -> None:
-        batch.found = findings([body for body, _, _ in batch.asked], self.network)
+        batch.found = findings(batch.bodies, self.network)
 
     def _hand_over(self, pool: Executor, batch: _Batch) -> None:
         loop = asyncio.get_running_loop()
         try:
-            job = pool.submit(findings, [body for body, _, _ in batch.asked], self.network)
+            job = pool.submit(findings, batch.bodies, self.network)
         except BrokenProcessPool:
             self._pool = None
             self._look_at(batch)

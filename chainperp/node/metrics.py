@@ -47,6 +47,10 @@ class Metrics:
         self.adl = Counter("chainperp_adl", "Rounds of ADL", ("policy",), registry=registry)
         self.queue = Gauge("chainperp_queue_length", "Waiting actions", registry=registry)
         self.queue.set_function(lambda: producer.room.count)
+        self.coming = Gauge(
+            "chainperp_requests_coming", "Requests whose signer is looked for", registry=registry
+        )
+        self.coming.set_function(lambda: producer.coming())
         self.clients = Gauge("chainperp_ws_clients", "Open feeds", registry=registry)
         self.clients.set_function(clients)
         self.log_size = Gauge("chainperp_log_size", "Entries in the log", registry=registry)

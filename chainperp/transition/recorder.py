@@ -166,7 +166,7 @@ class Recorder:
         cloid = order.cloid
         entries = self.entries
         found_high, needed_high = found >> 63, needed >> 63
-        if not (-1 <= found_high <= 0 and -1 <= needed_high <= 0):
+        if found_high or needed_high:  # negative, or more than a word
             found_high, found = words(found)
             needed_high, needed = words(needed)
         head = pack_order(

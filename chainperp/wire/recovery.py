@@ -18,7 +18,7 @@ from chainperp.model.envelope import (
     decode_envelope,
 )
 from chainperp.wire.plain_form import is_plain_form
-from chainperp.wire.signature import check_signature, recover_checked
+from chainperp.wire.signature import recover
 from chainperp.wire.signing import (
     open_multi_sig,
     recover_envelope,
@@ -45,9 +45,23 @@ def recover_admitted(envelope: Envelope, network: Network) -> bytes:
 
 def signer_of(raw: bytes, network: Network) -> bytes | str:
     """Signers of an envelope's bytes, or why it has none."""
+    return _signer(raw, _plain_digest(raw, network), network)
+
+
+def signers_of(envelopes: list[bytes], network: Network) -> list[bytes | str]:
+    """Signers of a batch: what a pool's process is given to do.
+
+    All forms and digests first: the tables of the curve push everything else out of the caches.
+    """
+    digests = [_plain_digest(raw, network) for raw in envelopes]
+    return [_signer(raw, digest, network) for raw, digest in zip(envelopes, digests, strict=True)]
+
+
+def _signer(raw: bytes, plain_digest: bytes | None, network: Network) -> bytes | str:
     try:
-        if _is_plain(raw):
-            return _plain_signer(raw, network)
+        if plain_digest is not None:
+            v, r, s = TAIL.unpack_from(raw, len(raw) - TAIL.size)
+            return recover(plain_digest, v, r, s)
         envelope = decode_envelope(raw)
         action = verify_envelope_form(envelope)
         return recover_formed(envelope, action, network)
@@ -55,28 +69,18 @@ def signer_of(raw: bytes, network: Network) -> bytes | str:
         return f"no signer ({error})"
 
 
-def _is_plain(raw: bytes) -> bool:
-    """Whether an envelope is, up to its signature, of the usual form: an L1 action in its canonical
-    form, with neither vault nor expiry. False says nothing against it."""
+def _plain_digest(raw: bytes, network: Network) -> bytes | None:
+    """What the signature of an envelope of the usual form signs, from the bytes as they lie: an L1
+    action known at a look to be in canonical form, with neither vault nor expiry. Of None the whole
+    check says what it is."""
     end = len(raw) - TAIL.size
     if end < PLAIN.size or raw[HEAD.size : HEAD.size + 2] != NOTHING_BESIDE:
-        return False
+        return None
     scheme, _, size = PLAIN.unpack_from(raw, 0)
-    return scheme == L1 and PLAIN.size + size == end and is_plain_form(raw, PLAIN.size, end)
-
-
-def _plain_signer(raw: bytes, network: Network) -> bytes:
-    """The same checks and digest on the bytes as they lie, without an object in between."""
-    v, r, s = TAIL.unpack_from(raw, len(raw) - TAIL.size)
-    check_signature(v, r, s)
+    if scheme != L1 or PLAIN.size + size != end or not is_plain_form(raw, PLAIN.size, end):
+        return None
     # Behind the action its nonce is hashed, and a zero for the vault that is not there.
-    hashed = raw[PLAIN.size : -TAIL.size] + raw[1 : HEAD.size + 1]
-    return recover_checked(agent_digest(keccak(hashed), network), v, r, s)
-
-
-def signers_of(envelopes: list[bytes], network: Network) -> list[bytes | str]:
-    """Signers of a batch: what a pool's process is given to do."""
-    return [signer_of(raw, network) for raw in envelopes]
+    return agent_digest(keccak(raw[PLAIN.size : end] + raw[1 : HEAD.size + 1]), network)
 
 
 def recovered_signers(envelopes: list[bytes], network: Network) -> list[bytes | str]:

@@ -8,9 +8,11 @@ import argparse
 import cProfile
 import pstats
 import sys
+import time
 
 from chainperp import BUILD
-from chainperp.cli.bench.pipeline import CORES, Pipeline, Spent, raw_recovery
+from chainperp.cli.bench.pipeline import CORES, TOGETHER, Pipeline, Spent
+from chainperp.cli.bench.two_cores import raw_rate
 
 PROFILE_LINES = 70
 
@@ -29,23 +31,24 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, default=CORES)
+    parser.add_argument("--together", type=int, default=TOGETHER)
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     print(BUILD.words)
     pipeline = Pipeline(options.count)
     if options.profile:
-        profile = cProfile.Profile()
+        profile = cProfile.Profile(time.thread_time)
         profile.enable()
-        pipeline.run(options.processes)
+        pipeline.run(options.processes, options.together)
         profile.disable()
         pstats.Stats(profile).sort_stats("tottime").print_stats(PROFILE_LINES)
         return 0
     for _ in range(options.rounds):
-        raw, spent = raw_recovery(), pipeline.run(options.processes)
-        show("raw recovery", raw)
+        raw, spent = raw_rate(CORES), pipeline.run(options.processes, options.together)
+        show("raw recovery", Spent(raw.wall_us, 0.0, raw.processor_us))
         show("inside a node", spent)
-        processor = raw.children / (spent.own + spent.children)
-        print(f"  of the raw rate: {raw.wall / spent.wall:.2f} on the clock,"
+        processor = raw.processor_us / (spent.own + spent.children)
+        print(f"  of the raw rate: {raw.wall_us / spent.wall:.2f} on the clock,"
               f" {processor:.2f} by processor time")  # fmt: skip
     return 0
 

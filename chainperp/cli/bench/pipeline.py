@@ -18,11 +18,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-import coincurve
-
+from chainperp.cli.bench.replaying import RAW_TWO
+from chainperp.cli.bench.stages import Stage
 from chainperp.cli.draws import Draws
 from chainperp.client.wallet import address_of, sign_action
-from chainperp.node.children import child_pool
 from chainperp.node.clock import Clock, now_ms
 from chainperp.node.exchange import Exchange
 from chainperp.node.home import open_chain
@@ -40,14 +39,17 @@ USDC: Final = 10_000_000
 PRICE: Final = 100_000
 SPREAD: Final = 8
 TOGETHER: Final = 200
-"""Requests that a sender hands over at once, and how many senders there are."""
-SENDERS: Final = 16
+"""Requests that a sender hands over at once."""
+UNDER_WAY: Final = 3_200
+"""Requests that have no reply yet, of all senders together."""
 WARM: Final = 1_000
-RAW: Final = 8_000
 NANO: Final = 1e9
+REST_SECONDS: Final = 0.5
+RESTING: Final = 0.01
+"""Seconds of processor time between two looks that are not work."""
 
 
-def bodies(keys: list[bytes], count: int, first_nonce: int) -> Iterator[bytes]:
+def signed_bodies(keys: list[bytes], count: int, first_nonce: int) -> Iterator[bytes]:
     """Bodies of `POST /exchange` with one order each, within a few ticks around the oracle price,
     so that about half of them rest and half of them trade; the keys take turns."""
     draws = Draws("pipeline")
@@ -86,16 +88,17 @@ class Node:
         for vote in self.feed.votes(time_ms):
             self.producer.queue_system(vote)
 
-    async def run(self, requests: list[bytes]) -> Spent:
+    async def run(self, requests: list[bytes], together: int) -> Spent:
         """Start, warm up, then push the requests through until each has its reply."""
         self.exchange.intake.start()
         await self.producer.make_block()
         loop = asyncio.create_task(self.producer.run())
         rest = iter(requests)
-        await self._send_all(islice(rest, WARM))
+        await self._send_all(islice(rest, WARM), together)
+        await _until_children_rest()
         settle()
         before = _used()
-        await self._send_all(rest)
+        await self._send_all(rest, together)
         after = _used()
         await self.producer.stop()
         await loop
@@ -107,13 +110,14 @@ class Node:
         )
         return Spent(wall, own, children)
 
-    async def _send_all(self, requests: Iterator[bytes]) -> None:
-        """So many senders at a time, each of which waits for its replies."""
-        await asyncio.gather(*(self._send(requests) for _ in range(SENDERS)))
+    async def _send_all(self, requests: Iterator[bytes], together: int) -> None:
+        """Many senders at a time, each of which waits for its replies."""
+        senders = range(UNDER_WAY // together)
+        await asyncio.gather(*(self._send(requests, together) for _ in senders))
 
-    async def _send(self, requests: Iterator[bytes]) -> None:
-        while together := list(islice(requests, TOGETHER)):
-            for reply in await self.exchange.handle_many(together):
+    async def _send(self, requests: Iterator[bytes], together: int) -> None:
+        while bodies := list(islice(requests, together)):
+            for reply in await self.exchange.handle_many(bodies):
                 if not _is_accepted(reply):
                     raise RuntimeError(f"an honest order was refused: {reply}")
 
@@ -137,35 +141,28 @@ class Pipeline:
             "bench/pipeline", now, [(address_of(self.validator), 1)],
             accounts=[(address_of(key), USDC) for key in keys],
         )  # fmt: skip
-        self.requests = list(bodies(keys, count + WARM, now))
+        self.requests = list(signed_bodies(keys, count + WARM, now))
 
-    def run(self, processes: int = CORES) -> Spent:
+    def run(self, processes: int = CORES, together: int = TOGETHER) -> Spent:
         """All requests through a fresh node."""
         with TemporaryDirectory(prefix="chainperp-bench-") as folder:
             node = Node(Path(folder) / "chain", self.genesis, self.validator, processes)
-            return asyncio.run(node.run(self.requests))
+            return asyncio.run(node.run(self.requests, together))
 
 
-def recover_raw(signed: list[tuple[bytes, bytes]]) -> float:
-    """Recover the keys of digests and signatures; processor time in seconds."""
-    start = time.process_time()
-    for digest, signature in signed:
-        coincurve.PublicKey.from_signature_and_message(signature, digest, hasher=None)
-    return time.process_time() - start
+def pipeline_stage(count: int) -> Stage:
+    """The pipeline with both cores to itself, beside raw recovery on both (`replaying.py`)."""
+    pipeline = Pipeline(count)
+    return Stage("signed order through a node, two cores", "tx", RAW_TWO, None,
+                 lambda: pipeline.run().wall)  # fmt: skip
 
 
-def raw_recovery(count: int = RAW, processes: int = CORES) -> Spent:
-    """Raw recovery in so many processes at once, for each signature."""
-    key = coincurve.PrivateKey(sha256(b"raw").digest())
-    digests = [sha256(b"raw" + index.to_bytes(4, "big")).digest() for index in range(count)]
-    signed = [(digest, key.sign_recoverable(digest, hasher=None)) for digest in digests]
-    with child_pool(processes) as pool:
-        list(pool.map(recover_raw, [signed[:1]] * processes))
-        start = time.perf_counter()
-        used = sum(pool.map(recover_raw, [signed] * processes))
-        wall = time.perf_counter() - start
-    millions = count * processes / 1e6
-    return Spent(wall / millions, 0.0, used / millions)
+async def _until_children_rest() -> None:
+    """Wait until the processes have imported what they need."""
+    before = _children_seconds() - 1
+    while (now := _children_seconds()) > before + RESTING:
+        before = now
+        await asyncio.sleep(REST_SECONDS)
 
 
 def _used() -> tuple[float, float, float]:

@@ -12,6 +12,7 @@ from chainperp.cli.bench import stages
 from chainperp.cli.bench.adl import adl_stage
 from chainperp.cli.bench.chain import chain_stages
 from chainperp.cli.bench.peers import peer_stages
+from chainperp.cli.bench.pipeline import pipeline_stage
 from chainperp.cli.bench.proofs import proof_stages, round_check_stage
 from chainperp.cli.bench.quotes import quote_stages
 from chainperp.cli.bench.replaying import replay_stages
@@ -69,6 +70,7 @@ def prepare(quick: bool, python: Path) -> list[stages.Stage]:
         *stages.crypto_stages(),
         *chain_stages(),
         *replay_stages(4_000 if quick else 100_000),
+        pipeline_stage(4_000 if quick else 20_000),
         stages.hash_stage(),
         stages.flow_stage(1_000, "standard flow, 1k accounts", None),
         stages.flow_stage(accounts, f"standard flow, {accounts // 1000}k accounts", 25.0),
