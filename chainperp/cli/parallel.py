@@ -21,7 +21,6 @@ from chainperp.chain.replay import ReplayReport
 from chainperp.cli.output import Progress
 from chainperp.cli.replaying import Part, PartOutcome, Runner, attempt, run_part
 from chainperp.cli.sources import open_source
-from chainperp.storage.collector import settle
 from chainperp.wire.recovery import signers_of
 from chainperp.wire.typed_data import Network
 
@@ -88,7 +87,6 @@ def workers(jobs: int) -> Iterator[Workers | None]:
     forks = sys.platform == "linux" and threading.active_count() == 1
     context = get_context("fork" if forks else "spawn")
     done: Synchronized[int] = context.Value("q", 0)
-    settle()
     pool = ProcessPoolExecutor(
         jobs, mp_context=context, initializer=_begin_worker, initargs=(done,)
     )
