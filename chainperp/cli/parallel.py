@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,6 @@ from chainperp.chain.replay import ReplayReport
 from chainperp.cli.output import Progress
 from chainperp.cli.replaying import Part, PartOutcome, Runner, attempt, run_part
 from chainperp.cli.sources import open_source
-from chainperp.storage.collector import settle
 from chainperp.wire.recovery import signers_of
 from chainperp.wire.typed_data import Network
 
@@ -36,8 +36,10 @@ _done: "Synchronized[int] | None" = None
 """Blocks done by all processes of a pool; set in each of them."""
 
 
+@cache
 def network_of(place: str) -> Network:
-    """Network whose signatures a chain's transactions carry."""
+    """Network whose signatures a chain's transactions carry. Kept, for every part asks: its genesis
+    never changes, and at a URL each look costs a request for every snapshot."""
     return "Mainnet" if open_source(place).genesis.network == "Mainnet" else "Testnet"
 
 
@@ -85,7 +87,6 @@ def workers(jobs: int) -> Iterator[Workers | None]:
     forks = sys.platform == "linux" and threading.active_count() == 1
     context = get_context("fork" if forks else "spawn")
     done: Synchronized[int] = context.Value("q", 0)
-    settle()
     pool = ProcessPoolExecutor(
         jobs, mp_context=context, initializer=_begin_worker, initargs=(done,)
     )

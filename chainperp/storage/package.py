@@ -26,8 +26,10 @@ EXCHANGE_COIN = "CHP"
 SUPPLY = 1_000_000_000
 
 
+@cache
 def rules_hash() -> bytes:
-    """Hash over name and content of the rule sources and the parameter file, by name."""
+    """Hash over name and content of the rule sources and the parameter file, by name; as they were
+    when this process first asked, for it runs no later ones."""
     files = [*sorted((PACKAGE / "rules").rglob("*.py")), PARAMETERS_FILE]
     parts: list[bytes] = []
     for path in files:

@@ -11,7 +11,7 @@ from chainperp.base.errors import Invalid, InvalidProof
 from chainperp.chain.replay import ReplayReport
 from chainperp.cli.checking import replay_document
 from chainperp.cli.demo.forge import forge_fee
-from chainperp.cli.parallel import replay_part
+from chainperp.cli.parallel import over_processes, replay_part, workers
 from chainperp.cli.replaying import (
     Part,
     PartOutcome,
@@ -91,6 +91,28 @@ def test_a_part_is_done_with_its_signatures(demo_chain: DemoChain) -> None:
     assert outcome.report.signatures_checked > 0
     assert outcome.report.signatures_not_checked == 0
     assert outcome.report.height == 80
+
+
+def test_processes_say_what_this_one_says(demo_chain: DemoChain) -> None:
+    """Forked, or started anew where the process has threads, as a test's may have."""
+    place = str(demo_chain.path)
+    told: list[tuple[int, int | None]] = []
+
+    def step(done: int, total: int | None = None) -> None:
+        told.append((done, total))
+
+    def here(parts: list[Part]) -> Iterator[PartOutcome]:
+        yield from map(replay_part, parts)
+
+    with workers(2) as started:
+        assert started is not None
+        found = verdict(place, 4, over_processes(started, step))
+    assert found == verdict(place, 4, here)
+    assert found["signatures_checked"] > 0
+    blocks = found["blocks"]
+    assert told[-1] == (blocks, blocks)
+    with workers(1) as none:
+        assert none is None
 
 
 def test_a_worker_with_other_rules_is_refused(demo_chain: DemoChain) -> None:

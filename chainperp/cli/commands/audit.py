@@ -1,8 +1,6 @@
 """`chainperp audit`: the full run of an auditor, and the cosignature that says so."""
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,10 +76,12 @@ def _runner(
     def spread(
         work: "Callable[[Segment], AuditReport]", segments: "list[Segment]"
     ) -> "Iterable[AuditReport]":
-        if jobs == 1 or len(segments) == 1:
-            return [work(segment) for segment in segments]
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            return list(pool.map(work, segments))
+        from chainperp.cli.parallel import workers
+
+        with workers(min(jobs, len(segments))) as started:
+            return list(
+                map(work, segments) if started is None else started.pool.map(work, segments)
+            )
 
     return spread
 
