@@ -78,6 +78,9 @@ class Triggers:
         """File a trigger of a filing as it is now."""
         if self.count >= self.limit:
             self._drop_stale(key)
+        self._put(key, filing)
+
+    def _put(self, key: int, filing: Filing) -> None:
         self.count += 1
         number = key >> self.shift
         bucket = self.buckets.get(number)
@@ -124,5 +127,5 @@ class Triggers:
                 bucket.keys, bucket.versions, bucket.filings, strict=True
             ):
                 if version == filing.version:
-                    self.add(one, filing)
+                    self._put(one, filing)
         self.limit = max(2 * self.count, TRIGGERS_LEAST)
