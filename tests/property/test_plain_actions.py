@@ -60,8 +60,10 @@ def shown(value: Any) -> Any:
     """All fields of an action, however deep."""
     if isinstance(value, list):
         return [shown(one) for one in value]
-    if hasattr(type(value), "__slots__") and not isinstance(value, int):
-        return {name: shown(getattr(value, name)) for name in type(value).__slots__}
+    # A compiled class has its fields under another name.
+    names = getattr(type(value), "__slots__", getattr(type(value), "__mypyc_attrs__", ()))
+    if names and not isinstance(value, int):
+        return {name: shown(getattr(value, name)) for name in names}
     return value
 
 
