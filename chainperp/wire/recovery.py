@@ -92,10 +92,3 @@ def admitted_signers(envelopes: list[Envelope], network: Network) -> list[bytes 
         except BadRequest as error:
             found.append(error)
     return found
-
-
-def recovered_signers(envelopes: list[bytes], network: Network) -> list[bytes | str]:
-    """The same of envelopes in their bytes, whose form is known all the same."""
-    decoded = [decode_envelope(raw) for raw in envelopes]
-    signers = admitted_signers(decoded, network)
-    return [str(one) if isinstance(one, BadRequest) else one for one in signers]

@@ -35,7 +35,7 @@ from chainperp.node.home import open_chain
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis, rules_hash
 from chainperp.storage.tiles import open_reader
-from chainperp.wire.recovery import recovered_signers
+from chainperp.wire.recovery import recover_signers
 from chainperp.wire.signing import admit
 from contracts_py.bridge import Bridge
 from contracts_py.buyback import BuybackVault
@@ -198,9 +198,8 @@ class Bridged:
         """A signed action of a person in a block of its own."""
         self.nonce = max(self.nonce + 1, self.now * 1_000)
         request = sign_action(development_key(name), action, self.nonce, "Testnet")
-        raw = encode_envelope(admit(request, "Testnet"))
-        (signers,) = recovered_signers([raw], "Testnet")
-        assert isinstance(signers, bytes)
+        envelope = admit(request, "Testnet")
+        raw, signers = encode_envelope(envelope), recover_signers(envelope, "Testnet")
         return self.block(transactions=[transaction_of(raw, signers, msgpack.unpackb)])
 
     def withdraw(self, name: str, usd: int, destination: Address | None = None) -> int:

@@ -27,7 +27,7 @@ from chainperp.node.prices import PriceFeed
 from chainperp.storage.datadir import DataDir
 from chainperp.storage.package import build_genesis
 from chainperp.wire.actions import read_json
-from chainperp.wire.recovery import recovered_signers
+from chainperp.wire.recovery import admitted_signers
 from chainperp.wire.signing import admit
 from tests.load.requests import signed_bodies
 
@@ -74,11 +74,11 @@ def measure(path: Path) -> Stages:
                            lambda: [admit(one, "Testnet") for one in documents])  # fmt: skip
     envelopes = stages.time("envelope bytes", lambda: [encode_envelope(one) for one in admitted])
     signers = stages.time("signer (digest and recovery; other process)",
-                          lambda: recovered_signers(envelopes, "Testnet"))  # fmt: skip
+                          lambda: admitted_signers(admitted, "Testnet"))  # fmt: skip
     transactions: list[Transaction] = stages.time("typed action", lambda: [
         transaction_of(envelope, signer, msgpack.unpackb)
         for envelope, signer in zip(envelopes, signers, strict=True)
-        if not isinstance(signer, str)
+        if isinstance(signer, bytes)
     ])  # fmt: skip
     blocks = [transactions[at : at + PER_BLOCK] for at in range(0, COUNT, PER_BLOCK)]
     state = engine.state
