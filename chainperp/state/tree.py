@@ -40,7 +40,9 @@ LENGTH: Final = Struct(">I")
 class Tree:
     """A collection. Changes are seen at once by `get`; they reach the root at `commit`."""
 
-    __slots__ = ("_count", "_free", "_nodes", "_prefix", "_rows", "_waiting", "columns", "name")
+    __slots__ = (
+        "_count", "_free", "_nodes", "_prefix", "_root", "_rows", "_waiting", "columns", "name",
+    )  # fmt: skip
 
     def __init__(self, name: str, columns: int) -> None:
         ensure(0 <= columns <= COLUMNS_MAX, "INV-T1", "too many columns", columns=columns)
@@ -49,6 +51,8 @@ class Tree:
         self._prefix: bytes = path_prefix(name)
         self._nodes: Nodes = Nodes(columns, 0)
         self._count: int = 0
+        # Root of what is in the tree, once somebody has asked: most trees are as they were.
+        self._root: Root | None = None
         # By leaf: u32 length || key || u32 length || value, as a snapshot has them. A leaf's path
         # is hashed anew where it is needed: kept, it would be a tenth of a tree's memory.
         self._rows: list[bytes] = []
@@ -100,7 +104,10 @@ class Tree:
     def commit(self) -> Root:
         """Bring every change into the tree and return its root."""
         self._apply()
-        return decode_summary(self._nodes.summary(0))
+        root = self._root
+        if root is None:
+            self._root = root = decode_summary(self._nodes.summary(0))
+        return root
 
     def load(self, rows: list[bytes], annotations: Sequence[bytes]) -> None:
         """Fill an empty tree with its leaves at once, each a row and its annotation; takes the list
@@ -110,6 +117,7 @@ class Tree:
         """
         ensure(not self._rows, "INV-T1", "a tree that has leaves is not loaded", name=self.name)
         self._rows = rows
+        self._root = None
         self._count = len(rows)
         self._nodes = nodes = Nodes(self.columns, len(rows))
         prefix, depths = self._prefix, nodes.depths
@@ -221,6 +229,7 @@ class Tree:
         if not waiting:
             return
         self._waiting = {}
+        self._root = None
         prefix = self._prefix
         nodes = self._nodes
         children, depths = nodes.children, nodes.depths

@@ -3,6 +3,7 @@
 Source: SEC 2 for what is refused before the library is called.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from chainperp.base.errors import BadRequest
@@ -52,4 +53,11 @@ def recover_checked(digest: bytes, v: int, r: bytes, s: bytes) -> Address:
     key = recover_key(digest, r + s, v == 28)
     if key is None:
         raise BadRequest("signature", f"{UNRECOVERABLE}: no key fits r, s and v")
-    return Address(keccak(key)[12:])
+    return address_of_point(key)
+
+
+# Most transactions come from signers who have signed before.
+@lru_cache(maxsize=16_384)
+def address_of_point(point: bytes) -> Address:
+    """Address of a public key, of which the 64 bytes x, y are given."""
+    return Address(keccak(point)[12:])
