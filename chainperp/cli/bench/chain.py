@@ -29,7 +29,7 @@ from chainperp.wire.recovery import signers_of
 from chainperp.wire.signing import admit
 
 ORDERS: Final = 1_500
-PER_BLOCK: Final = 150
+PER_BLOCK: Final = 500
 REFERENCE: Final = "raw recover"
 USDC: Final = 100_000_000
 
