@@ -71,12 +71,7 @@ def quiet_stage(markets: int) -> Stage:
     for block in flow_blocks(flow, engine, 10, FLOW_BLOCK):
         engine.execute(block)
 
-    def run() -> float:
-        blocks = list(flow_blocks(flow, engine, 4, FLOW_BLOCK))
-        for block in blocks:
-            block.system.clear()
-        return timed(lambda: [engine.execute(block) for block in blocks], 4 * FLOW_BLOCK)
-
+    run = stages.flow_run(engine, flow, has_rounds=False)
     return Stage("quiet", "operation", REFERENCE, None, run)
 
 
@@ -87,11 +82,7 @@ def aged_stage(operations: int) -> Stage:
     for block in flow_blocks(flow, engine, operations // FLOW_BLOCK, FLOW_BLOCK):
         engine.execute(block)
 
-    def run() -> float:
-        blocks = list(flow_blocks(flow, engine, 4, FLOW_BLOCK))
-        return timed(lambda: [engine.execute(block) for block in blocks], 4 * FLOW_BLOCK)
-
-    return Stage("aged", "operation", REFERENCE, None, run)
+    return Stage("aged", "operation", REFERENCE, None, stages.flow_run(engine, flow))
 
 
 def crowded_stage(orders: int) -> Stage:
@@ -108,11 +99,7 @@ def crowded_stage(orders: int) -> Stage:
     for block in flow_blocks(flow, engine, 5, FLOW_BLOCK):
         engine.execute(block)
 
-    def run() -> float:
-        blocks = list(flow_blocks(flow, engine, 4, FLOW_BLOCK))
-        return timed(lambda: [engine.execute(block) for block in blocks], 4 * FLOW_BLOCK)
-
-    return Stage("crowded", "operation", REFERENCE, None, run)
+    return Stage("crowded", "operation", REFERENCE, None, stages.flow_run(engine, flow))
 
 
 def _resting(engine: Engine, flow: Flow, asset: int, numbers: range) -> BlockInput:

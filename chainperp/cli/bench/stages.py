@@ -15,6 +15,7 @@ from time import perf_counter, process_time
 import coincurve
 import msgpack
 
+from chainperp.chain.engine import Engine
 from chainperp.cli.bench.flow import NEVER, Flow, flow_blocks, flow_engine
 from chainperp.client.wallet import development_key, sign_action
 from chainperp.model.envelope import encode_envelope
@@ -128,11 +129,20 @@ def flow_stage(accounts: int, name: str, budget: float | None, markets: int = 10
     for block in flow_blocks(flow, engine, 10, FLOW_BLOCK):
         engine.execute(block)
 
+    return Stage(name, "operation", "raw SHA-256, 200 B", budget, flow_run(engine, flow))
+
+
+def flow_run(engine: Engine, flow: Flow, *, has_rounds: bool = True) -> Run:
+    """Executes the next four blocks of the flow, each after an oracle round or without one."""
+
     def run() -> float:
         blocks = list(flow_blocks(flow, engine, 4, FLOW_BLOCK))
+        for block in blocks:
+            if not has_rounds:
+                block.system.clear()
         return timed(lambda: [engine.execute(block) for block in blocks], 4 * FLOW_BLOCK)
 
-    return Stage(name, "operation", "raw SHA-256, 200 B", budget, run)
+    return run
 
 
 def commit_stage(accounts: int) -> Stage:
