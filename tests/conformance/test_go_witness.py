@@ -10,6 +10,7 @@ import functools
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -83,6 +84,8 @@ def lite_witness(folder: Path, log_vkeys: list[str]) -> Iterator[Witness]:
         try:
             vkey = _said(process, "vkey=")
             _said(process, "listening")
+            # It says so a moment before it does.
+            _wait_for(lambda: _accepts(port))
             _know(folder / "lite.db", log_vkeys)
             yield Witness(f"http://127.0.0.1:{port}", parse_vkey(vkey))
         finally:
@@ -101,9 +104,12 @@ def _wait_for(is_so: Callable[[], bool]) -> None:
     raise AssertionError("nothing happened for ten seconds")
 
 
-def _free_port() -> int:
-    import socket
+def _accepts(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
