@@ -8,7 +8,6 @@ Source: hyperliquid-api 3.4 and 4.3 to 4.5.
 """
 
 from collections.abc import Callable
-from struct import Struct
 from typing import Any, Final
 
 from chainperp.base import canonical, msgpack
@@ -19,16 +18,19 @@ from chainperp.chain.plain_actions import plain_action
 from chainperp.model.actions import Action, NotOffered
 from chainperp.model.blocks import MultiSigned, SystemInput, Transaction
 from chainperp.model.decisions import SystemType
-from chainperp.model.envelope import L1, MULTI_SIG, USER_SIGNED, Envelope, decode_envelope
+from chainperp.model.envelope import (
+    L1,
+    MULTI_SIG,
+    PLAIN,
+    USER_SIGNED,
+    Envelope,
+    decode_envelope,
+    plain_head,
+)
 from chainperp.transition.block import VOTE_BODY
 
 Unpack = Callable[[bytes], Any]
 ADDRESS_SIZE: Final = 20
-# The start of an envelope that names no vault and never expires: scheme, nonce, the two flags, and
-# the length of the action, which its signature follows.
-PLAIN_HEAD: Final = Struct(">BQBBI")
-PLAIN_HEAD_SIZE: Final = 15
-SIGNATURE_SIZE: Final = 65
 
 
 def transaction_of(raw: bytes, signers: bytes, unpack: Unpack = msgpack.unpack) -> Transaction:
@@ -61,13 +63,10 @@ def transaction_of(raw: bytes, signers: bytes, unpack: Unpack = msgpack.unpack) 
 def _plain_transaction(raw: bytes, signers: bytes) -> Transaction | None:
     """The transaction of the most usual envelope and action, cut at their fixed places; None when
     it is any other, or none at all."""
-    end = len(raw) - SIGNATURE_SIZE
-    if end < PLAIN_HEAD_SIZE or len(signers) != ADDRESS_SIZE:
+    nonce, end = plain_head(raw)
+    if not end or len(signers) != ADDRESS_SIZE:
         return None
-    scheme, nonce, has_vault, has_expiry, size = PLAIN_HEAD.unpack_from(raw)
-    if scheme != L1 or has_vault or has_expiry or PLAIN_HEAD_SIZE + size != end:
-        return None
-    action = plain_action(raw, PLAIN_HEAD_SIZE, end)
+    action = plain_action(raw, PLAIN.size, end)
     return None if action is None else Transaction(Address(signers), action, nonce, raw)
 
 

@@ -54,7 +54,7 @@ def plain_action(raw: bytes, at: int, end: int) -> Action | None:
 
 def _orders(raw: bytes, at: int, end: int) -> Action | None:
     """The list of orders from its tag on, and the grouping that ends the action."""
-    count = _short_count(raw, at, end)
+    count = short_count(raw, at, end)
     at += 1
     orders: list[OrderRequest] = []
     for _ in range(count):
@@ -86,7 +86,7 @@ def _orders(raw: bytes, at: int, end: int) -> Action | None:
 
 def _cancels(raw: bytes, at: int, end: int) -> Action | None:
     """The list of cancelled orders from its tag on; it ends the action."""
-    count = _short_count(raw, at, end)
+    count = short_count(raw, at, end)
     at += 1
     targets: list[tuple[int, int | bytes]] = []
     for _ in range(count):
@@ -98,7 +98,7 @@ def _cancels(raw: bytes, at: int, end: int) -> Action | None:
     return CancelOrders(targets) if targets and at == end else None
 
 
-def _short_count(raw: bytes, at: int, end: int) -> int:
+def short_count(raw: bytes, at: int, end: int) -> int:
     """Items of the list whose one-byte tag is here; 0 when there is none."""
     count = raw[at] - SHORT_LIST if at < end else 0
     return count if 0 < count <= SHORT_COUNT_MAX else 0

@@ -128,6 +128,16 @@ def decode_envelope(raw: bytes) -> Envelope:
     return Envelope(scheme, nonce, vault, expires_after, raw[at:end], v, r, s)
 
 
+def plain_head(raw: bytes) -> tuple[int, int]:
+    """Nonce, and where the action ends, of the most usual envelope: an L1 action, which begins at
+    PLAIN.size, with neither vault nor expiry. Of any other, or of none, the end is 0."""
+    end = len(raw) - TAIL.size
+    if end < PLAIN.size or raw[HEAD.size : HEAD.size + 2] != NOTHING_BESIDE:
+        return 0, 0
+    scheme, nonce, size = PLAIN.unpack_from(raw, 0)
+    return (nonce, end) if scheme == L1 and PLAIN.size + size == end else (0, 0)
+
+
 def _beside(raw: bytes) -> tuple[bytes | None, int | None, int, int]:
     """Vault, expiry, the action's size, and where the action starts, in any envelope."""
     at = HEAD.size

@@ -43,18 +43,10 @@ def revalue(account: Account, exposure: Exposure, mark: int) -> None:
     """Recompute one exposure after its position or orders changed. The account's sums stay those of
     its epoch: who compares them refreshes the account first."""
     value = exposure.lots * mark
-    margin = initial_margin(
-        value,
-        exposure.bids_notional,
-        exposure.asks_notional,
-        exposure.leverage,
-        exposure.is_cross,
-    )
     if exposure.is_cross:
         account.position_value += value - exposure.value
-    account.margin_total += margin - exposure.margin
     exposure.value = value
-    exposure.margin = margin
+    hold(account, exposure)
 
 
 def hold(account: Account, exposure: Exposure) -> None:

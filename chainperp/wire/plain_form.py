@@ -16,10 +16,9 @@ from chainperp.chain.plain_actions import (
     FLAG,
     ORDER_HEAD,
     ORDER_TAIL,
-    SHORT_COUNT_MAX,
-    SHORT_LIST,
     TIF,
     U32,
+    short_count,
 )
 
 # A decimal behind the tag of exactly its length: so many digits and points, then the next key.
@@ -47,8 +46,8 @@ def is_plain_form(raw: bytes, at: int, end: int) -> bool:
 
 def _ends_at(raw: bytes, at: int, end: int, item: "re.Pattern[bytes]") -> bool:
     """Whether the list whose tag is here has items of one form only, and ends there."""
-    count = raw[at] - SHORT_LIST if at < end else 0
-    if not 0 < count <= SHORT_COUNT_MAX:
+    count = short_count(raw, at, end)
+    if not count:
         return False
     at += 1
     for _ in range(count):

@@ -12,6 +12,14 @@ from typing import Any, Final
 
 import msgpack
 
+from chainperp.chain.plain_actions import (
+    CANCEL_HEAD,
+    ORDER_HEAD,
+    ORDER_TAIL,
+    SHORT_COUNT_MAX,
+    SHORT_LIST,
+    SHORT_TEXT,
+)
 from chainperp.model.envelope import L1, Envelope
 from chainperp.wire.signature import check_signature
 
@@ -46,15 +54,8 @@ SIGNED: Final = re.compile(
     + rb"(?:" + _spaced(b',"expiresAfter":null') + rb")?\}"
 )  # fmt: skip
 
-COUNT_MAX: Final = 15
-"""More need another tag in MessagePack."""
 FLAGS: Final = {b"true": b"\xc3", b"false": b"\xc2"}
-ORDERS_HEAD: Final = b"\x83\xa4type\xa5order\xa6orders"
-ORDERS_TAIL: Final = b"\xa8grouping\xa2na"
-CANCELS_HEAD: Final = b"\x82\xa4type\xa6cancel\xa7cancels"
 SMALL_MAX: Final = 127
-SHORT_TEXT: Final = 0xA0
-SHORT_LIST: Final = 0x90
 
 
 def plain_envelope(body: bytes) -> Envelope | None:
@@ -65,14 +66,14 @@ def plain_envelope(body: bytes) -> Envelope | None:
     head = ORDERS.match(body)
     if head is not None:
         rows, at = _rows(body, head.end(), ORDER)
-        action = ORDERS_HEAD + bytes((SHORT_LIST + len(rows),))
+        action = ORDER_HEAD + bytes((SHORT_LIST + len(rows),))
         for row in rows:
             action += _packed_order(row)
-        return _signed(body, GROUPING.match(body, at), action + ORDERS_TAIL)
+        return _signed(body, GROUPING.match(body, at), action + ORDER_TAIL)
     head = CANCELS.match(body)
     if head is not None:
         rows, at = _rows(body, head.end(), CANCEL)
-        action = CANCELS_HEAD + bytes((SHORT_LIST + len(rows),))
+        action = CANCEL_HEAD + bytes((SHORT_LIST + len(rows),))
         for asset, oid in rows:
             action += b"\x82\xa1a" + _integer(asset) + b"\xa1o" + _integer(oid)
         return _signed(body, CANCELED.match(body, at), action)
@@ -85,7 +86,7 @@ def _rows(body: bytes, at: int, pattern: "re.Pattern[bytes]") -> tuple[list[tupl
     No more are looked at than fit: what follows is then not the end of a list.
     """
     rows: list[tuple[Any, ...]] = []
-    while len(rows) < COUNT_MAX:
+    while len(rows) < SHORT_COUNT_MAX:
         found = pattern.match(body, at)
         if found is None:
             break

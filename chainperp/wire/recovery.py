@@ -11,11 +11,11 @@ from chainperp.model.envelope import (
     HEAD,
     L1,
     MULTI_SIG,
-    NOTHING_BESIDE,
     PLAIN,
     TAIL,
     Envelope,
     decode_envelope,
+    plain_head,
 )
 from chainperp.wire.plain_form import is_plain_form
 from chainperp.wire.signature import recover
@@ -43,13 +43,8 @@ def recover_admitted(envelope: Envelope, network: Network) -> bytes:
     return recover_signers(envelope, network)
 
 
-def signer_of(raw: bytes, network: Network) -> bytes | str:
-    """Signers of an envelope's bytes, or why it has none."""
-    return _signer(raw, _plain_digest(raw, network), network)
-
-
 def signers_of(envelopes: list[bytes], network: Network) -> list[bytes | str]:
-    """Signers of a batch: what a pool's process is given to do.
+    """Signers of each envelope, or why it has none: what a pool's process is given to do.
 
     All forms and digests first: the tables of the curve push everything else out of the caches.
     """
@@ -73,11 +68,8 @@ def _plain_digest(raw: bytes, network: Network) -> bytes | None:
     """What the signature of an envelope of the usual form signs, from the bytes as they lie: an L1
     action known at a look to be in canonical form, with neither vault nor expiry. Of None the whole
     check says what it is."""
-    end = len(raw) - TAIL.size
-    if end < PLAIN.size or raw[HEAD.size : HEAD.size + 2] != NOTHING_BESIDE:
-        return None
-    scheme, _, size = PLAIN.unpack_from(raw, 0)
-    if scheme != L1 or PLAIN.size + size != end or not is_plain_form(raw, PLAIN.size, end):
+    _, end = plain_head(raw)
+    if not end or not is_plain_form(raw, PLAIN.size, end):
         return None
     # Behind the action its nonce is hashed, and a zero for the vault that is not there.
     return agent_digest(keccak(raw[PLAIN.size : end] + raw[1 : HEAD.size + 1]), network)

@@ -15,7 +15,7 @@ from chainperp.client.wallet import address_of, sign_action
 from chainperp.model.envelope import decode_envelope, encode_envelope
 from chainperp.wire.actions import canonical_action
 from chainperp.wire.plain_form import is_plain_form
-from chainperp.wire.recovery import signer_of
+from chainperp.wire.recovery import signers_of
 from chainperp.wire.signature import CURVE_ORDER
 from chainperp.wire.signing import admit, recover_formed, verify_envelope_form
 from tests.unit.wire.samples import SAMPLES
@@ -133,13 +133,13 @@ def test_signers_and_refusals_are_those_of_the_whole_check() -> None:
     bodies.append(sign_action(KEY, SAMPLES["usdSend"], NONCE, "Testnet"))
     raws = [encode_envelope(admit(body, "Testnet")) for body in bodies]
     for raw in raws:
-        assert signer_of(raw, "Testnet") == by_the_whole_check(raw) == address_of(KEY)
+        assert signers_of([raw], "Testnet") == [by_the_whole_check(raw)] == [address_of(KEY)]
         for _ in range(300):
             changed = damaged(draw, raw)
-            assert signer_of(changed, "Testnet") == by_the_whole_check(changed), changed
+            assert signers_of([changed], "Testnet") == [by_the_whole_check(changed)], changed
     envelope = admit(bodies[0], "Testnet")
     for number in (0, 1, CURVE_ORDER >> 1, (CURVE_ORDER >> 1) + 1, CURVE_ORDER, 2**256 - 1):
         word = number.to_bytes(32, "big")
         for wrong in (replace(envelope, r=word), replace(envelope, s=word)):
             raw = encode_envelope(wrong)
-            assert signer_of(raw, "Testnet") == by_the_whole_check(raw)
+            assert signers_of([raw], "Testnet") == [by_the_whole_check(raw)]

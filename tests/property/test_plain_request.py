@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from chainperp.base.errors import BadRequest
+from chainperp.chain.plain_actions import SHORT_COUNT_MAX
 from chainperp.client.wallet import development_key, sign_action
 from chainperp.model.envelope import Envelope
 from chainperp.wire.actions import read_json
-from chainperp.wire.plain_request import COUNT_MAX, plain_envelope
+from chainperp.wire.plain_request import plain_envelope
 from chainperp.wire.signature import CURVE_ORDER
 from chainperp.wire.signing import admit
 
@@ -59,7 +60,7 @@ def random_order(draw: random.Random) -> dict[str, Any]:
 
 def random_request(draw: random.Random) -> dict[str, Any]:
     """A request with orders or cancels; its signature has the right form at least."""
-    count = draw.choice((1, 1, 1, 2, 3, COUNT_MAX, COUNT_MAX + 1, 0))
+    count = draw.choice((1, 1, 1, 2, 3, SHORT_COUNT_MAX, SHORT_COUNT_MAX + 1, 0))
     action: dict[str, Any]
     if draw.random() < 0.6:
         orders = [random_order(draw) for _ in range(count)]
@@ -118,7 +119,7 @@ def test_what_is_read_quickly_is_what_the_general_reader_says() -> None:
 
 
 @pytest.mark.parametrize("separators", [COMPACT, SPACED])
-@pytest.mark.parametrize("count", [1, 2, COUNT_MAX])
+@pytest.mark.parametrize("count", [1, 2, SHORT_COUNT_MAX])
 def test_the_usual_requests_are_read_quickly(count: int, separators: tuple[str, str]) -> None:
     """As PY posts them; and without the keys that other clients leave out."""
     order = {"a": 3, "b": True, "p": "29000.5", "s": "0.01", "r": False,
@@ -137,7 +138,7 @@ def test_the_usual_requests_are_read_quickly(count: int, separators: tuple[str, 
             assert said == general(body)
 
 
-@pytest.mark.parametrize("count", [0, COUNT_MAX + 1])
+@pytest.mark.parametrize("count", [0, SHORT_COUNT_MAX + 1])
 def test_longer_lists_are_left_to_the_general_reader(count: int) -> None:
     """Neither the empty list nor one that needs another tag is read here."""
     action = {"type": "cancel", "cancels": [{"a": 0, "o": 5}] * count}
